@@ -17,12 +17,8 @@ from jobs.moderation.select import SelectConfig
 from jobs.moderation.sources import Sources
 from lib.contract import ContractError
 from lib.declaration import did_you_mean
-from lib.moderation.active_learning import (
-    Pool,
-    Selection,
-    SelectionSettings,
-    select_batch,
-)
+from lib.moderation.active_learning.pool import Pool
+from lib.moderation.active_learning.selection import Selection, SelectionSettings, select_batch
 from lib.moderation.contracts import LABELS
 from lib.moderation.policies import Policies
 from lib.moderation.review.queue import Doubt, ReviewQueue

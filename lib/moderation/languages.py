@@ -1,10 +1,8 @@
-"""Languages of posts as they are told: tags that nobody knows are kept, and counted."""
+"""Languages of posts as they are told: tags that nobody knows are kept."""
 
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterable
 
 # RFC 5646: language, then script, region, variants, extensions and private use
 _WELL_FORMED = re.compile(
@@ -36,12 +34,3 @@ def language_known(tag: str) -> bool:
     if len(language) == 2:
         return language in _ISO_639_1.split()
     return language not in _NONE and not "qaa" <= language <= "qtz"
-
-
-def unknown_languages(tags: Iterable[str | None]) -> dict[str, int]:
-    """How often each tag came that is of no known language, the most frequent first.
-
-    Null counts for nothing: it says honestly that the language is not told.
-    """
-    counts = Counter(tag for tag in tags if tag is not None)
-    return {tag: n for tag, n in counts.most_common() if not language_known(tag)}

@@ -16,11 +16,6 @@ from pathlib import Path
 
 import numpy as np
 
-from lib.moderation.explanation.faithfulness import (
-    Faithfulness,
-    image_faithfulness,
-    text_faithfulness,
-)
 from lib.moderation.model.fitting import Checkpoint, Runtime
 from lib.moderation.model.training import Run
 from lib.moderation.synthetic.composing import COMPOSED_POLICIES
@@ -30,6 +25,7 @@ from tests.benchmarks.moderating.mixed import judge_mixed, mix, policy_head
 from tests.benchmarks.moderating.pictures import fit_pictures, judge_pictures, read_pictures
 from tests.benchmarks.moderating.tweets import HATE, fit_tweets, judge_tweets, read_tweets
 from tests.benchmarks.result import print_result
+from tests.moderation.faithfulness import Faithfulness, image_faithfulness, text_faithfulness
 
 _EXPLAINED, _ORDERS = 200, 5
 

@@ -9,6 +9,9 @@ import av
 import numpy as np
 from PIL import Image
 
+from lib.moderation.media.images import decode_frames
+from lib.moderation.media.limits import Limits
+
 
 def scene(seed: int, side: int = 256) -> Image.Image:
     """A smooth picture with edges in it, as photographs have; the same for the same seed."""
@@ -26,6 +29,11 @@ def encoded(image: Image.Image, kind: str = "JPEG", **options: object) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
     return buffer.getvalue()
+
+
+def decode_image(content: bytes, limits: Limits | None = None) -> np.ndarray:
+    """The first frame of an image."""
+    return decode_frames(content, limits).frames[0]
 
 
 def png_that_claims(width: int, height: int) -> bytes:

@@ -24,6 +24,7 @@ from lib.moderation.synthetic.composing import COMPOSED_POLICIES, Composed, comp
 from lib.moderation.synthetic.pieces import Pieces, split_pieces
 from lib.moderation.synthetic.simulated import SIMULATED_RECIPE, simulated_pieces
 from lib.registry import TrainingRecord
+from tests.moderation.composed_posts import inputs_of, piece_targets
 
 POLICIES = COMPOSED_POLICIES
 RUN = Run(seed=3, runtime=Runtime(threads=1))
@@ -44,14 +45,14 @@ def fit_posts() -> Composed:
 @cache
 def text_model() -> TextModel:
     texts = parts()[0].texts
-    targets = fit_posts().piece_targets("text", len(texts))
+    targets = piece_targets(fit_posts(), "text", len(texts))
     return fit_text(texts, targets, POLICIES, np.arange(0, len(texts), 6), TINY.text, RUN)
 
 
 @cache
 def image_model() -> ImageModel:
     images = squares(parts()[0].images, TINY.image.side)
-    targets = fit_posts().piece_targets("image", len(images))
+    targets = piece_targets(fit_posts(), "image", len(images))
     return fit_image(images, targets, POLICIES, TINY.image, RUN)
 
 
@@ -59,12 +60,14 @@ def image_model() -> ImageModel:
 def video_model() -> VideoModel:
     size = TINY.video
     clips = np.stack([evenly_spaced(clip, size.frames, size.side) for clip in parts()[0].clips])
-    targets = fit_posts().piece_targets("video", len(clips))
+    targets = piece_targets(fit_posts(), "video", len(clips))
     return fit_video(clips, targets, POLICIES, np.arange(0, len(clips), 4), size, RUN)
 
 
 def answers(posts: Composed, pieces: Pieces) -> dict[str, ModalityAnswer]:
-    return answers_of(batch_of(posts.inputs(pieces)), text_model(), image_model(), video_model())
+    return answers_of(
+        batch_of(inputs_of(posts, pieces)), text_model(), image_model(), video_model()
+    )
 
 
 @cache

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib.moderation.model.outputs import ModelError, Presence
-from lib.moderation.model.splitting import split_groups
 from lib.moderation.synthetic.composing import COMPOSED_POLICIES, Recipe, compose, labels_of
 from lib.moderation.synthetic.pieces import Pieces, split_pieces
 from lib.moderation.synthetic.simulated import IMAGE_KINDS, SIMULATED_RECIPE, simulated_pieces
+from tests.moderation.composed_posts import inputs_of, piece_targets
 
 
 def pieces() -> Pieces:
@@ -43,7 +43,7 @@ def test_context_violates_only_in_combination():
 def test_a_post_is_made_of_the_pieces_that_it_is_labelled_by():
     source_pieces = pieces()
     posts = compose(source_pieces, 200, SIMULATED_RECIPE, seed=3)
-    inputs = posts.inputs(source_pieces)
+    inputs = inputs_of(posts, source_pieces)
     np.testing.assert_array_equal([post.presence for post in inputs], posts.presence)
     for row, post in enumerate(inputs):
         if post.text is not None:
@@ -61,7 +61,8 @@ def test_what_failed_to_decode_still_counts():
     posts = compose(source_pieces, 20, recipe, seed=1)
     assert (posts.presence[:, 1] == Presence.FAILED).all()
     assert posts.targets[:, COMPOSED_POLICIES.index("prohibited_item")].all()
-    assert all(not post.images and post.failed == {"image"} for post in posts.inputs(source_pieces))
+    inputs = inputs_of(posts, source_pieces)
+    assert all(not post.images and post.failed == {"image"} for post in inputs)
 
 
 @given(st.integers(0, 1000))
@@ -82,21 +83,10 @@ def test_no_piece_is_in_two_parts(seed):
     assert sum(len(part.clips) for part in parts) == 10
 
 
-@given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 9)), min_size=1, max_size=60))
-def test_no_group_is_in_two_parts(rows):
-    kinds, groups = zip(*rows, strict=True)
-    parts = split_groups(kinds, groups, (0.5, 0.3, 0.2), seed=1)
-    assert sorted(np.concatenate(parts).tolist()) == list(range(len(rows)))
-    owners = [{groups[row] for row in part.tolist()} for part in parts]
-    assert not owners[0] & owners[1]
-    assert not owners[1] & owners[2]
-    assert not owners[0] & owners[2]
-
-
 def test_a_piece_is_worth_the_share_of_its_posts():
     source_pieces = pieces()
     posts = compose(source_pieces, 300, SIMULATED_RECIPE, seed=3)
-    worth = posts.piece_targets("image", len(source_pieces.images) + 1)
+    worth = piece_targets(posts, "image", len(source_pieces.images) + 1)
     column = COMPOSED_POLICIES.index("prohibited_item")
     used = np.unique(posts.image[posts.image >= 0])
     crosses = np.array([source_pieces.image_kinds[k] == "cross" for k in used.tolist()])

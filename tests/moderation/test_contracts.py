@@ -8,8 +8,7 @@ import pytest
 
 from lib.contract import ContractError, parse_mapping
 from lib.moderation.contracts import LABELS, MEDIA, POSTS
-from lib.moderation.gathering import Unfit, gather
-from lib.moderation.languages import language_known, unknown_languages
+from lib.moderation.languages import language_known
 from lib.moderation.post import MODALITIES, Media, Post, PostError
 
 US = pa.timestamp("us", tz="UTC")
@@ -173,30 +172,6 @@ def test_images_of_a_foreign_data_set_are_brought_in_by_a_mapping_file(content):
     assert texts.reasons == {"content: not bytes": 1}
 
 
-def test_posts_are_gathered_from_rows_with_their_media_in_order():
-    table = POSTS.check(posts(post_id=["p", "q", "r"], text=["hi", None, None])).good
-    rows = media(
-        [
-            ("p", "image", 1, b"second", None),
-            ("p", "image", 0, None, "https://cdn.example.com/first.png"),
-            ("q", "video", 0, b"film", None),
-            ("s", "video", 0, b"of another post", None),
-        ]
-    )
-    first, second, third = gather(table, MEDIA.check(rows).good)
-    assert first.images == (Media(None, "https://cdn.example.com/first.png"), Media(b"second"))
-    assert (first.text, first.created_at_us, first.reach) == ("hi", AT, 0)
-    assert (second.present, second.video) == (("video",), Media(b"film"))
-    assert third == Unfit("r", "the post is empty: expected a text, an image or a video")
-
-
-def test_a_second_video_makes_no_post():
-    table = POSTS.check(posts(post_id=["p"], text=["hi"])).good
-    rows = MEDIA.check(media([("p", "video", k, b"x", None) for k in range(2)])).good
-    (only,) = gather(table, rows)
-    assert only == Unfit("p", "video: expected at most 1, got 2")
-
-
 @pytest.mark.parametrize(
     ("tag", "known"),
     [
@@ -224,11 +199,10 @@ def test_languages_are_known_by_their_tags(tag, known):
     assert language_known(tag) is known
 
 
-def test_unknown_languages_are_kept_and_counted():
+def test_unknown_languages_are_kept():
     tags = ["de", "xx", "xx", "klingon", None]
     table = posts(post_id=list("abcde"), text=["t"] * 5, language=tags)
     checked = POSTS.check(table)
     assert checked.good["language"].to_pylist() == tags
-    assert unknown_languages(tags) == {"xx": 2, "klingon": 1}
     assert np.sum(checked.good["language"].is_valid().to_numpy()) == 4
     assert MEDIA.key == ("post_id", "kind", "place")

@@ -7,15 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from lib.moderation.explanation.faithfulness import (
-    cells,
-    deletion_area,
-    image_faithfulness,
-    moved,
-    text_faithfulness,
-)
 from lib.moderation.explanation.image import explain_image
-from lib.moderation.explanation.imputation import imputed
 from lib.moderation.explanation.modality import explain_modalities
 from lib.moderation.explanation.text import (
     explain_text,
@@ -27,6 +19,14 @@ from lib.moderation.explanation.video import explain_video, stilled
 from lib.moderation.model.inputs import PostInputs, batch_of
 from lib.moderation.model.model import answers_of
 from lib.moderation.model.outputs import ModelError, Presence
+from tests.moderation.faithfulness import (
+    cells,
+    deletion_area,
+    image_faithfulness,
+    imputed,
+    moved,
+    text_faithfulness,
+)
 from tests.moderation.small_model import (
     POLICIES,
     image_model,

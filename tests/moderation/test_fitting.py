@@ -20,7 +20,6 @@ from lib.moderation.model.fallback_gate import fit_guard, pattern_name, patterns
 from lib.moderation.model.fitting import Checkpoint, Runtime, batches_of, masked_loss
 from lib.moderation.model.frames import evenly_spaced, flow
 from lib.moderation.model.fusion_training import hidden
-from lib.moderation.model.heads import fit_head, with_head
 from lib.moderation.model.model_config import (
     MINILM,
     SIZES,
@@ -38,7 +37,7 @@ from lib.moderation.model.text import TextModel
 from lib.moderation.model.tokens import encoder_directory, learnt, tokenise
 from lib.moderation.model.training import Run, fit_image, fit_text, fit_video
 from lib.moderation.synthetic.simulated import simulated_pieces
-from tests.moderation.small_model import image_model, parts
+from tests.moderation.small_model import parts
 
 FEW = TrainingConfig(epochs=3, batch=8)
 
@@ -247,22 +246,6 @@ def test_flow_finds_how_far_things_move():
     assert 1.0 < down < 2.1
     assert abs(right) < 0.1
     assert not flow(moving(ground, 0, 0)).any()
-
-
-def test_a_head_for_other_policies_leaves_the_encoders_alone():
-    images = parts()[0].images[:120]
-    kinds = parts()[0].image_kinds[:120]
-    before = image_model().answer(images)
-    targets = np.array([[float(kind in {"disc", "dots"}), np.nan] for kind in kinds])
-    other = with_head(image_model(), ("round", "unknown"), before.embeddings, targets)
-    answer = other.answer(images)
-    np.testing.assert_array_equal(answer.embeddings, before.embeddings)
-    assert np.corrcoef(answer.log_odds[:, 0], targets[:, 0])[0, 1] > 0.5
-    assert not answer.log_odds[:, 1].any()
-    weights, offsets = fit_head(before.embeddings, targets)
-    np.testing.assert_allclose(
-        answer.log_odds[:, 0], before.embeddings @ weights[0] + offsets[0], atol=1e-3
-    )
 
 
 def test_images_are_squeezed_whole():

@@ -13,14 +13,12 @@ from lib.moderation.media.hashes import (
     HashList,
     HashListError,
     Known,
-    distance,
     load_hashes,
     pdq_hash,
     sha256,
 )
-from lib.moderation.media.images import decode_image
 from lib.moderation.media.videos import decode_video
-from tests.moderation.media_factories import encoded, scene, video
+from tests.moderation.media_factories import decode_image, encoded, scene, video
 
 
 def pixels(image: Image.Image) -> np.ndarray:
@@ -102,13 +100,6 @@ def test_the_same_bytes_are_found_by_their_sha256():
 def test_the_sha256_is_the_standard_one():
     # FIPS 180-4, example of one block
     assert sha256(b"abc").startswith("ba7816bf8f01cfea414140de5dae2223")
-
-
-def test_distance_counts_differing_bits_and_hex_keeps_them():
-    first, other = pdq_hash(pixels(scene(1))), pdq_hash(pixels(scene(2)))
-    slow = bin(int(first.hex, 16) ^ int(other.hex, 16)).count("1")
-    assert distance(first, other) == slow
-    assert distance(first, first) == 0
 
 
 def test_the_nearest_of_very_many_is_found_at_once():

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from lib.moderation.media.images import decode_frames, decode_image
+from lib.moderation.media.images import decode_frames
 from lib.moderation.media.limits import Limits, MediaError
 from tests.moderation.hostile_media import damaged, gif_of_many_frames, png_claims_frames, png_with
-from tests.moderation.media_factories import encoded, png_that_claims, scene
+from tests.moderation.media_factories import decode_image, encoded, png_that_claims, scene
 
 KINDS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "AVIF")
 SMALL = Limits(image_bytes=200_000, image_pixels=300_000, image_side=256)

@@ -26,7 +26,6 @@ from jobs.moderation.simulate import Simulate
 from jobs.moderation.training_config import TrainConfig
 from jobs.moderation.tune import TuneConfig
 from lib.contract import ContractError
-from lib.moderation.media.images import decode_image
 from lib.moderation.media.limits import MediaError
 from lib.moderation.media.videos import decode_video
 from lib.moderation.model.inputs import PostInputs
@@ -34,12 +33,13 @@ from lib.moderation.model.model import load_model
 from lib.moderation.model.model_config import parse_size
 from lib.moderation.model.outputs import Presence
 from lib.moderation.policies import load_policies
-from lib.moderation.review import next_step
+from lib.moderation.review.opinions import next_step
 from lib.moderation.review.settings import ReviewSettings
 from lib.moderation.routing import Routing
 from lib.records.review import ReviewStore
 from lib.registry import ArtifactError, Registry
 from lib.storage import open_storage
+from tests.moderation.media_factories import decode_image
 
 pytestmark = [
     pytest.mark.filterwarnings("default"),

@@ -24,7 +24,6 @@ from jobs.quarantine_ledger import summary
 from lib.contract import ContractError, MatchCounts
 from lib.moderation.media.duplicates import media_digests, near_duplicates, repeated_posts
 from lib.moderation.media.hashes import pdq_hash
-from lib.moderation.media.images import decode_image
 from lib.moderation.media.videos import decode_video
 from lib.moderation.model.fitting import Runtime
 from lib.moderation.model.model_config import TINY, TextSize, TrainingConfig
@@ -37,7 +36,7 @@ from lib.moderation.synthetic.composing import COMPOSED_POLICIES
 from lib.moderation.synthetic.simulated import simulated_pieces
 from lib.moderation.synthetic.source_media import encoded_clip, encoded_image, read_source_media
 from lib.storage import open_storage
-from tests.moderation.media_factories import scene
+from tests.moderation.media_factories import decode_image, scene
 
 DAY = 86_400_000_000
 FIRST = 20_000 * DAY

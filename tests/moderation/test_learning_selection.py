@@ -9,17 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import entropy as scipy_entropy
 
-from lib.moderation.active_learning import (
-    Pool,
-    SelectionError,
-    SelectionSettings,
-    entropy,
-    fold_plainly,
-    margin,
-    select_batch,
-    text_keys,
-)
+from lib.moderation.active_learning.duplicates import fold_plainly, text_keys
 from lib.moderation.active_learning.gradients import Spread, residuals
+from lib.moderation.active_learning.pool import Pool, SelectionError, entropy, margin
+from lib.moderation.active_learning.selection import SelectionSettings, select_batch
 
 
 def pool(count: int = 300, exclusive: bool = True, seed: int = 0, **changes: object) -> Pool:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from lib.moderation.review import HOUR_US, ReviewQueue, ReviewSettings
+from lib.moderation.review.queue import ReviewQueue
+from lib.moderation.review.settings import HOUR_US, ReviewSettings
 from lib.records import RecordsError
 from lib.records.review import GoldenItem, ReviewStore
 from tests.moderation.review_factories import NOW, POLICIES, doubt, removed
@@ -143,15 +144,6 @@ def test_severe_posts_with_reach_come_first_and_old_ones_are_not_forgotten(revie
         [doubt(number, severity=5, reach=10**6) for number in range(2, 9)], NOW + 6 * day
     )
     assert review_queue.claim("ann", 1, NOW + 6 * day)[0].post_id == "p0"
-
-
-def test_a_lease_is_renewed_or_given_back_by_its_claim(reviews):
-    review_queue = queue(reviews)
-    review_queue.admit([doubt()], NOW)
-    (claim,) = review_queue.claim("ann", 1, NOW)
-    assert review_queue.renew(claim, "ann", NOW + 5) == NOW + 5 + review_queue.settings.lease_us
-    review_queue.release(claim, "ann", NOW + 6)
-    assert review_queue.claim("bob", 1, NOW + 7)[0].item_id == claim.item_id
 
 
 @pytest.mark.parametrize(

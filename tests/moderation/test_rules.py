@@ -5,12 +5,11 @@ import pytest
 
 from lib.moderation.author import AUTHORS
 from lib.moderation.media.hashes import HashList, Known, pdq_hash, sha256
-from lib.moderation.media.images import decode_image
 from lib.moderation.post import Media, Post
 from lib.moderation.rules import ACTIONS, RULES_FILE, row_of, rule_fields
 from lib.moderation.text_matching.lists import load_lists
 from lib.rules import RuleError, load_rules
-from tests.moderation.media_factories import encoded, scene
+from tests.moderation.media_factories import decode_image, encoded, scene
 
 LISTS = """
 version: 1

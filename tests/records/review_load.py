@@ -18,7 +18,9 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import cohen_kappa_score
 
-from lib.moderation.review import Doubt, ReviewQueue, ReviewSettings, cohen_kappa
+from lib.moderation.review.agreement import cohen_kappa
+from lib.moderation.review.queue import Doubt, ReviewQueue
+from lib.moderation.review.settings import ReviewSettings
 from lib.moderation.review.stable_random import share_of
 from lib.records.review import GoldenItem, LeaseLostError, ReviewStore
 

@@ -12,12 +12,12 @@ from PIL import Image
 
 from lib.calibration import sigmoid
 from lib.moderation.media.hashes import pdq_hash, sha256
-from lib.moderation.media.images import decode_image
 from lib.moderation.model.inputs import PostInputs
 from lib.moderation.synthetic.simulated import SIMULATED_RECIPE
 from tests.moderation import small_model
+from tests.moderation.composed_posts import inputs_of
 from tests.moderation.hostile_media import gif_of_many_frames
-from tests.moderation.media_factories import encoded, png_that_claims, scene, video
+from tests.moderation.media_factories import decode_image, encoded, png_that_claims, scene, video
 from tests.serve.moderation_app import SECOND, moderation, png, published, sent
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
@@ -63,7 +63,7 @@ async def test_what_breaks_a_policy_is_removed_or_reviewed_and_what_does_not_sta
         answers = {}
         for want in (True, False):
             row, posts = simulated("hate", want)
-            inputs = posts.inputs(small_model.parts()[2])[row]
+            inputs = inputs_of(posts, small_model.parts()[2])[row]
             answers[want] = await app.post("posts", post(f"p{want}", text=inputs.text or "hello"))
         figures = await app.get("review/figures")
     assert answers[True]["decision"] in {"REMOVE", "REVIEW"}

@@ -102,11 +102,6 @@ def pdq_hash(pixels: Pixels) -> Seen:
     return Seen(np.packbits(np.asarray(bits, dtype=bool)).view(np.uint64), int(quality))
 
 
-def distance(first: Seen, other: Seen) -> int:
-    """How many of 256 bits differ (Hamming)."""
-    return int(np.bitwise_count(first.bits ^ other.bits).sum())
-
-
 class HashList:
     """Known hashes, looked up all at once.
 

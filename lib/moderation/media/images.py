@@ -44,24 +44,6 @@ class Frames:
     fault: MediaError | None = None
 
 
-def decode_image(content: bytes, limits: Limits | None = None) -> Pixels:
-    """The image, or the first frame of an animated one (`decode_frames` samples all of them).
-
-    Args:
-        content: an encoded image.
-        limits: what is refused; an image longer than `image_side` is scaled down to it.
-
-    Returns:
-        uint8 (H, W, 3), RGB.
-
-    Raises:
-        MediaError: empty, too_large, too_many_pixels, truncated, broken or not_an_image.
-    """
-    limits = limits or Limits()
-    with _opened(content, limits) as (image, _):
-        return _rgb(image, limits.image_side)
-
-
 def decode_frames(content: bytes, limits: Limits | None = None) -> Frames:
     """Frames of an animated image, the first always among them, spread evenly over its length.
 
@@ -70,10 +52,15 @@ def decode_frames(content: bytes, limits: Limits | None = None) -> Frames:
 
     Args:
         content: an encoded image.
-        limits: `animation_frames` is how many frames at most come back.
+        limits: what is refused; an image longer than `image_side` is scaled down to it, and
+            `animation_frames` is how many frames at most come back.
+
+    Returns:
+        uint8 (H, W, 3), RGB.
 
     Raises:
-        MediaError: as `decode_image`; the first frame cannot be decoded.
+        MediaError: empty, too_large, too_many_pixels, truncated, broken or not_an_image: the first
+            frame cannot be decoded.
     """
     limits = limits or Limits()
     with _opened(content, limits) as (image, count):

@@ -152,15 +152,6 @@ def load_model(
     )
 
 
-def modalities_in(directory: Path | str) -> tuple[str, ...]:
-    """Which modalities an artifact has models of.
-
-    Raises:
-        ArtifactError: it is damaged, or of another system.
-    """
-    return _modalities(_verified(directory))
-
-
 def load_text(directory: Path | str, runtime: Runtime | None = None) -> TextModel:
     """The model of texts alone.
 

@@ -3,7 +3,8 @@
 An item is ordered by its due time, brought forward by `doubling_us` for each doubling of
 risk x severity x reach. Its priority therefore grows by one each `doubling_us` that passes, for all
 items alike, so that the order never has to be worked out anew and one index serves it. Priorities
-are bounded, so that an item waits for nobody who came more than `longest_overtaking_us` later.
+are bounded, so that an item waits for nobody who came later by more than the spread of due times
+and of priorities.
 """
 
 from __future__ import annotations
@@ -31,15 +32,3 @@ def priority_of(policies: Mapping[str, float], severity: int, reach: int) -> flo
 def rank_us(priority: float, due_at: int, settings: ReviewSettings) -> int:
     """The moment by which an item is ordered, earliest first; microseconds since 1970 UTC."""
     return due_at - round(priority * settings.doubling_us)
-
-
-def priority_at(rank: int, now: int, settings: ReviewSettings) -> float:
-    """What the priority has grown to at `now`: at its due time it is what it was made of."""
-    return (now - rank) / settings.doubling_us
-
-
-def longest_overtaking_us(settings: ReviewSettings) -> int:
-    """An item that came this much later, or more, never goes before an earlier one."""
-    times = settings.sla_us.values()
-    spread = round((HIGHEST - LOWEST) * settings.doubling_us)
-    return max(times) - min(times) + spread

@@ -71,15 +71,6 @@ class ReviewQueue:
             claim_id=claim_id,
         )  # fmt: skip
 
-    def renew(self, claim: Claim, reviewer: str, now: int) -> int:
-        """Hold an item for another lease; see `ReviewStore.renew`."""
-        lease = self.settings.lease_us
-        return self.reviews.renew(claim.item_id, reviewer, claim.token, now=now, lease=lease)
-
-    def release(self, claim: Claim, reviewer: str, now: int) -> None:
-        """Give an item back; see `ReviewStore.release`."""
-        self.reviews.release(claim.item_id, reviewer, claim.token, now=now)
-
     def decide(
         self,
         item_id: str,

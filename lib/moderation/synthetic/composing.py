@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from lib.moderation.model.inputs import Marks, PostInputs
+from lib.moderation.model.inputs import Marks
 from lib.moderation.model.outputs import Floats, Ints, ModelError, Presence
 from lib.moderation.post import MODALITIES
 from lib.moderation.synthetic.pieces import Pieces
@@ -67,36 +67,6 @@ class Composed:
 
     def __len__(self) -> int:
         return len(self.presence)
-
-    def piece_targets(self, modality: str, count: int) -> Floats:
-        """What each of `count` pieces of a modality is worth knowing by itself (count, policies).
-
-        The share of the posts with that piece that violate each policy; NaN for pieces in no post.
-        """
-        indices = {"text": self.text, "image": self.image, "video": self.clip}[modality]
-        used = indices >= 0
-        total = np.zeros((count, self.targets.shape[1]))
-        np.add.at(total, indices[used], self.targets[used])
-        posts = np.bincount(indices[used], minlength=count)[:, None]
-        return np.where(posts > 0, total / np.maximum(posts, 1), np.nan)
-
-    def inputs(self, pieces: Pieces) -> list[PostInputs]:
-        """The posts themselves."""
-        posts = []
-        for row in range(len(self)):
-            is_present = self.presence[row] == Presence.PRESENT
-            failed = [
-                m for k, m in enumerate(MODALITIES) if self.presence[row, k] == Presence.FAILED
-            ]
-            posts.append(
-                PostInputs(
-                    text=pieces.texts[self.text[row]] if is_present[0] else None,
-                    images=(pieces.images[self.image[row]],) if is_present[1] else (),
-                    clip=pieces.clips[self.clip[row]] if is_present[2] else None,
-                    failed=frozenset(failed),
-                )
-            )
-        return posts
 
 
 def compose(pieces: Pieces, count: int, recipe: Recipe, seed: int) -> Composed:

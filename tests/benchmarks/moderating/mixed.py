@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -17,18 +18,17 @@ from lib.moderation.model.evaluation import (
 )
 from lib.moderation.model.fitting import Runtime
 from lib.moderation.model.fusion_training import fit_fusion
-from lib.moderation.model.heads import with_head
 from lib.moderation.model.image import ImageModel
 from lib.moderation.model.inputs import Marks
 from lib.moderation.model.model import thresholds_of
 from lib.moderation.model.model_config import SMALL
-from lib.moderation.model.outputs import ModalityAnswer, joined
-from lib.moderation.model.splitting import split_groups
+from lib.moderation.model.outputs import Ints, ModalityAnswer, joined
 from lib.moderation.model.text import TextModel
 from lib.moderation.model.training import Run
 from lib.moderation.synthetic.composing import COMPOSED_POLICIES, Recipe, compose
 from lib.moderation.synthetic.pieces import Pieces
 from tests.benchmarks.moderating.fights import Fights
+from tests.benchmarks.moderating.heads import with_head
 from tests.benchmarks.moderating.pictures import Pictures
 from tests.benchmarks.moderating.tweets import Tweets
 
@@ -98,6 +98,35 @@ def mix(
         split_groups(pieces.clip_kinds, fights.scenes, _SHARES, seed),
     ]
     return Mixed(pieces, answers, fights.scenes, tuple(zip(*split, strict=True)))
+
+
+def split_groups(
+    kinds: Sequence[str], groups: Sequence[int] | Ints, shares: Sequence[float], seed: int
+) -> tuple[Ints, ...]:
+    """Rows in parts of about the given shares such that no group is in two parts.
+
+    Groups are dealt out largest first, each to the part that lacks most of its kind.
+
+    Args:
+        kinds: of each row.
+        groups: of each row, e.g. clips cut from one film.
+        shares: of each part, adding up to 1.
+        seed: of the order among groups of one size.
+    """
+    names = sorted(set(kinds))
+    codes = np.array([names.index(kind) for kind in kinds], dtype=np.int64)
+    owners = np.unique(np.asarray(groups), return_inverse=True)[1]
+    quotas = np.outer(shares, np.bincount(codes, minlength=len(names)))
+    rng = np.random.default_rng(seed)
+    counts = np.zeros((int(owners.max()) + 1, len(names)), dtype=np.int64)
+    np.add.at(counts, (owners, codes), 1)
+    lots = rng.random(len(counts))
+    part = np.zeros(len(counts), dtype=np.int64)
+    for group in np.lexsort((lots, -counts.sum(axis=1))).tolist():
+        lack = (quotas * counts[group]).sum(axis=1) / counts[group].sum()
+        part[group] = int(np.argmax(lack))
+        quotas[part[group]] -= counts[group]
+    return tuple(np.flatnonzero(part[owners] == k) for k in range(len(shares)))
 
 
 def policy_head(pictures: Pictures, image: ImageModel) -> ImageModel:

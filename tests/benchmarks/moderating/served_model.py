@@ -20,6 +20,7 @@ from lib.moderation.synthetic.composing import COMPOSED_POLICIES, Composed, comp
 from lib.moderation.synthetic.pieces import Pieces
 from lib.moderation.synthetic.simulated import SIMULATED_RECIPE, simulated_pieces
 from lib.registry import Registry, TrainingRecord
+from tests.moderation.composed_posts import piece_targets
 
 CREATED_AT = 1_795_428_900_000_000
 _UNTRAINED = TrainingConfig(epochs=0)
@@ -67,7 +68,7 @@ def _saved(size: ModelConfig, directory: Path) -> Path:
 
 def _model(size: ModelConfig, pieces: Pieces, posts: Composed, run: Run) -> ModerationModel:
     policies, empty = COMPOSED_POLICIES, np.zeros(0, dtype=np.int64)
-    targets = {name: posts.piece_targets(name, count) for name, count in _counts(pieces).items()}
+    targets = {name: piece_targets(posts, name, count) for name, count in _counts(pieces).items()}
     clips = [evenly_spaced(clip, size.video.frames, size.video.side) for clip in pieces.clips]
     text = fit_text(pieces.texts, targets["text"], policies, empty, size.text, run)
     images = squares(pieces.images, size.image.side)
