@@ -22,7 +22,7 @@ from jobs.moderation.train_worker import (
 )
 from jobs.moderation.training_config import TrainConfig
 from lib.contract import ContractError
-from lib.moderation.model.fitted import FittedModel
+from lib.moderation.model.comparison import FittedModel
 from lib.moderation.model.fitting import Runtime
 from lib.moderation.model.fusion import Fusion
 from lib.moderation.model.model import ModerationModel

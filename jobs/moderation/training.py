@@ -16,11 +16,10 @@ from jobs.moderation.sources import table_lines
 from jobs.moderation.training_config import TrainConfig
 from jobs.moderation.training_set import rows_of
 from lib.moderation.model import SYSTEM
-from lib.moderation.model.comparison import Evaluation, evaluate, ordered
-from lib.moderation.model.fitted import FittedModel
+from lib.moderation.model.comparison import Evaluation, FittedModel, evaluate, ordered
 from lib.moderation.model.model_config import ModelConfig
+from lib.moderation.model.report import Subject, training_report
 from lib.moderation.model.splits import PARTS, PostSplit, split_authors, split_posts
-from lib.moderation.model.training_report import Subject, training_report
 from lib.report import Report
 
 

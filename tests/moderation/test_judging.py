@@ -7,7 +7,9 @@ import json
 import numpy as np
 import pytest
 
-from lib.calibration import logit, sigmoid
+from jobs.moderation.simulate import policies_text
+from lib.calibration import sigmoid
+from lib.moderation.model.comparison import FittedModel, evaluate
 from lib.moderation.model.evaluation import (
     accuracy_at,
     by_pattern,
@@ -18,9 +20,11 @@ from lib.moderation.model.evaluation import (
     risk_coverage,
 )
 from lib.moderation.model.outputs import ModalityAnswer, Presence
-from lib.moderation.model.report import Measured, training_report
+from lib.moderation.model.report import Subject, training_report
+from lib.moderation.model.splits import PARTS, PostSplit
+from lib.moderation.policies import load_policies
 from lib.report import render_page
-from tests.moderation.small_model import POLICIES, model, unseen_posts
+from tests.moderation.small_model import model, unseen_posts
 
 
 def drawn(count: int = 4000) -> tuple[np.ndarray, np.ndarray]:
@@ -76,27 +80,31 @@ def test_precision_and_recall_are_those_at_the_threshold():
 
 
 def test_the_report_says_what_was_measured():
-    posts, probabilities, answers = unseen_posts()
-    odds = logit(probabilities.clip(1e-9, 1 - 1e-9))
-    tested = Measured(
-        source="made up",
-        simulated=True,
-        policies=POLICIES,
-        log_odds=odds,
-        targets=posts.targets,
-        presence=posts.presence,
+    posts, _, answers = unseen_posts()
+    count = len(posts)
+    fit = FittedModel(
+        model=model(),
+        policies=load_policies(policies_text()),
         answers=answers,
-        authors=[f"{k % 90}" for k in range(len(odds))],
-        thresholds=model().thresholds,
-        training_posts=10,
-        quarantined={"image: truncated": 3},
-        seed=1,
+        presence=posts.presence,
+        targets=posts.targets,
+        texts=[""] * count,
+        authors=np.arange(count) % 90,
+        languages=[None] * count,
+        reach=np.zeros(count),
     )
-    report = training_report(tested)
+    media = {"rows_in": 9, "repeats": 0, "quarantined": 3, "reasons": {"truncated": 3}}
+    note = {"posts": 9, "labelled": 9, "media": 6, "broken_media": {}, "repeated_posts": 0}
+    part = np.array([PARTS.index(name) for name in ("members", "fusion", "test")])
+    split = PostSplit(part, np.zeros(3, dtype=bool), np.zeros(3, dtype=np.int64), 0)
+    subject = Subject("made up", True, note | {"tables": {"media": media}}, split, fit, seed=1)
+    report = training_report(subject, evaluate(fit, seed=1, repeats=20))
     page = render_page(report)
     assert "simulated posts; made up" in page
-    assert "image: truncated" in page
-    assert report.facts["accuracy_at_coverage"]["0.8"] == accuracy_at(odds, posts.targets, 0.8)
+    assert "media: truncated" in page
+    accuracy = accuracy_at(fit.log_odds, posts.targets, 0.8)
+    assert report.facts["accuracy_at_coverage"]["0.8"] == accuracy
+    assert report.facts["training_posts"] == 2
     json.dumps(report.facts, allow_nan=False)
 
 

@@ -1,4 +1,4 @@
-"""What a training came to: the model beside simpler ways, on posts that taught nothing."""
+"""A fitted model beside simpler ways, on posts that taught nothing."""
 
 from __future__ import annotations
 
@@ -7,19 +7,51 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lib.calibration import logit, sigmoid
 from lib.contract import ContractError
 from lib.evaluation import Interval, average_precision, bootstrap_interval
 from lib.moderation.model.evaluation import accuracy_at, calibration_errors
-from lib.moderation.model.fitted import FittedModel
-from lib.moderation.model.outputs import Floats, Ints, Presence
-from lib.moderation.policies import ACTIONS
+from lib.moderation.model.inputs import Marks
+from lib.moderation.model.model import ModerationModel
+from lib.moderation.model.outputs import Floats, Ints, ModalityAnswer, Presence
+from lib.moderation.policies import ACTIONS, Policies
 from lib.moderation.post import MODALITIES
 from lib.moderation.routing import REVIEW, Routing
 
 OURS = "ours"
 _LEAST_OF_A_KIND = 3
+
+
+@dataclass(frozen=True)
+class FittedModel:
+    """A model, what its modality models answer about the test posts, and what is known of these.
+
+    Attributes:
+        model: calibrated.
+        policies: those of the model, in its order.
+        answers: by modality, a row for each test post.
+        presence: (n, modalities), as the model sees them.
+        targets: (n, policies) shares of people who say that a post violates; NaN unknown.
+        texts, authors, languages: of each post.
+        reach: (n,) views.
+    """
+
+    model: ModerationModel
+    policies: Policies
+    answers: Mapping[str, ModalityAnswer]
+    presence: Marks
+    targets: Floats
+    texts: Sequence[str]
+    authors: NDArray[Any]
+    languages: Sequence[str | None]
+    reach: Floats
+
+    @property
+    def log_odds(self) -> Floats:
+        """Calibrated log-odds (n, policies)."""
+        return self.model.fusion.answer(self.answers, self.presence)
 
 
 @dataclass(frozen=True)

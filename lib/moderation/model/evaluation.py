@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,7 @@ from lib.moderation.post import MODALITIES
 
 # fewer posts or violations of a kind than this say nothing of a pattern
 _LEAST_ROWS, _LEAST_OF_A_KIND = 50, 10
+_BINS = 10
 
 
 @dataclass(frozen=True)
@@ -141,18 +142,24 @@ class _Cell:
         return float(np.mean(precisions))
 
 
-def calibration_errors(
-    log_odds: Floats, targets: Floats, policies: Sequence[str], bins: int = 10
-) -> dict[str, float]:
-    """Expected calibration error by policy, where outcomes are known."""
-    errors = {}
+def known_outcomes(
+    log_odds: Floats, targets: Floats, policies: Iterable[str]
+) -> Iterator[tuple[str, NDArray[np.bool_], Floats]]:
+    """Name of each policy, and outcomes and probabilities of the posts where they are known."""
     for p, policy in enumerate(policies):
         is_known = ~np.isnan(targets[:, p])
         if is_known.any():
-            flags = targets[is_known, p] >= 0.5
-            probabilities = sigmoid(log_odds[is_known, p])
-            errors[policy] = expected_calibration_error(flags, probabilities, bins)
-    return errors
+            yield policy, targets[is_known, p] >= 0.5, sigmoid(log_odds[is_known, p])
+
+
+def calibration_errors(
+    log_odds: Floats, targets: Floats, policies: Iterable[str]
+) -> dict[str, float]:
+    """Expected calibration error by policy, where outcomes are known."""
+    return {
+        policy: expected_calibration_error(flags, probabilities, _BINS)
+        for policy, flags, probabilities in known_outcomes(log_odds, targets, policies)
+    }
 
 
 def risk_coverage(log_odds: Floats, targets: Floats) -> tuple[Floats, NDArray[np.float64]]:
@@ -207,12 +214,10 @@ def precision_recall(
     Policies whose outcomes are of one kind only are left out.
     """
     metrics = {}
-    for p, (policy, threshold) in enumerate(thresholds.items()):
-        is_known = ~np.isnan(targets[:, p])
-        flags, probabilities = targets[is_known, p] >= 0.5, sigmoid(log_odds[is_known, p])
+    for policy, flags, probabilities in known_outcomes(log_odds, targets, thresholds):
         if not 0 < flags.sum() < len(flags):
             continue
-        flagged = probabilities >= threshold
+        flagged = probabilities >= thresholds[policy]
         hits = float((flagged & flags).sum())
         metrics[policy] = {
             "average_precision": average_precision(flags, probabilities),

@@ -1,117 +1,144 @@
-"""The report of a training: what the model finds, what it leaves to people, and how sure it is."""
+"""The report of a training: what the model finds, what it leaves to people, what it rests on."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 
 from lib import report
-from lib.calibration import calibration_error_by_chance, reliability, sigmoid
+from lib.calibration import calibration_error_by_chance, reliability
+from lib.contract.matches import table_match_warnings
 from lib.moderation.model import evaluation
-from lib.moderation.model.inputs import Marks
-from lib.moderation.model.outputs import Floats, ModalityAnswer
+from lib.moderation.model.comparison import OURS, Evaluation, FittedModel, ordered
+from lib.moderation.model.splits import PostSplit
 
 _COVERAGES = (0.5, 0.8, 0.9, 1.0)
 _POINTS = 100
+_TABLE_HEAD = ("table", "rows", "left out", "repeats", "quarantined")
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What was measured on test posts.
+class Subject:
+    """What the report is about.
 
     Attributes:
-        source: where the posts came from.
-        simulated: whether they are simulated.
-        policies: names.
-        log_odds, targets: (n, policies) calibrated answers and labels; NaN unknown.
-        presence: (n, modalities).
-        authors: (n,) whose each post is; intervals are drawn by author.
-        answers: by modality, a row for each post.
-        thresholds: by policy.
-        training_posts: of all steps together.
-        quarantined: posts and media that were left out, by reason.
-        seed: of intervals.
+        source: what the data is, in words.
+        simulated: whether the posts are simulated.
+        note: what `jobs.moderation.preprocess` counted.
+        split: into parts that teach and test.
+        fit: the model and its test posts.
+        seed: of the intervals.
     """
 
     source: str
     simulated: bool
-    policies: tuple[str, ...]
-    log_odds: Floats
-    targets: Floats
-    presence: Marks
-    authors: Sequence[str]
-    answers: Mapping[str, ModalityAnswer]
-    thresholds: Mapping[str, float]
-    training_posts: int
-    quarantined: Mapping[str, int]
+    note: Mapping[str, Any]
+    split: PostSplit
+    fit: FittedModel
     seed: int
 
+    @property
+    def training_posts(self) -> int:
+        """Posts of all steps together."""
+        counts = self.split.counts
+        return counts["members"] + counts["fusion"]
 
-def training_report(tested: Measured) -> report.Report:
+    @property
+    def quarantined(self) -> dict[str, int]:
+        """Posts and media that were left out, by reason."""
+        return {
+            f"{name}: {reason}": int(count)
+            for name, summary in self.note["tables"].items()
+            for reason, count in summary["reasons"].items()
+        }
+
+
+def training_report(subject: Subject, findings: Evaluation) -> report.Report:
     """The report, and its figures as JSON."""
-    authors = np.unique(np.asarray(tested.authors), return_inverse=True)[1]
+    fit = subject.fit
+    authors = np.unique(fit.authors, return_inverse=True)[1]
     compared = evaluation.compare(
-        tested.log_odds, tested.answers, tested.presence, tested.targets, tested.policies,
-        tested.seed, groups=np.tile(authors[:, None], len(tested.policies)),
+        fit.log_odds, fit.answers, fit.presence, fit.targets, fit.model.policies,
+        subject.seed, groups=np.tile(authors[:, None], len(fit.model.policies)),
     )  # fmt: skip
-    metrics = facts(tested, compared)
-    simulated = "simulated posts; " if tested.simulated else ""
+    metrics = facts(subject, findings, compared)
+    simulated = "simulated posts; " if subject.simulated else ""
     return report.Report(
         title="Moderation model: training report",
-        subtitle=f"{simulated}{tested.source}; tested on {len(tested.targets):,} posts of authors "
+        subtitle=f"{simulated}{subject.source}; tested on {len(fit.targets):,} posts of authors "
         "outside the training",
         sections=[
-            _overview(tested, metrics),
+            _overview(subject, metrics),
+            _methods(findings),
+            _routing(findings),
             _policies(metrics),
-            _coverage(tested),
+            _coverage(fit),
             _fusion(compared),
-            _calibration(tested, metrics),
-            _data(tested),
+            _calibration(fit, metrics),
+            _excluded(subject, metrics),
+            _data(subject),
         ],
         facts=metrics,
     )
 
 
-def facts(tested: Measured, compared: Sequence[evaluation.Comparison]) -> dict[str, Any]:
+def facts(
+    subject: Subject, findings: Evaluation, compared: Sequence[evaluation.Comparison]
+) -> dict[str, Any]:
     """The figures, for programs."""
-    odds, targets = tested.log_odds, tested.targets
+    fit, odds, targets = subject.fit, subject.fit.log_odds, subject.fit.targets
+    policies = fit.model.policies
+    names = ("posts", "labelled", "media", "broken_media", "repeated_posts", "tables")
     return {
-        "simulated": tested.simulated,
+        "simulated": subject.simulated,
         "test_posts": len(targets),
-        "training_posts": tested.training_posts,
-        "policies": evaluation.precision_recall(odds, targets, tested.thresholds),
-        "thresholds": dict(tested.thresholds),
-        "ece": evaluation.calibration_errors(odds, targets, tested.policies),
-        "ece_by_chance": _by_chance(tested),
-        "ece_by_pattern": evaluation.by_pattern(odds, tested.presence, targets, tested.policies),
+        "training_posts": subject.training_posts,
+        "policies": evaluation.precision_recall(odds, targets, fit.model.thresholds),
+        "thresholds": dict(fit.model.thresholds),
+        "ece": evaluation.calibration_errors(odds, targets, policies),
+        "ece_by_chance": {
+            name: calibration_error_by_chance(probabilities, 10, seed=subject.seed)
+            for name, _, probabilities in evaluation.known_outcomes(odds, targets, policies)
+        },
+        "ece_by_pattern": evaluation.by_pattern(odds, fit.presence, targets, policies),
         "accuracy_at_coverage": {
             str(coverage): evaluation.accuracy_at(odds, targets, coverage)
             for coverage in _COVERAGES
         },
-        "always_allow_accuracy": _clean_share(targets),
-        "failed_to_decode": evaluation.failed_share(tested.presence),
+        "always_allow_accuracy": findings.always_allow,
+        "failed_to_decode": evaluation.failed_share(fit.presence),
         "fusion": [asdict(comparison) for comparison in compared],
-        "quarantined": dict(tested.quarantined),
+        "quarantined": subject.quarantined,
+        "methods": {name: dict(measures) for name, measures in findings.methods.items()},
+        "mean_average_precision": asdict(findings.mean),
+        "test_authors": findings.authors,
+        "actions": dict(findings.actions),
+        "automatic_accuracy": findings.automatic,
+        "modalities": list(fit.answers),
+        "parts": subject.split.counts,
+        "test_from_us": subject.split.test_from_us,
+        "rows": {name: subject.note[name] for name in names},
     }
 
 
-def _overview(tested: Measured, metrics: Mapping[str, Any]) -> report.Section:
-    clean = metrics["always_allow_accuracy"]
+def _overview(subject: Subject, metrics: Mapping[str, Any]) -> report.Section:
+    clean, accuracy = metrics["always_allow_accuracy"], metrics["accuracy_at_coverage"]
     figures = (
         report.KeyFigure(
             "posts that violate a policy", f"{1.0 - clean:.1%}", "of the test's posts"
         ),
         report.KeyFigure(
             "accuracy without review",
-            f"{metrics['accuracy_at_coverage']['0.8']:.1%}",
+            f"{accuracy['0.8']:.1%}",
             "if the least certain fifth is reviewed",
         ),
         report.KeyFigure(
             "accuracy without any review",
-            f"{metrics['accuracy_at_coverage']['1.0']:.1%}",
+            f"{accuracy['1.0']:.1%}",
             f"allowing every post reaches {clean:.1%}",
         ),
         report.KeyFigure(
@@ -119,10 +146,36 @@ def _overview(tested: Measured, metrics: Mapping[str, Any]) -> report.Section:
         ),
     )
     text = (
-        f"Trained on {tested.training_posts:,} posts. A decision is correct if it is correct for "
+        f"Trained on {subject.training_posts:,} posts. A decision is correct if it is correct for "
         "every policy. Compare the accuracy with that of allowing every post."
     )
     return report.Section("Summary", [report.KeyFigures(figures), report.Note(text)])
+
+
+def _methods(findings: Evaluation) -> report.Section:
+    policies = list(findings.errors)
+    rows = tuple(
+        (name, *(_cell(findings.methods[name].get(policy)) for policy in (*policies, "mean")))
+        for name in ordered(findings.methods)
+    )
+    note = report.Note(
+        f"Mean of {OURS}: {findings.mean.value:.3f}, 95% interval {findings.mean.low:.3f} to "
+        f"{findings.mean.high:.3f} by drawing the {findings.authors:,} authors with replacement."
+    )
+    header = ("average precision", *policies, "mean")
+    caption = "Of a method that knows nothing it is the share of violations."
+    table = report.Table(header, rows, emphasis=0, caption=caption)
+    return report.Section("Beside simpler methods", (table, note))
+
+
+def _routing(findings: Evaluation) -> report.Section:
+    table = report.Table(("action", "share"), tuple(findings.actions.items()))
+    text = (
+        f"Of the posts that do not go to people, {findings.automatic:.1%} are decided rightly: "
+        "removed where a policy is violated, allowed where none is. Posts of which something "
+        "failed to decode are never allowed unseen."
+    )
+    return report.Section("What would happen to posts", (table, report.Note(text)))
 
 
 def _policies(metrics: Mapping[str, Any]) -> report.Section:
@@ -145,8 +198,8 @@ def _policies(metrics: Mapping[str, Any]) -> report.Section:
     return report.Section("By policy", [report.Table(header, rows, caption=caption)])
 
 
-def _coverage(tested: Measured) -> report.Section:
-    coverage, accuracy = evaluation.risk_coverage(tested.log_odds, tested.targets)
+def _coverage(fit: FittedModel) -> report.Section:
+    coverage, accuracy = evaluation.risk_coverage(fit.log_odds, fit.targets)
     positions = np.unique(np.linspace(0, len(coverage) - 1, _POINTS).round().astype(int))
     plot = report.line_plot(
         "Accuracy by share of automatic decisions",
@@ -158,6 +211,10 @@ def _coverage(tested: Measured) -> report.Section:
 
 
 def _fusion(compared: Sequence[evaluation.Comparison]) -> report.Section:
+    title = "Fusion against the best single modality"
+    if not compared:
+        few = "Too few test posts of one set of modalities, with both outcomes, to compare on."
+        return report.Section(title, [report.Note(few)])
     rows = tuple(
         (
             *(comparison.pattern, comparison.policy, comparison.posts, comparison.fused),
@@ -165,65 +222,68 @@ def _fusion(compared: Sequence[evaluation.Comparison]) -> report.Section:
         )
         for comparison in compared
     )
-    if not compared:
-        few = "Too few test posts of one set of modalities, with both outcomes, to compare on."
-        return report.Section("Fusion against the best single modality", [report.Note(few)])
     header = ("modalities", "policy", "posts", "fused", "best single", "which", "from", "to")
     worse = sum(comparison.high < 0.0 for comparison in compared)
     text = (
         f"Average precision; the last two are the 95% interval of the difference. Fusion is worse "
         f"beyond chance in {worse} of {len(compared)} cases."
     )
-    return report.Section(
-        "Fusion against the best single modality", [report.Note(text), report.Table(header, rows)]
-    )
+    return report.Section(title, [report.Note(text), report.Table(header, rows)])
 
 
-def _calibration(tested: Measured, metrics: Mapping[str, Any]) -> report.Section:
-    curves = {}
-    for p, name in enumerate(tested.policies):
-        is_known = ~np.isnan(tested.targets[:, p])
-        if is_known.any():
-            table = reliability(
-                tested.targets[is_known, p] >= 0.5, sigmoid(tested.log_odds[is_known, p]), 10
-            )
-            curves[name] = report.Curve(
-                [row.stated for row in table], [row.observed for row in table]
-            )
+def _calibration(fit: FittedModel, metrics: Mapping[str, Any]) -> report.Section:
+    policies, curves = fit.model.policies, {}
+    for name, flags, probabilities in evaluation.known_outcomes(
+        fit.log_odds, fit.targets, policies
+    ):
+        table = reliability(flags, probabilities, 10)
+        curves[name] = report.Curve([row.stated for row in table], [row.observed for row in table])
     plot = report.line_plot(
         "Predicted and observed probability", dict(list(curves.items())[:6]),
         report.Axis("predicted probability"),
         report.Axis("share that violates"), points=True, diagonal=True,
     )  # fmt: skip
     rows = tuple(
-        (pattern, *(errors.get(name) for name in tested.policies))
+        (pattern, *(errors.get(name) for name in policies))
         for pattern, errors in metrics["ece_by_pattern"].items()
     )
     blocks: list[Any] = [report.Figures((plot,))]
     if rows:
-        blocks.append(report.Table(("calibration error of", *tested.policies), rows))
+        blocks.append(report.Table(("calibration error of", *policies), rows))
     return report.Section("Calibration", blocks)
 
 
-def _by_chance(tested: Measured) -> dict[str, float]:
-    errors = {}
-    for p, name in enumerate(tested.policies):
-        is_known = ~np.isnan(tested.targets[:, p])
-        if is_known.any():
-            probabilities = sigmoid(tested.log_odds[is_known, p])
-            errors[name] = calibration_error_by_chance(probabilities, 10, seed=tested.seed)
-    return errors
-
-
-def _data(tested: Measured) -> report.Section:
-    failed = evaluation.failed_share(tested.presence)
-    text = f"{failed:.1%} of test posts had media that did not decode."
+def _excluded(subject: Subject, metrics: Mapping[str, Any]) -> report.Section:
+    text = f"{metrics['failed_to_decode']:.1%} of test posts had media that did not decode."
     blocks: list[Any] = [report.Note(text)]
-    if tested.quarantined:
-        rows = tuple((reason, count) for reason, count in tested.quarantined.items())
+    if rows := tuple(subject.quarantined.items()):
         blocks.append(report.Table(("reason of exclusion", "rows"), rows))
     return report.Section("The data", blocks)
 
 
-def _clean_share(targets: Floats) -> float:
-    return float((np.nan_to_num(targets) < 0.5).all(axis=1).mean())
+def _data(subject: Subject) -> report.Section:
+    note = subject.note
+    tables = tuple(
+        (
+            *(name, summary["rows_in"], summary.get("left_out", 0)),
+            *(summary["repeats"], summary["quarantined"]),
+        )
+        for name, summary in note["tables"].items()
+    )
+    day = datetime.fromtimestamp(subject.split.test_from_us / 1e6, UTC).date()
+    text = (
+        f"Models of {', '.join(subject.fit.answers)}. The test begins on {day}. Unused are posts "
+        "without a label, and posts whose author or time belongs to the other side. "
+        f"{note['repeated_posts']:,} posts say or show again what an earlier one did."
+    )
+    text += "".join(f" {n:,} {words}." for words, n in note.get("far_posts", {}).items())
+    parts = report.Table(("part", "posts"), tuple(subject.split.counts.items()))
+    warnings = (report.Note(line) for line in table_match_warnings(note["tables"], "post"))
+    return report.Section(
+        "What it rests on",
+        (*warnings, report.Note(text), parts, report.Table(_TABLE_HEAD, tables)),
+    )
+
+
+def _cell(value: float | None) -> float | None:
+    return None if value is None or not np.isfinite(value) else value
