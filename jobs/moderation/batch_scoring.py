@@ -14,11 +14,12 @@ from jobs.framework.cluster import start_ray
 from jobs.framework.row_folder import RowFolder
 from jobs.framework.shuffle import shuffle_partitions
 from jobs.model_source import model_directory
-from jobs.moderation.post_events import MEDIA, POST, POSTS, by_post
+from jobs.moderation.post_events import POST, by_post
 from jobs.moderation.score import NOTE, ScoreConfig
 from jobs.moderation.scoring import MediaScorer, ModelLocation, PostScorer, as_answers
 from jobs.moderation.sources import intakes, read_policies, table_lines
 from lib.contract import ContractError
+from lib.moderation.contracts import MEDIA, POSTS
 from lib.moderation.model import SYSTEM
 from lib.moderation.policies import Policies
 from lib.registry import ArtifactError, Registry, verify_artifact

@@ -6,7 +6,8 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import ray.train
@@ -22,21 +23,23 @@ from lib.moderation.model.training import Run
 from lib.storage import Storage
 
 
-class Backend(Protocol):
-    """Workers of one training.
+@dataclass(frozen=True)
+class Backend:
+    """Who trains: this process alone.
 
     Attributes:
-        rank: of this one, from 0.
+        runtime: where this worker computes.
+        rank: of this worker, from 0.
         size: how many there are.
-        runtime: where this one computes.
     """
 
-    rank: int
-    size: int
     runtime: Runtime
+    rank: int = 0
+    size: int = 1
 
     def wrap_ddp(self, module: nn.Module) -> nn.Module:
         """A module whose gradients are averaged over all workers."""
+        return module
 
     def report(self, figures: Mapping[str, Any]) -> None:
         """Tell whoever watches how it goes; every worker calls it."""
@@ -45,32 +48,8 @@ class Backend(Protocol):
         """Wait until all workers call it."""
 
 
-@dataclass(frozen=True)
-class SingleProcess:
-    """This process."""
-
-    runtime: Runtime
-    rank: int = 0
-    size: int = 1
-
-    def wrap_ddp(self, module: nn.Module) -> nn.Module:
-        """The module itself."""
-        return module
-
-    def report(self, figures: Mapping[str, Any]) -> None:
-        """Nobody watches."""
-
-    def barrier(self) -> None:
-        """There is nobody to wait for."""
-
-
-@dataclass(frozen=True)
-class RayTrainBackend:
+class RayTrainBackend(Backend):
     """Workers of Ray Train, from within one of them."""
-
-    runtime: Runtime
-    rank: int
-    size: int
 
     def wrap_ddp(self, module: nn.Module) -> nn.Module:
         """Distributed data parallel where there are several."""
@@ -83,7 +62,7 @@ class RayTrainBackend:
         ray.train.report(dict(figures))
 
     def barrier(self) -> None:
-        """A barrier."""
+        """See `Backend`."""
         if self.size > 1:
             torch.distributed.barrier()
 
@@ -115,24 +94,21 @@ class SharedRun(Run):
         if last and (weights := storage.read(last["weights"])) is not None:
             resume = Checkpoint.read(weights, last["about"].encode())
         return cls(
-            seed,
-            backend.runtime,
-            None,
-            resume,
-            backend=backend,
-            storage=storage,
-            name=name,
-            every=every,
-        )
-
-    def member(self, number: int) -> SharedRun:
-        """See `Run.member`."""
-        plain = super().member(number)
-        return dataclasses.replace(self, seed=plain.seed, resume=plain.resume)
+            seed, backend.runtime, None, resume,
+            backend=backend, storage=storage, name=name, every=every,
+        )  # fmt: skip
 
     def fit(self, task: Any, learning: TrainingConfig) -> float:
-        """See `Run.fit`."""
-        shared = SharedTask(task, self.backend)
+        """See `Run.fit`; all workers draw the same batches, and each takes its share of them."""
+        wrapped = dataclasses.replace(task, module=self.backend.wrap_ddp(task.module))
+
+        def loss(rows: Ints, rng: np.random.Generator) -> Tensor:
+            own_loss: Tensor = wrapped.loss(share_of(rows, self.backend), rng)
+            return own_loss
+
+        shared: Any = SimpleNamespace(
+            module=task.module, lengths=task.lengths, groups=task.groups, loss=loss
+        )
         return fit(shared, learning, self.seed, self.runtime, self._keep, self.resume)
 
     def _keep(self, checkpoint: Checkpoint) -> None:
@@ -151,43 +127,11 @@ class SharedRun(Run):
         self.backend.report({"what": self.name, "epoch": checkpoint.epoch, "loss": checkpoint.loss})
 
 
-class SharedTask:
-    """A task of which each worker takes its share of every batch.
+def share_of(rows: Ints, backend: Backend) -> Ints:
+    """A worker's share of a batch.
 
-    All workers draw the same batches. Shares are of one size, and of two rows at least, since
-    statistics of a batch need two: a few rows count twice.
-
-    Args:
-        task: as the model's fits make it.
-        backend: who trains.
+    Shares are of one size, and of two rows at least, since statistics of a batch need two: a few
+    rows count twice.
     """
-
-    def __init__(self, task: Any, backend: Backend) -> None:
-        self._task, self._backend = task, backend
-        self._wrapped = dataclasses.replace(task, module=backend.wrap_ddp(task.module))
-
-    @property
-    def module(self) -> nn.Module:
-        """What learns."""
-        module: nn.Module = self._task.module
-        return module
-
-    @property
-    def lengths(self) -> Ints:
-        """Cost of each row."""
-        lengths: Ints = self._task.lengths
-        return lengths
-
-    def groups(self, learning: TrainingConfig) -> list[dict[str, Any]]:
-        """Parameters with their steps."""
-        groups: list[dict[str, Any]] = self._task.groups(learning)
-        return groups
-
-    def loss(self, rows: Ints, rng: np.random.Generator) -> Tensor:
-        """Mean loss of this worker's share."""
-        size = self._backend.size
-        share = max(2, -(-len(rows) // size))
-        loss: Tensor = self._wrapped.loss(
-            np.resize(rows, share * size)[self._backend.rank :: size], rng
-        )
-        return loss
+    share = max(2, -(-len(rows) // backend.size))
+    return np.resize(rows, share * backend.size)[backend.rank :: backend.size]

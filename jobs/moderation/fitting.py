@@ -10,21 +10,20 @@ from jobs.cluster.admission import await_workers, with_gpus
 from jobs.framework.torch_training import TrainWorker, train_on_workers
 from jobs.framework.workers import Workers
 from jobs.moderation.dataset import PreparedDataset, rows_with
-from jobs.moderation.distributed import RayTrainBackend, SingleProcess
+from jobs.moderation.distributed import Backend, RayTrainBackend
 from jobs.moderation.train_worker import (
     THRESHOLDS,
     answers_about,
     read_member,
     reader,
     train_members,
-    unseen_as_failed,
     write_split,
 )
 from jobs.moderation.training_config import TrainConfig
 from lib.contract import ContractError
 from lib.moderation.model.comparison import FittedModel
 from lib.moderation.model.fitting import Runtime
-from lib.moderation.model.fusion import Fusion
+from lib.moderation.model.fusion import Fusion, unseen_as_failed
 from lib.moderation.model.model import ModerationModel
 from lib.moderation.model.model_config import ModelConfig
 from lib.moderation.model.splits import PostSplit
@@ -69,7 +68,7 @@ def fit_final(
         "modalities": modalities,
     }
     if config.engine == "process":
-        train_members(plan, SingleProcess(Runtime(threads=config.cpus_per_worker)))
+        train_members(plan, Backend(Runtime(threads=config.cpus_per_worker)))
     elif not storage.exists("fusion/finished"):
         _learn_on_workers(plan, config, storage)
     return _put_together(dataset, split, modalities, storage)
@@ -111,7 +110,9 @@ def _put_together(
         model=model,
         policies=dataset.policies,
         answers=answers_about(storage, modalities, rows),
-        presence=unseen_as_failed(dataset.presence[rows], modalities),
+        presence=unseen_as_failed(
+            dataset.presence[rows], [name not in parts for name in MODALITIES]
+        ),
         targets=dataset.targets[rows],
         texts=dataset.texts(rows),
         authors=dataset.posts["author_id"].take(rows).to_numpy(),

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from jobs.framework.shuffle import gather_rows
 from lib.contract import ContractError
 from lib.declaration import did_you_mean
-from lib.moderation.contracts import LABELS, MEDIA, POSTS
+from lib.moderation.contracts import LABELS, POSTS
 from lib.moderation.policies import Policies
 
 if TYPE_CHECKING:
@@ -73,19 +73,3 @@ def policies_in(labels: Dataset) -> list[str]:
 
     few = labels.map_batches(distinct, batch_format="pyarrow", batch_size=None)
     return sorted({row["policy"] for row in few.take_all()})
-
-
-__all__ = [
-    "FACTS",
-    "LABEL",
-    "LABELS",
-    "MEDIA",
-    "MEDIUM",
-    "POST",
-    "POSTS",
-    "by_post",
-    "map_to_events",
-    "policies_in",
-    "refuse_unknown_policies",
-    "to_events",
-]  # fmt: skip

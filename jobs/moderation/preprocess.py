@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from jobs.framework.command import run_job
 from jobs.framework.paths import OutputPath
-from jobs.moderation.model_size import read_size_option
 from jobs.moderation.sources import Sources
+from lib.moderation.model.model_config import read_size_option
 
 NOTE = "rows.json"
 

@@ -18,14 +18,10 @@ from jobs.framework.cluster import start_ray
 from jobs.framework.row_folder import RowFolder
 from jobs.framework.shuffle import shuffle_partitions
 from jobs.moderation.media_decoding import DecodeSpec, decode_rows
-from jobs.moderation.model_size import read_size_option
 from jobs.moderation.post_events import (
     LABEL,
-    LABELS,
-    MEDIA,
     MEDIUM,
     POST,
-    POSTS,
     by_post,
     map_to_events,
     policies_in,
@@ -37,8 +33,9 @@ from jobs.moderation.sources import intakes, read_policies, table_lines
 from jobs.private_rows import write_private_rows
 from lib.contract import ContractError
 from lib.contract.end_of_data import end_of_data
+from lib.moderation.contracts import LABELS, MEDIA, POSTS
 from lib.moderation.media.duplicates import repeated_posts
-from lib.moderation.model.model_config import ModelConfig
+from lib.moderation.model.model_config import ModelConfig, read_size_option
 from lib.moderation.model.outputs import Presence
 from lib.moderation.policies import Policies
 from lib.moderation.post import MODALITIES

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,12 @@ import numpy as np
 from jobs.moderation.dataset import PreparedDataset, find_rows, rows_with
 from jobs.moderation.distributed import Backend, SharedRun
 from lib.moderation.model.fitting import Runtime
+from lib.moderation.model.fusion import unseen_as_failed
 from lib.moderation.model.fusion_training import fit_fusion
 from lib.moderation.model.image import ImageModel
-from lib.moderation.model.inputs import Marks
 from lib.moderation.model.model import thresholds_of
 from lib.moderation.model.model_config import ModelConfig, read_size
-from lib.moderation.model.outputs import Ints, ModalityAnswer, Presence, joined
+from lib.moderation.model.outputs import Ints, ModalityAnswer, joined
 from lib.moderation.model.serialization import arrays_bytes, read_arrays
 from lib.moderation.model.splits import PostSplit
 from lib.moderation.model.text import TextModel
@@ -46,17 +47,95 @@ def train_members(plan: Mapping[str, Any], backend: Backend) -> None:
         plan: `rows` and `storage` (addresses), `size`, `seed`, and `modalities` to fit.
         backend: who does it; all of them call this.
     """
-    dataset, size = find_rows(plan["rows"]), read_size(plan["size"], "plan")
     storage = open_storage(plan["storage"])
-    split = read_split(storage)
+    dataset, size = find_rows(plan["rows"]), read_size(plan["size"], "plan")
+    training = _Training(dataset, read_split(storage), size, int(plan["seed"]), backend, storage)
     for name in plan["modalities"]:
         if not storage.exists(f"{name}/finished"):
             with tempfile.TemporaryDirectory() as folder:
-                _member(name, dataset, split, size, plan["seed"], backend, storage, Path(folder))
+                training.fit_member(name, Path(folder))
         backend.barrier()
     if not storage.exists("fusion/finished"):
-        _fusion(dataset, split, size, plan, backend, storage)
+        training.fit_fusion(plan["modalities"])
     backend.barrier()
+
+
+@dataclass(frozen=True)
+class _Training:
+    """What all steps of a training work with."""
+
+    dataset: PreparedDataset
+    split: PostSplit
+    size: ModelConfig
+    seed: int
+    backend: Backend
+    storage: Storage
+
+    def fit_member(self, name: str, folder: Path) -> None:
+        """One modality: fit, keep, and answer about the posts that it did not learn from."""
+        model = self._fitted(name, folder)
+        if self.backend.rank == 0:
+            self._keep(model.files(), name)
+        self.backend.barrier()
+        # all workers answer by what was kept, not by what each has in its own hands
+        kept = read_member(self.storage, name, self.backend.runtime)
+        self._answer(name, kept, folder)
+        self.backend.barrier()
+        if self.backend.rank == 0:
+            self.storage.write(f"{name}/finished", str(self.backend.size).encode())
+            self.storage.delete(f"checkpoints/{name}")
+
+    def fit_fusion(self, modalities: Sequence[str]) -> None:
+        """Fusion of what the modalities said of the posts that they did not learn from."""
+        rows, size = self.split.rows("fusion"), self.size.fusion
+        answers = answers_about(self.storage, modalities, rows)
+        blind = [name not in modalities for name in MODALITIES]
+        presence = unseen_as_failed(self.dataset.presence[rows], blind)
+        policies, targets = self.dataset.policies.ids, self.dataset.targets[rows]
+        run = self._run("fusion", every=max(1, size.learning.epochs))
+        fused = fit_fusion(answers, presence, targets, policies, self.split.fold[rows], size, run)
+        if self.backend.rank == 0:
+            self._keep(fused.fusion.files(), "fusion")
+            thresholds = thresholds_of(fused.log_odds, targets, policies)
+            self.storage.write(THRESHOLDS, json.dumps(thresholds).encode())
+            self.storage.write("fusion/finished", b"1")
+            self.storage.delete("checkpoints/fusion")
+
+    def _run(self, name: str, every: int = 1) -> SharedRun:
+        return SharedRun.going_on(name, self.seed, self.backend, self.storage, every)
+
+    def _fitted(self, name: str, folder: Path) -> MemberModel:
+        dataset, targets, policies = self.dataset, self.dataset.targets, self.dataset.policies.ids
+        rows, run = rows_with(dataset.presence, name, self.split.rows("members")), self._run(name)
+        if name == "text":
+            held_out = np.flatnonzero(self.split.held_out[rows])
+            texts, tokens = dataset.texts(rows), dataset.tokens(rows)
+            return fit_text(texts, targets[rows], policies, held_out, self.size.text, run, tokens)
+        pixels, owners = dataset.pixels(name, rows, folder)
+        if name == "image":
+            return fit_image(pixels, targets[owners], policies, self.size.image, run)
+        held_out = np.flatnonzero(self.split.held_out[owners])
+        return fit_video(pixels, targets[owners], policies, held_out, self.size.video, run)
+
+    def _answer(self, name: str, model: MemberModel, folder: Path) -> None:
+        """This worker's share of the answers, to a file of its own."""
+        rank, size = self.backend.rank, self.backend.size
+        rows = rows_with(self.dataset.presence, name, self.split.rows(*_OTHERS))[rank::size]
+        if isinstance(model, TextModel):
+            answer, owners = model.answer(self.dataset.texts(rows)), rows
+        else:
+            pixels, owners = self.dataset.pixels(name, rows, folder)
+            answer = joined([
+                _media_answer(model, pixels[k : k + _AT_ONCE])
+                for k in range(0, max(len(pixels), 1), _AT_ONCE)
+            ])  # fmt: skip
+        arrays = {"embeddings": answer.embeddings, "log_odds": answer.log_odds, "owners": owners}
+        self.storage.write(f"{name}/answers/{rank}-of-{size}.safetensors", arrays_bytes(arrays))
+
+    def _keep(self, files: Mapping[str, bytes], name: str) -> None:
+        self.storage.delete(f"{name}/model")
+        for file, content in files.items():
+            self.storage.write(f"{name}/model/{file}", content)
 
 
 def write_split(split: PostSplit, storage: Storage) -> None:
@@ -106,87 +185,6 @@ def answers_about(
     return answers
 
 
-def _member(
-    name: str,
-    dataset: PreparedDataset,
-    split: PostSplit,
-    size: ModelConfig,
-    seed: int,
-    backend: Backend,
-    storage: Storage,
-    folder: Path,
-) -> None:
-    """One modality: fit, keep, and answer about the posts that it did not learn from."""
-    presence = dataset.presence
-    rows = rows_with(presence, name, split.rows("members"))
-    run = SharedRun.going_on(name, seed, backend, storage)
-    model = _fitted(name, dataset, split, rows, size, run, folder)
-    if backend.rank == 0:
-        _keep(model.files(), name, storage)
-    backend.barrier()
-    # all workers answer by what was kept, not by what each has in its own hands
-    kept = read_member(storage, name, backend.runtime)
-    _answer(
-        name,
-        kept,
-        dataset,
-        rows_with(presence, name, split.rows(*_OTHERS)),
-        backend,
-        storage,
-        folder,
-    )
-    backend.barrier()
-    if backend.rank == 0:
-        storage.write(f"{name}/finished", str(backend.size).encode())
-        storage.delete(f"checkpoints/{name}")
-
-
-def _fitted(
-    name: str,
-    dataset: PreparedDataset,
-    split: PostSplit,
-    rows: Ints,
-    size: ModelConfig,
-    run: SharedRun,
-    folder: Path,
-) -> MemberModel:
-    targets, policies = dataset.targets, dataset.policies.ids
-    if name == "text":
-        held_out = np.flatnonzero(split.held_out[rows])
-        texts, tokens = dataset.texts(rows), dataset.tokens(rows)
-        return fit_text(texts, targets[rows], policies, held_out, size.text, run, tokens)
-    pixels, owners = dataset.pixels(name, rows, folder)
-    if name == "image":
-        return fit_image(pixels, targets[owners], policies, size.image, run)
-    held_out = np.flatnonzero(split.held_out[owners])
-    return fit_video(pixels, targets[owners], policies, held_out, size.video, run)
-
-
-def _answer(
-    name: str,
-    model: MemberModel,
-    dataset: PreparedDataset,
-    rows: Ints,
-    backend: Backend,
-    storage: Storage,
-    folder: Path,
-) -> None:
-    """This worker's share of the answers, to a file of its own."""
-    own_rows = rows[backend.rank :: backend.size]
-    if isinstance(model, TextModel):
-        answer, owners = model.answer(dataset.texts(own_rows)), own_rows
-    else:
-        pixels, owners = dataset.pixels(name, own_rows, folder)
-        answer = joined([
-            _media_answer(model, pixels[k : k + _AT_ONCE])
-            for k in range(0, max(len(pixels), 1), _AT_ONCE)
-        ])  # fmt: skip
-    arrays = {"embeddings": answer.embeddings, "log_odds": answer.log_odds, "owners": owners}
-    storage.write(
-        f"{name}/answers/{backend.rank}-of-{backend.size}.safetensors", arrays_bytes(arrays)
-    )
-
-
 def _media_answer(model: ImageModel | VideoModel, pixels: Any) -> ModalityAnswer:
     if isinstance(model, ImageModel):
         return model.answer_squares(pixels)
@@ -196,39 +194,3 @@ def _media_answer(model: ImageModel | VideoModel, pixels: Any) -> ModalityAnswer
 def _answer_files(storage: Storage, name: str) -> list[str]:
     workers = int(storage.read(f"{name}/finished") or b"0")
     return [f"{name}/answers/{rank}-of-{workers}.safetensors" for rank in range(workers)]
-
-
-def _fusion(
-    dataset: PreparedDataset,
-    split: PostSplit,
-    size: ModelConfig,
-    plan: Mapping[str, Any],
-    backend: Backend,
-    storage: Storage,
-) -> None:
-    rows = split.rows("fusion")
-    answers = answers_about(storage, plan["modalities"], rows)
-    presence: Marks = unseen_as_failed(dataset.presence[rows], plan["modalities"])
-    epochs = max(1, size.fusion.learning.epochs)
-    run = SharedRun.going_on("fusion", plan["seed"], backend, storage, every=epochs)
-    policies, targets = dataset.policies.ids, dataset.targets[rows]
-    fused = fit_fusion(answers, presence, targets, policies, split.fold[rows], size.fusion, run)
-    if backend.rank == 0:
-        _keep(fused.fusion.files(), "fusion", storage)
-        thresholds = thresholds_of(fused.log_odds, targets, policies)
-        storage.write(THRESHOLDS, json.dumps(thresholds).encode())
-        storage.write("fusion/finished", b"1")
-        storage.delete("checkpoints/fusion")
-
-
-def unseen_as_failed(presence: Marks, modalities: Sequence[str]) -> Marks:
-    """Presence in which what no model looks at counts as failed: something nobody has seen."""
-    blind = np.array([name not in modalities for name in MODALITIES])
-    unseen = (presence == Presence.PRESENT) & blind
-    return np.where(unseen, np.int8(Presence.FAILED), presence).astype(np.int8)
-
-
-def _keep(files: Mapping[str, bytes], name: str, storage: Storage) -> None:
-    storage.delete(f"{name}/model")
-    for file, content in files.items():
-        storage.write(f"{name}/model/{file}", content)

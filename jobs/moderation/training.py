@@ -7,20 +7,22 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from jobs.framework.closing_lines import align, decimals
+from jobs.framework.options import shared_options
 from jobs.framework.step_cache import StepCache
 from jobs.framework.training import Training
-from jobs.moderation.dataset import PreparedDataset, quarantine_of
+from jobs.moderation.dataset import PreparedDataset, find_rows, quarantine_of
 from jobs.moderation.fitting import fit_final, modalities_to_fit
-from jobs.moderation.model_size import read_size_option
+from jobs.moderation.preprocess import PreprocessConfig
+from jobs.moderation.preprocessing import write_rows
 from jobs.moderation.sources import table_lines
 from jobs.moderation.training_config import TrainConfig
-from jobs.moderation.training_set import rows_of
 from lib.moderation.model import SYSTEM
 from lib.moderation.model.comparison import Evaluation, FittedModel, evaluate, ordered
-from lib.moderation.model.model_config import ModelConfig
+from lib.moderation.model.model_config import ModelConfig, read_size_option
 from lib.moderation.model.report import Subject, training_report
 from lib.moderation.model.splits import PARTS, PostSplit, split_authors, split_posts
 from lib.report import Report
+from lib.storage import open_storage
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,20 @@ def trained_by(config: TrainConfig) -> TrainingResult:
     step("measuring on the test posts")
     findings = evaluate(fit, config.seed, config.bootstrap)
     return TrainingResult(training, dataset, split, fit, findings, stages)
+
+
+def rows_of(config: TrainConfig, size: ModelConfig) -> PreparedDataset:
+    """The rows that a training is given, computed first where tables are given instead.
+
+    Raises:
+        ContractError: neither or both are given, or a table cannot be read.
+    """
+    config.check()
+    if config.rows is not None:
+        return find_rows(config.rows, size)
+    output = open_storage(config.output).address("rows")
+    write_rows(shared_options(PreprocessConfig, config, output=output))
+    return find_rows(output, size)
 
 
 def inputs_of(

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 from jobs.framework.paths import InputPath
 from jobs.framework.training_options import TrainingOptions
-from jobs.moderation.model_size import read_size_option
 from jobs.moderation.sources import Sources
 from lib.contract import ContractError
-from lib.moderation.model.split_settings import Split
+from lib.moderation.model.model_config import Split, read_size_option
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,14 @@ from ray import tune
 
 from jobs.framework.tuning import Search, Tuner
 from jobs.moderation.dataset import PreparedDataset, find_rows, rows_with
-from jobs.moderation.model_size import read_size_option
 from jobs.moderation.tune import TuneConfig
 from lib.moderation.model.fitting import Runtime, fit
-from lib.moderation.model.model_config import ModelConfig, TrainingConfig, read_size
+from lib.moderation.model.model_config import (
+    ModelConfig,
+    TrainingConfig,
+    read_size,
+    read_size_option,
+)
 from lib.moderation.model.outputs import Ints
 from lib.moderation.model.splits import split_posts
 from lib.moderation.model.training import Run, fit_image, fit_text, fit_video
@@ -144,10 +149,6 @@ class EvaluatedRun(Run):
 
     learnt: int = 0
 
-    def member(self, number: int) -> EvaluatedRun:
-        """See `Run.member`."""
-        return dataclasses.replace(self, seed=self.seed + number)
-
     def fit(self, task: Any, learning: TrainingConfig) -> float:
         """See `Run.fit`."""
         total = len(task.lengths)
@@ -162,19 +163,8 @@ class EvaluatedRun(Run):
                     loss += float(task.loss(some, rng)) * len(some)
             tune.report({MEASURE: loss / len(others), "step": checkpoint.epoch})
 
-        first = _RowLimit(task, self.learnt)
+        first: Any = SimpleNamespace(
+            module=task.module, lengths=task.lengths[: self.learnt], groups=task.groups,
+            loss=task.loss,
+        )  # fmt: skip
         return fit(first, learning, self.seed, self.runtime, judge)
-
-
-class _RowLimit:
-    """A task of which only the first rows are learnt from."""
-
-    def __init__(self, task: Any, count: int) -> None:
-        self._task, self._count = task, count
-        self.module, self.groups, self.loss = task.module, task.groups, task.loss
-
-    @property
-    def lengths(self) -> Ints:
-        """Cost of each row."""
-        lengths: Ints = self._task.lengths[: self._count]
-        return lengths

@@ -4,7 +4,6 @@ import time
 
 import pytest
 
-from jobs.moderation.model_size import read_size_option
 from jobs.moderation.sources import read_policies
 from lib.churn.features import churn_features
 from lib.churn.interventions.playbooks import PlaybookError, load_playbooks
@@ -13,7 +12,7 @@ from lib.contract import ContractError, load_mapping, parse_mapping
 from lib.declaration import DeclarationError, read_yaml, read_yaml_text
 from lib.maintenance.feature_set import FeatureError
 from lib.maintenance.machine_kind import load_kind, parse_kind
-from lib.moderation.model.model_config import parse_size
+from lib.moderation.model.model_config import parse_size, read_size_option
 from lib.moderation.model.outputs import ModelError
 from lib.moderation.policies import load_policies
 from lib.rules import RuleError, load_rules

@@ -11,10 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import torch
 
 from jobs.moderation import simulate
-from jobs.moderation.distributed import SharedRun, SharedTask, SingleProcess
+from jobs.moderation.distributed import Backend, SharedRun, share_of
 from jobs.moderation.post_events import LABEL, POST, to_events
 from jobs.moderation.retraining import paired
 from jobs.moderation.row_builder import RowBuilder
@@ -142,7 +141,7 @@ class HaltError(Exception):
     """A machine that is lost."""
 
 
-class Lost(SingleProcess):
+class Lost(Backend):
     """A process that is lost after its second epoch."""
 
     def report(self, figures):
@@ -164,12 +163,12 @@ def test_a_training_that_was_cut_off_goes_on_from_its_last_epoch(tmp_path):
         run = SharedRun.going_on("image", 5, crew, storage)
         return fit_image(pixels, targets, ("spam",), SIZE, run), run
 
-    ours, _ = fitted(full_storage, SingleProcess(Runtime(threads=1)))
+    ours, _ = fitted(full_storage, Backend(Runtime(threads=1)))
     with pytest.raises(HaltError):
         fitted(cut, Lost(Runtime(threads=1)))
     files = [file for file in cut.files("checkpoints/image") if file.endswith(".safetensors")]
     assert files == ["checkpoints/image/5-2.safetensors"]
-    resumed_model, run = fitted(cut, SingleProcess(Runtime(threads=1)))
+    resumed_model, run = fitted(cut, Backend(Runtime(threads=1)))
     assert run.resume is not None
     assert run.resume.epoch == 2
     np.testing.assert_array_equal(
@@ -178,7 +177,7 @@ def test_a_training_that_was_cut_off_goes_on_from_its_last_epoch(tmp_path):
 
 
 def test_checkpoints_of_what_is_quickly_learnt_are_kept_less_often(tmp_path):
-    class Told(SingleProcess):
+    class Told(Backend):
         epochs: ClassVar[list[int]] = []
 
         def report(self, figures):
@@ -189,32 +188,16 @@ def test_checkpoints_of_what_is_quickly_learnt_are_kept_less_often(tmp_path):
     run = SharedRun.going_on("image", 5, Told(Runtime(threads=1)), storage, every=2)
     fit_image(pixels, targets, ("spam",), SIZE, run)
     assert Told.epochs == [2]
-    again = SharedRun.going_on("image", 5, SingleProcess(Runtime(threads=1)), storage)
+    again = SharedRun.going_on("image", 5, Backend(Runtime(threads=1)), storage)
     assert again.resume is not None
     assert again.resume.epoch == 2
-
-
-@dataclasses.dataclass
-class Rows:
-    """A task that notes which rows it is given."""
-
-    module: torch.nn.Module
-    batches: list[np.ndarray] = dataclasses.field(default_factory=list)
-
-    def loss(self, rows, rng):
-        self.batches.append(rows)
-        return torch.tensor(float(rows.mean()))
 
 
 @pytest.mark.parametrize(("count", "size"), [(12, 3), (7, 2), (1, 2), (1, 1)])
 def test_workers_share_every_batch_and_each_has_as_much(count, size):
     shares = []
     for rank in range(size):
-        task = Rows(torch.nn.Linear(1, 1))
-        crew = dataclasses.replace(SingleProcess(Runtime()), rank=rank, size=size)
-        shared = SharedTask(task, crew)
-        shared.loss(np.arange(count), np.random.default_rng(0))
-        shares.append(shared._wrapped.batches[0])
+        shares.append(share_of(np.arange(count), Backend(Runtime(), rank, size)))
     assert {len(share) for share in shares} == {max(2, -(-count // size))}
     assert set(np.concatenate(shares).tolist()) == set(range(count))
 

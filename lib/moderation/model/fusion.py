@@ -188,14 +188,23 @@ class Fusion:
             raise ModelError(
                 f"presence: expected shape (posts, {len(MODALITIES)}), got {presence.shape}"
             )
-        blind = np.array(self.widths) == 0
-        unseen = (presence == Presence.PRESENT) & blind
-        return np.where(unseen, np.int8(Presence.FAILED), presence).astype(np.int8)
+        return unseen_as_failed(presence, [width == 0 for width in self.widths])
 
     def _odds(self, answers: Mapping[str, ModalityAnswer], name: str, count: int) -> Floats:
         if name in answers:
             return answers[name].log_odds
         return np.zeros((count, len(self.policies)))
+
+
+def unseen_as_failed(presence: Marks, blind: Sequence[bool]) -> Marks:
+    """Presence in which what no model looks at counts as failed: something nobody has seen.
+
+    Args:
+        presence: (n, modalities).
+        blind: (modalities,) whether nothing looks at it.
+    """
+    unseen = (presence == Presence.PRESENT) & np.array(blind)
+    return np.where(unseen, np.int8(Presence.FAILED), presence).astype(np.int8)
 
 
 def fusion_inputs(

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any, Literal, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter
 
-from lib.declaration import check_declaration, load_over
+from lib.contract import ContractError
+from lib.declaration import check_declaration, load_over, read_yaml_text
 from lib.moderation.model.outputs import ModelError
+
+Split = Literal["author-time", "author", "time", "random"]
+"""By what test posts are kept apart from those that teach: newest posts of authors that taught
+nothing; authors alone; time alone; single posts."""
 
 _STRICT = ConfigDict(extra="forbid")
 Size = TypeVar("Size")
@@ -212,6 +218,22 @@ def size_of(name: str) -> ModelConfig:
     if name not in SIZES:
         raise ModelError(f"size: expected one of {', '.join(SIZES)}, got {name!r}")
     return SIZES[name]
+
+
+def read_size_option(name_or_path: str) -> ModelConfig:
+    """A size by its name, or out of a YAML file.
+
+    Raises:
+        ContractError: it is neither.
+        ModelError: the file cannot be meant.
+    """
+    if name_or_path in SIZES:
+        return SIZES[name_or_path]
+    if not Path(name_or_path).is_file():
+        raise ContractError(
+            f"--size: expected {', '.join(SIZES)} or a YAML file, got {name_or_path!r}"
+        )
+    return parse_size(read_yaml_text(Path(name_or_path)), name_or_path)
 
 
 def parse_size(text: str, origin: str) -> ModelConfig:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from lib.contract import ContractError
 from lib.contract.end_of_data import end_of_data
+from lib.moderation.model.model_config import Split
 from lib.moderation.model.outputs import Floats, Ints
-from lib.moderation.model.split_settings import Split
 
 PARTS = ("members", "fusion", "test", "unused")
 """Posts for the models of a modality, for fusion and calibration, for the report, for none."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -37,6 +37,8 @@ from lib.moderation.model.tokens import (
 )
 from lib.moderation.model.video import VideoModel, VideoNet, fresh_video_net, video_inputs
 
+_EVENLY = (0.5, 0.5, 0.0)
+
 
 @dataclass(frozen=True)
 class Run:
@@ -54,11 +56,11 @@ class Run:
     on_epoch: OnEpoch | None = None
     resume: Checkpoint | None = None
 
-    def member(self, number: int) -> Run:
+    def member(self, number: int) -> Self:
         """The run of a member: its seed counts up, and only its own checkpoint concerns it."""
         seed = self.seed + number
         is_own = self.resume is not None and self.resume.seed == seed
-        return Run(seed, self.runtime, self.on_epoch, self.resume if is_own else None)
+        return replace(self, seed=seed, resume=self.resume if is_own else None)
 
     def fit(self, task: Any, learning: TrainingConfig) -> float:
         """See `fitting.fit`."""
@@ -150,14 +152,14 @@ def fit_text(
     ngrams = None
     if size.word_ngrams:
         ngrams = fit_ngrams(own, targets[learn], size.word_ngrams, size.character_ngrams)
-    even = np.tile([0.5, 0.5, 0.0], (len(policies), 1))
+    even = np.tile(_EVENLY, (len(policies), 1))
     model = TextModel(tuple(policies), size, tokenizer, net, ngrams, even, run.runtime)
     if ngrams is None or not len(held_out):
         return model
     other = [texts[row] for row in held_out.tolist()]
     _, encoded = model.encoded(model.tokens(other))
-    blend = fit_blend(np.stack([encoded, ngrams.log_odds(other)]), targets[held_out])
-    return TextModel(tuple(policies), size, tokenizer, net, ngrams, blend, run.runtime)
+    members = np.stack([encoded, ngrams.log_odds(other)])
+    return replace(model, blend=fit_blend(members, targets[held_out]))
 
 
 @dataclass
@@ -255,21 +257,14 @@ def fit_video(
         nets.append(net)
     own = [clips[row] for row in learn.tolist()]
     motion = fit_motion(statistics_of(own), targets[learn]) if size.motion else None
-    even = np.tile([0.5, 0.5, 0.0], (len(policies), 1))
+    even = np.tile(_EVENLY, (len(policies), 1))
     model = VideoModel(tuple(policies), size, tuple(nets), motion, even, run.runtime)
     if motion is None or not len(held_out):
         return model
     other = [clips[row] for row in held_out.tolist()]
     _, log_odds = model.network_answer(other)
     members = np.stack([log_odds, motion.log_odds(other)])
-    return VideoModel(
-        tuple(policies),
-        size,
-        tuple(nets),
-        motion,
-        fit_blend(members, targets[held_out]),
-        run.runtime,
-    )
+    return replace(model, blend=fit_blend(members, targets[held_out]))
 
 
 def shifted(pixels: Pixels, most: int, rng: np.random.Generator) -> Pixels:
