@@ -15,7 +15,7 @@ import yaml
 from cluster.demo_steps import Answer, Columns, Step, fields, holds, refused, success
 from cluster.demo_system import Application, System
 from lib.maintenance.machine_kind import KIND_FILE
-from lib.maintenance.simulation import COMPONENTS, FleetConfig
+from lib.maintenance.simulation.config import COMPONENTS, FleetConfig
 
 _WEEKS = 44
 _HOURS_TOLD = 744

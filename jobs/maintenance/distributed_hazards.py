@@ -13,9 +13,9 @@ from safetensors.torch import load, save
 from jobs.framework.torch_training import TrainWorker, fit_module
 from jobs.framework.workers import Workers
 from lib.storage import Storage, open_storage
-from lib.survival import HazardNetwork, HazardSettings, TrainingBatches
-from lib.survival.network import HazardModule
-from lib.survival.training import HazardRows, train_hazards
+from lib.survival.network import HazardModule, HazardNetwork
+from lib.survival.settings import HazardSettings
+from lib.survival.training import HazardRows, TrainingBatches, train_hazards
 
 
 def fit_hazards_on_workers(

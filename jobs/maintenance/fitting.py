@@ -12,9 +12,12 @@ from jobs.maintenance.distributed_hazards import fit_hazards_on_workers
 from jobs.maintenance.training_config import TrainConfig
 from lib.maintenance.feature_set import AssetFeatureSet
 from lib.maintenance.history import Floats, Ints
-from lib.maintenance.model import Half, TrainingRows
 from lib.maintenance.model.fitting import fit_replicate, fold_answers
-from lib.survival import fit_cox, fit_network, folds, prepare
+from lib.maintenance.model.model import Half
+from lib.maintenance.model.rows import TrainingRows
+from lib.survival.blending import folds
+from lib.survival.cox import fit_cox
+from lib.survival.training import fit_network, prepare
 
 Places = list[tuple[Ints, Ints]]
 

@@ -17,23 +17,17 @@ from lib.declaration import load_declaration, read_yaml_text
 from lib.maintenance.contracts import MACHINES
 from lib.maintenance.model.scores import curves_of_scores
 from lib.maintenance.repository import StoredSchedule, WorkOrder, WorkOrderRepository
-from lib.maintenance.schedule import (
-    Plan,
-    Problem,
-    Progress,
-    assignment,
-    calendar,
-    greedy,
-    no_services,
-    schedule_report,
-    solve,
-    table,
-)
+from lib.maintenance.schedule.baseline_plans import assignment, greedy, no_services
+from lib.maintenance.schedule.export import calendar, table
 from lib.maintenance.schedule.orders import orders_of
+from lib.maintenance.schedule.problem import Problem
+from lib.maintenance.schedule.report import schedule_report
 from lib.maintenance.schedule.request import WeekRequest
+from lib.maintenance.schedule.solve import Plan, solve
+from lib.maintenance.schedule.solver import Progress
 from lib.maintenance.schedule.week_problem import Named, Site, from_week_start, problem_of
 from lib.storage import Storage, open_dataset, open_storage
-from lib.survival import Curves
+from lib.survival.curves import Curves
 
 
 @dataclass(frozen=True)

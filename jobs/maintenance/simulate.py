@@ -8,15 +8,10 @@ from jobs.framework.options import shared_options
 from jobs.framework.paths import LocalOutput
 from jobs.framework.progress import JobOptions, progress
 from lib.contract import ContractError
-from lib.maintenance.simulation import (
-    FixedInterval,
-    Fleet,
-    FleetConfig,
-    Passed,
-    Year,
-    run_to_failure,
-)
+from lib.maintenance.simulation.config import FleetConfig
 from lib.maintenance.simulation.files import TABLES, write_fleet
+from lib.maintenance.simulation.fleet import Fleet, Passed
+from lib.maintenance.simulation.policies import FixedInterval, Year, run_to_failure
 
 
 @dataclass(frozen=True)

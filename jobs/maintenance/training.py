@@ -17,7 +17,6 @@ from jobs.maintenance.training_set import RowsSource, rows_of
 from lib.contract import ContractError
 from lib.maintenance.failures import FailureCounts
 from lib.maintenance.machine_kind import kind_text
-from lib.maintenance.model import SYSTEM, SurvivalModel, TrainingRows
 from lib.maintenance.model.evaluation import (
     BRIER,
     CONCORDANCE,
@@ -37,9 +36,11 @@ from lib.maintenance.model.fitting import (
     require_machines,
     usual_values,
 )
+from lib.maintenance.model.model import SYSTEM, SurvivalModel
 from lib.maintenance.model.report import Subject, metrics, training_report
+from lib.maintenance.model.rows import TrainingRows
 from lib.maintenance.model.settings import time_grid
-from lib.survival import SurvivalError
+from lib.survival.outcomes import SurvivalError
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -13,10 +13,12 @@ from jobs.framework.tuning import Search, Tuner
 from jobs.maintenance.training_set import find_rows
 from jobs.maintenance.tune import TuneConfig
 from lib.maintenance.feature_set import AssetFeatureSet
-from lib.maintenance.model import ModelSettings, TrainingRows
 from lib.maintenance.model.fitting import mode_names, reach, require_machines, scored_times
-from lib.maintenance.model.settings import time_grid
-from lib.survival import fit_network, folds, integrated_brier_score
+from lib.maintenance.model.rows import TrainingRows
+from lib.maintenance.model.settings import ModelSettings, time_grid
+from lib.survival.blending import folds
+from lib.survival.measures import integrated_brier_score
+from lib.survival.training import fit_network
 
 MEASURE = "integrated_brier_score"
 _WIDTHS = {"small": (32, 16), "design": (128, 64, 32), "wide": (256, 128)}

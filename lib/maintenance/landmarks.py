@@ -11,7 +11,7 @@ import numpy.typing as npt
 from lib.maintenance.feature_set import HOUR_US, AssetFeatureSet, FeatureError
 from lib.maintenance.features import evaluate
 from lib.maintenance.history import Floats, History, Ints
-from lib.survival import CENSORED, FAILURE, Outcomes
+from lib.survival.outcomes import CENSORED, FAILURE, Outcomes
 
 PREVENTIVE_SERVICE = 2
 _NEVER = np.iinfo(np.int64).max

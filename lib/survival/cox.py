@@ -110,7 +110,7 @@ def fit_cox(
     Args:
         names: of the columns.
         rows: (n, columns); missing values become the column's mean.
-        outcomes: of the same subjects, left truncation included.
+        outcomes: of the same subjects.
         penalty: lifelines' `penalizer`; 0 is unpenalised.
         groups: (n,) whose rows belong together: standard errors are then robust (Lin and Wei 1989).
         test_proportionality: whether to test it, on ranks of time.
@@ -151,9 +151,6 @@ def _fitted(
     frame = pd.DataFrame(scaling.apply(rows), columns=[f"x{k}" for k in range(len(scaling.used))])
     frame["time"], frame["failed"] = outcomes.time, outcomes.failed
     options: dict[str, Any] = {}
-    if (outcomes.entry > 0).any():
-        frame["entry"] = outcomes.entry
-        options["entry_col"] = "entry"
     if groups is not None:
         frame["group"] = np.unique(np.asarray(groups), return_inverse=True)[1]
         options["cluster_col"] = "group"

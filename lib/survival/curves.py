@@ -115,18 +115,3 @@ class Curves:
         start = self.times[right - 1]
         times: Floats = start + part * (self.times[right] - start)
         return times
-
-
-def blend(first: Curves, second: Curves, weight: float, times: npt.ArrayLike) -> Curves:
-    """`weight` of the first and the rest of the second, S by S, at `times` that begin with 0.
-
-    Raises:
-        SurvivalError: the weight is not within [0, 1], or these are curves of other subjects.
-    """
-    if not 0.0 <= weight <= 1.0:
-        raise SurvivalError(f"expected a weight from 0 to 1, got {weight}")
-    if len(first) != len(second):
-        raise SurvivalError(f"expected as many curves, got {len(first)} and {len(second)}")
-    common = np.asarray(times, dtype=np.float64)
-    mixed = weight * first.at(common) + (1.0 - weight) * second.at(common)
-    return Curves(common, mixed, "hazard")

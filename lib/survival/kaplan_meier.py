@@ -1,4 +1,4 @@
-"""The product-limit estimator, also of what is truncated on the left."""
+"""The product-limit estimator."""
 
 from __future__ import annotations
 
@@ -56,9 +56,8 @@ class KaplanMeier:
         cls, outcomes: Outcomes, ended: npt.NDArray[np.bool_], failures_first: bool = False
     ) -> KaplanMeier:
         times, events = np.unique(outcomes.time[ended], return_counts=True)
-        entered = np.searchsorted(np.sort(outcomes.entry), times, side="left")
         exits = np.searchsorted(np.sort(outcomes.time), times, side="left")
-        at_risk = (entered - exits).astype(np.float64)
+        at_risk = (len(outcomes) - exits).astype(np.float64)
         if failures_first:
             other = np.sort(outcomes.time[~ended])
             at_risk -= np.searchsorted(other, times, side="right") - np.searchsorted(

@@ -95,11 +95,6 @@ class HazardNetwork:
         parts = [self._cumulative(hazards[:, : self.failing]) for hazards in self._all(rows)]
         return np.asarray(np.mean(parts, axis=0))
 
-    def overall(self, rows: Floats) -> Curves:
-        """Chance of no event of any cause so far, for rows (n, columns)."""
-        parts = [np.exp(-self._cumulative(hazards).sum(axis=1)) for hazards in self._all(rows)]
-        return Curves(self.cuts, np.mean(parts, axis=0))
-
     def incidence(self, rows: Floats) -> Floats:
         """(n, causes, m + 1) chance that a cause ended the subject by each cut, before the others.
 

@@ -19,47 +19,36 @@ class SurvivalError(ValueError):
 
 @dataclass(frozen=True)
 class Outcomes:
-    """Right-censored and left-truncated outcomes, with any number of competing causes.
+    """Right-censored outcomes, with any number of competing causes.
 
-    A subject is at risk over (entry, time]. All times are in one unit, counted from one origin:
-    hours since the landmark, cycles since the first flight.
+    A subject is at risk over (0, time]. All times are in one unit, counted from one origin: hours
+    since the landmark, cycles since the first flight.
 
     Args:
-        time: (n,) when it ended, above `entry`.
+        time: (n,) when it ended, above 0.
         event: (n,) 0 where it was censored, 1 where what is studied happened (a failure), 2 and
             more where another cause came first (preventive service).
-        entry: (n,) since when it was watched, 0 or more; None is from the origin.
 
     Raises:
-        SurvivalError: lengths differ, a time is not finite or not above its entry, a code is
-            negative; the first such row is named.
+        SurvivalError: lengths differ, a time is not finite or not above 0, a code is negative; the
+            first such row is named.
     """
 
     time: Floats
     event: Codes
-    entry: Floats
 
-    def __init__(
-        self,
-        time: npt.ArrayLike,
-        event: npt.ArrayLike,
-        entry: npt.ArrayLike | None = None,
-    ) -> None:
+    def __init__(self, time: npt.ArrayLike, event: npt.ArrayLike) -> None:
         ended = np.asarray(time, dtype=np.float64)
         codes = np.asarray(event).astype(np.int64)
-        began = np.zeros_like(ended) if entry is None else np.asarray(entry, dtype=np.float64)
-        if not (ended.ndim == 1 and ended.shape == codes.shape == began.shape):
+        if not (ended.ndim == 1 and ended.shape == codes.shape):
             raise SurvivalError(
-                "expected time, event and entry of one length, "
-                f"got {ended.shape}, {codes.shape} and {began.shape}"
+                f"expected time and event of one length, got {ended.shape} and {codes.shape}"
             )
-        _refuse(~np.isfinite(ended) | ~np.isfinite(began), "a finite time and entry", ended)
-        _refuse(began < 0, "an entry of 0 or more", began)
-        _refuse(ended <= began, "a time above its entry", ended)
+        _refuse(~np.isfinite(ended), "a finite time", ended)
+        _refuse(ended <= 0, "a time above 0", ended)
         _refuse(codes < 0, "an event code of 0 or more", codes)
         object.__setattr__(self, "time", ended)
         object.__setattr__(self, "event", codes)
-        object.__setattr__(self, "entry", began)
 
     def __len__(self) -> int:
         return len(self.time)
@@ -78,17 +67,12 @@ class Outcomes:
     def take(self, rows: npt.ArrayLike) -> Outcomes:
         """The outcomes of some subjects, by row number or mask."""
         chosen = np.asarray(rows)
-        return Outcomes(self.time[chosen], self.event[chosen], self.entry[chosen])
+        return Outcomes(self.time[chosen], self.event[chosen])
 
     def capped(self, horizon: float) -> Outcomes:
-        """The same, watched until `horizon` at most; who enters later is left out."""
-        outcomes = self.take(self.entry < horizon)
-        late = outcomes.time > horizon
-        return Outcomes(
-            np.minimum(outcomes.time, horizon),
-            np.where(late, CENSORED, outcomes.event),
-            outcomes.entry,
-        )
+        """The same, watched until `horizon` at most."""
+        late = self.time > horizon
+        return Outcomes(np.minimum(self.time, horizon), np.where(late, CENSORED, self.event))
 
 
 def _refuse(bad: npt.NDArray[np.bool_], expected: str, values: npt.NDArray[np.generic]) -> None:

@@ -7,11 +7,56 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from lib.survival.blending import fit_outside, likely_range
 from lib.survival.curves import Curves
 from lib.survival.outcomes import Floats, Outcomes, SurvivalError
 
 _LEAST_KNOWN = 50
+_GROUPS = 5
+
+
+def likely_range(curves: Curves, outside: float, horizon: float) -> tuple[Floats, Floats]:
+    """(n,) ends of the times between which failures come, `outside` / 2 left out on each side.
+
+    Ends beyond `horizon` are `horizon`: "at least so long".
+    """
+    low, high = curves.quantile(1.0 - outside / 2.0), curves.quantile(outside / 2.0)
+    return np.minimum(low, horizon), np.minimum(high, horizon)
+
+
+def fit_outside(
+    outcomes: Outcomes,
+    curves: Curves,
+    level: float,
+    horizon: float,
+    mass: Floats,
+    owners: npt.NDArray[np.generic],
+) -> float:
+    """What `likely_range` has to leave out so that it holds a share of `level`.
+
+    Split conformal prediction on distance from the median in probability: Chernozhukov, Wuethrich
+    and Zhu, PNAS 118 (2021). The level holds for subjects that are exchangeable with these, which
+    must be new to the model. An end beyond the horizon counts as covered by a range that reaches
+    it.
+
+    Args:
+        outcomes: of subjects whose end is known, or lies beyond the horizon.
+        curves: of the same subjects.
+        level: share to be held, between 0 and 1.
+        horizon: see `likely_range`.
+        mass: (n,) weight of each, see `PredictionInterval.fit`.
+        owners: (n,) whose row each is, see `PredictionInterval.fit`.
+    """
+    probabilities = 1.0 - curves.own(np.minimum(outcomes.time, horizon))
+    far = np.abs(2.0 * probabilities - 1.0)
+    beyond = outcomes.time >= horizon
+    far[beyond] = np.maximum(2.0 * probabilities[beyond] - 1.0, 0.0)
+    _, owner_index, rows = np.unique(owners, return_inverse=True, return_counts=True)
+    count = len(rows)
+    order = np.argsort(far, kind="stable")
+    share = np.cumsum((mass / rows[owner_index])[order])
+    rank = min(1.0, level * (count + 1) / count) * share[-1]
+    position = min(int(np.searchsorted(share, rank * (1.0 - 1e-12))), len(far) - 1)
+    return float(1.0 - far[order][position])
 
 
 @dataclass(frozen=True)
@@ -47,7 +92,6 @@ class PredictionInterval:
         horizon: float,
         weights: npt.ArrayLike | None = None,
         owners: npt.ArrayLike | None = None,
-        groups: int = 5,
     ) -> PredictionInterval:
         """From subjects new to the model; groups of about as many whose end is known.
 
@@ -56,9 +100,11 @@ class PredictionInterval:
             curves: of the same subjects.
             level: share of failures to be held, between 0 and 1.
             horizon: the last time that is told.
-            weights: see `fit_outside`.
-            owners: (n,) whose row each is, see `fit_outside`.
-            groups: at most; fewer where too few ends are known.
+            weights: (n,) how much likelier each is among those to be predicted than here, where
+                ages or the like differ: Tibshirani, Barber, Candes and Ramdas, NeurIPS 2019.
+            owners: (n,) whose row each is, where several are one machine's: each owner then counts
+                alike, and it is owners that are exchangeable, not rows: Lee, Barber and Willett,
+                Distribution-free inference with hierarchical data (2023).
 
         Raises:
             SurvivalError: nobody's end is known.
@@ -69,7 +115,7 @@ class PredictionInterval:
         if not is_known.any():
             raise SurvivalError("no subject's end is known: nothing to fit intervals on")
         mean = curves.restricted_mean(horizon)
-        edges = _edges(mean[is_known], groups)
+        edges = _edges(mean[is_known])
         group_index = np.where(is_known, np.searchsorted(edges, mean, side="right"), -1)
         mass = np.ones(len(mean)) if weights is None else np.asarray(weights, dtype=np.float64)
         owner_ids = np.arange(len(mean)) if owners is None else np.asarray(owners)
@@ -95,11 +141,11 @@ class PredictionInterval:
         return low, high
 
 
-def _edges(mean: Floats, groups: int) -> Floats:
+def _edges(mean: Floats) -> Floats:
     """Ascending edges between groups of about as many, none of them with fewer than the least."""
     kept: list[float] = []
     left = len(mean)
-    for edge in np.unique(np.quantile(mean, np.linspace(0.0, 1.0, groups + 1)[1:-1])):
+    for edge in np.unique(np.quantile(mean, np.linspace(0.0, 1.0, _GROUPS + 1)[1:-1])):
         above = int((mean >= edge).sum())
         if min(left - above, above) >= _LEAST_KNOWN:
             kept.append(float(edge))

@@ -58,12 +58,6 @@ class Scaling:
         missing = tuple(f"{self.names[column]} missing" for column in self.flagged)
         return tuple(self.names[column] for column in self.used) + missing
 
-    @property
-    def dropped(self) -> tuple[str, ...]:
-        """Columns that never varied."""
-        kept = set(self.used.tolist())
-        return tuple(name for column, name in enumerate(self.names) if column not in kept)
-
     def apply(self, rows: Floats) -> Floats:
         """(n, used + flags) of rows (n, columns); scores end at 8 standard deviations."""
         if rows.ndim != 2 or rows.shape[1] != len(self.names):

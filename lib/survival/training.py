@@ -11,22 +11,17 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from lib.survival.exposure import cut_points, exposures, last_intervals, occurrence_rates
-from lib.survival.likelihood import hazard_loss
+from lib.survival.likelihood import (
+    cut_points,
+    exposures,
+    hazard_loss,
+    last_intervals,
+    occurrence_rates,
+)
 from lib.survival.network import HazardModule, HazardNetwork
 from lib.survival.outcomes import Floats, Outcomes, SurvivalError
 from lib.survival.scaling import Scaling
 from lib.survival.settings import HazardSettings
-
-
-@dataclass(frozen=True)
-class HazardEpoch:
-    """One pass: member and number from 1, mean training loss, loss on held-out groups or NaN."""
-
-    member: int
-    number: int
-    loss: float
-    held_out_loss: float
 
 
 @dataclass(frozen=True)
@@ -118,12 +113,11 @@ def prepare(
             f"{len(outcomes)} and {len(owners)}"
         )
     cuts = cut_points(outcomes, settings.intervals, settings.horizon, failing)
-    watched = outcomes.entry < cuts[-1]
     capped_outcomes = outcomes.capped(float(cuts[-1]))
-    scaling = Scaling.fit(names, rows[watched])
-    data = HazardRows.of(scaling.apply(rows[watched]), capped_outcomes, cuts)
+    scaling = Scaling.fit(names, rows)
+    data = HazardRows.of(scaling.apply(rows), capped_outcomes, cuts)
     rates = occurrence_rates(capped_outcomes, cuts, max(failing, outcomes.causes))
-    return TrainingBatches(data, owners[watched], scaling, cuts, rates, failing)
+    return TrainingBatches(data, owners, scaling, cuts, rates, failing)
 
 
 def fit_network(
@@ -133,7 +127,6 @@ def fit_network(
     groups: npt.ArrayLike,
     settings: HazardSettings,
     seed: int,
-    on_epoch: Callable[[HazardEpoch], None] | None = None,
     failing: int = 1,
 ) -> HazardNetwork:
     """A network for rows (n, columns) of subjects in `groups` (n,): machines, customers.
@@ -148,7 +141,6 @@ def fit_network(
         groups: (n,) whose row each is.
         settings: of network and training.
         seed: of the first member; the next ones count up from it.
-        on_epoch: called after each epoch.
         failing: how many of the causes, from 1 on, are failures: one for each mode.
 
     Raises:
@@ -159,8 +151,7 @@ def fit_network(
     for number in range(settings.members):
         train, held_out = ready.halves(settings.held_out, seed + number)
         module = ready.member(settings, seed + number)
-        report = _report(on_epoch, number + 1)
-        train_hazards(module, train, held_out, settings, seed=seed + number, on_epoch=report)
+        train_hazards(module, train, held_out, settings, seed=seed + number)
         members.append(module)
     return ready.network(members, settings)
 
@@ -174,9 +165,8 @@ def train_hazards(
     seed: int,
     workers: int = 1,
     agree: Callable[[float], float] = float,
-    on_epoch: Callable[[int, float, float], None] | None = None,
-) -> int:
-    """Train and leave the weights of the best epoch in place; answers its number.
+) -> None:
+    """Train and leave the weights of the best epoch in place.
 
     Args:
         model: gives hazards; may be wrapped for several workers.
@@ -186,7 +176,6 @@ def train_hazards(
         seed: of the order of rows.
         workers: how many train together.
         agree: the mean over workers of a number, so that all choose the same epoch.
-        on_epoch: called with number, training loss and held-out loss after each epoch.
     """
     generator = torch.Generator().manual_seed(seed)
     size = max(2, settings.batch_size // workers)
@@ -196,10 +185,9 @@ def train_hazards(
         model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
     )
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, settings.learning_rate, steps)
-    best, best_loss, best_epoch = None, float("inf"), settings.epochs
-    for epoch in range(1, settings.epochs + 1):
+    best, best_loss = None, float("inf")
+    for _ in range(settings.epochs):
         model.train()
-        total = 0.0
         order = torch.randperm(len(train), generator=generator)
         for rows in torch.split(order, size)[:batches]:
             optimiser.zero_grad()
@@ -208,21 +196,16 @@ def train_hazards(
             nn.utils.clip_grad_norm_(model.parameters(), 5.0)
             optimiser.step()
             schedule.step()
-            total += float(loss.detach())
-        held_loss = agree(_held_out_loss(model, held_out)) if held_out is not None else float("nan")
-        if held_out is not None and held_loss < best_loss:
-            best, best_loss, best_epoch = copy.deepcopy(model.state_dict()), held_loss, epoch
-        if on_epoch is not None:
-            on_epoch(epoch, total / batches, held_loss)
+        if held_out is None:
+            continue
+        model.eval()
+        with torch.inference_mode():
+            own_loss = float(held_out.loss(model))
+        held_loss = agree(own_loss)
+        if held_loss < best_loss:
+            best, best_loss = copy.deepcopy(model.state_dict()), held_loss
     if best is not None:
         model.load_state_dict(best)
-    return best_epoch
-
-
-def _held_out_loss(model: nn.Module, held_out: HazardRows) -> float:
-    model.eval()
-    with torch.inference_mode():
-        return float(held_out.loss(model))
 
 
 def _split(
@@ -238,11 +221,3 @@ def _split(
         return data, None
     rows = [torch.from_numpy(np.flatnonzero(part)) for part in (~held_out, held_out)]
     return data.take(rows[0]), data.take(rows[1])
-
-
-def _report(
-    on_epoch: Callable[[HazardEpoch], None] | None, member: int
-) -> Callable[[int, float, float], None] | None:
-    if on_epoch is None:
-        return None
-    return lambda number, loss, held_loss: on_epoch(HazardEpoch(member, number, loss, held_loss))

@@ -13,7 +13,8 @@ from lib.concurrency.bounded_executor import BoundedExecutor
 from lib.maintenance.features import evaluate
 from lib.maintenance.history import Floats, History
 from lib.maintenance.machine_store import MachineStoreError
-from lib.maintenance.model import Driver, Prediction, SurvivalModel
+from lib.maintenance.model.model import SurvivalModel
+from lib.maintenance.model.prediction import Driver, Prediction
 from lib.records import Decision
 from lib.rules import Verdict
 from serve.framework import Metrics, Problem, RequestContext

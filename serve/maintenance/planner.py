@@ -9,21 +9,15 @@ from typing import Any
 import numpy as np
 
 from lib.maintenance.repository import StoredSchedule
-from lib.maintenance.schedule import (
-    InfeasibleWeekError,
-    ScheduleError,
-    assignment,
-    calendar,
-    cost_of,
-    greedy,
-    no_services,
-    solve,
-    table,
-)
+from lib.maintenance.schedule.baseline_plans import assignment, greedy, no_services
+from lib.maintenance.schedule.costs import cost_of
+from lib.maintenance.schedule.export import calendar, table
 from lib.maintenance.schedule.orders import orders_of
+from lib.maintenance.schedule.problem import ScheduleError
 from lib.maintenance.schedule.request import WeekRequest
+from lib.maintenance.schedule.solve import InfeasibleWeekError, solve
 from lib.maintenance.schedule.week_problem import Site, problem_of
-from lib.survival import Curves
+from lib.survival.curves import Curves
 from serve.framework.offload import Payload
 
 

@@ -12,17 +12,17 @@ from lib.concurrency.bounded_executor import BoundedExecutor
 from lib.maintenance.features import evaluate
 from lib.maintenance.history import UNKNOWN_US, Floats
 from lib.maintenance.machine_store import MachineStoreError
-from lib.maintenance.model import SurvivalModel
+from lib.maintenance.model.model import SurvivalModel
 from lib.maintenance.repository import (
     StoredSchedule,
     UnknownOrderError,
     WorkOrder,
     WorkOrderRepository,
 )
-from lib.maintenance.schedule import ScheduleError
+from lib.maintenance.schedule.problem import ScheduleError
 from lib.maintenance.schedule.week_problem import from_week_start
 from lib.maintenance.state_codec import empty_state, with_services
-from lib.survival import Curves
+from lib.survival.curves import Curves
 from serve.framework import FieldError, Metrics, Problem, RequestContext
 from serve.framework.model_slot import ModelSlot
 from serve.framework.offload import Solver

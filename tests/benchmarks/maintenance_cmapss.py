@@ -27,21 +27,15 @@ from lib.maintenance.contracts import TELEMETRY
 from lib.maintenance.feature_set import HOUR_US, AssetFeatureSet, Sensor
 from lib.maintenance.landmarks import Landmarks, concat, landmarks
 from lib.maintenance.offline import histories
-from lib.survival import (
-    Curves,
-    HazardSettings,
-    KaplanMeier,
-    Outcomes,
-    PredictionInterval,
-    concordance,
-    fit_cox,
-    fit_network,
-    fit_weight,
-    integrated_brier_score,
-    out_of_fold,
-)
-from lib.survival.blending import Rows, folds
-from lib.survival.curves import blend
+from lib.survival.blending import Rows, fit_weight, folds
+from lib.survival.cox import fit_cox
+from lib.survival.curves import Curves, blend
+from lib.survival.kaplan_meier import KaplanMeier
+from lib.survival.measures import concordance, integrated_brier_score
+from lib.survival.outcomes import Outcomes
+from lib.survival.prediction_interval import PredictionInterval
+from lib.survival.settings import HazardSettings
+from lib.survival.training import fit_network
 from tests.benchmarks.result import ROOT, print_result
 
 CAP = 125.0
@@ -137,10 +131,10 @@ def scores(engines: Engines, seed: int) -> dict[str, dict[str, float]]:
     train, test = engines.train, engines.test
     outcomes, truth = train.outcomes.capped(CAP), test.outcomes.capped(CAP)
     fits = {"cox": cox_of(engines), "deep": deep_of(engines, seed)}
-    inner = {name: out_of_fold(fit, train.machines, GRID, seed=seed) for name, fit in fits.items()}
+    inner = {name: out_of_fold(fit, engines, seed) for name, fit in fits.items()}
     all_rows = np.arange(len(train))
     outer = {name: fit(all_rows)(None) for name, fit in fits.items()}
-    weight = fit_weight(outcomes, inner["deep"], inner["cox"], SCORED).weight
+    weight = fit_weight(outcomes, inner["deep"], inner["cox"], SCORED)
     for name, share in (("blend", weight), ("blend_60_40", 0.6)):
         inner[name] = blend(inner["deep"], inner["cox"], share, GRID)
         outer[name] = blend(outer["deep"], outer["cox"], share, GRID)
@@ -156,6 +150,14 @@ def scores(engines: Engines, seed: int) -> dict[str, dict[str, float]]:
     summary = ", ".join(f"{name} {values['rmse']:.2f}" for name, values in results.items())
     print(f"seed {seed}: RMSE {summary}; weight of deep {weight:.3f}", flush=True)
     return {**results, "weight": {"deep": weight}}
+
+
+def out_of_fold(fit, engines: Engines, seed: int) -> Curves:
+    """Curves of every row by a model that saw none of its engine."""
+    survival = np.empty((len(engines.train), len(GRID)))
+    for rows, rest in folds(engines.train.machines, 5, seed):
+        survival[rest] = fit(rows)(rest).at(GRID)
+    return Curves(GRID, survival)
 
 
 def cox_of(engines: Engines):

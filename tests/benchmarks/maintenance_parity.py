@@ -19,8 +19,9 @@ from jobs.framework.options import read_options
 from lib.maintenance.feature_set import DAY_US, AssetFeatureSet
 from lib.maintenance.features import evaluate
 from lib.maintenance.history import History
-from lib.maintenance.simulation import FixedInterval, FleetConfig
+from lib.maintenance.simulation.config import FleetConfig
 from lib.maintenance.simulation.files import write_fleet
+from lib.maintenance.simulation.policies import FixedInterval
 from lib.maintenance.state_codec import (
     empty_state,
     pack,

@@ -13,18 +13,16 @@ import time
 import numpy as np
 
 from lib.evaluation.bootstrap import bootstrap_interval
-from lib.maintenance.schedule import (
-    NOT_THIS_WEEK,
-    Problem,
-    as_it_came,
+from lib.maintenance.schedule.baseline_plans import (
     assignment,
-    cost_of,
     fixed_interval,
     greedy,
     no_services,
     replayed,
-    solve,
 )
+from lib.maintenance.schedule.costs import NOT_THIS_WEEK, as_it_came, cost_of
+from lib.maintenance.schedule.problem import Problem
+from lib.maintenance.schedule.solve import solve
 from tests.benchmarks.result import print_result
 from tests.maintenance.schedule.checker import violations
 from tests.maintenance.schedule.weeks import SimulatedWeek, simulated_week

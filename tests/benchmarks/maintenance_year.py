@@ -15,7 +15,8 @@ import numpy as np
 import torch
 
 from lib.evaluation.bootstrap import bootstrap_interval
-from lib.maintenance.simulation import FixedInterval, FleetConfig, Year, run, run_to_failure
+from lib.maintenance.simulation.config import FleetConfig
+from lib.maintenance.simulation.policies import FixedInterval, Year, run, run_to_failure
 from lib.maintenance.simulation.wear import machines
 from tests.benchmarks.fleet_year.planner import Planner, learn, production_lost
 from tests.benchmarks.result import print_result

@@ -13,21 +13,14 @@ import pandas as pd
 import torch
 from lifelines.datasets import load_gbsg2, load_lung
 
-from lib.survival import (
-    Curves,
-    HazardSettings,
-    KaplanMeier,
-    Outcomes,
-    SurvivalError,
-    concordance,
-    d_calibration,
-    fit_cox,
-    fit_network,
-    fit_weight,
-    folds,
-    integrated_brier_score,
-)
-from lib.survival.curves import blend
+from lib.survival.blending import fit_weight, folds
+from lib.survival.cox import fit_cox
+from lib.survival.curves import Curves, blend
+from lib.survival.kaplan_meier import KaplanMeier
+from lib.survival.measures import concordance, d_calibration, integrated_brier_score
+from lib.survival.outcomes import Outcomes, SurvivalError
+from lib.survival.settings import HazardSettings
+from lib.survival.training import fit_network
 from tests.benchmarks.result import print_result
 
 NETWORK = HazardSettings(
@@ -114,7 +107,7 @@ def fold_curves(
         ).items():
             inner[name][left] = predict(rows[train[left]]).at(grid)
     first, second = (Curves(grid, inner[name]) for name in ("network", "cox"))
-    weight = fit_weight(train_outcomes, first, second, grid[1:-6]).weight
+    weight = fit_weight(train_outcomes, first, second, grid[1:-6])
     curves = {
         name: predict(rows[test])
         for name, predict in fitted(names, rows[train], train_outcomes, seed).items()

@@ -17,13 +17,16 @@ from lib.maintenance.contracts import CONTRACTS
 from lib.maintenance.dataset import Tables, rows_and_failures
 from lib.maintenance.feature_set import AssetFeatureSet
 from lib.maintenance.machine_kind import kind_text
-from lib.maintenance.model import Half, ModelSettings, SurvivalModel, TrainingRows
 from lib.maintenance.model.fitting import fit_half, fit_replicate, mode_names, reach, usual_values
-from lib.maintenance.model.settings import time_grid
-from lib.maintenance.simulation import FixedInterval, FleetConfig
+from lib.maintenance.model.model import Half, SurvivalModel
+from lib.maintenance.model.rows import TrainingRows
+from lib.maintenance.model.settings import ModelSettings, time_grid
+from lib.maintenance.simulation.config import FleetConfig
 from lib.maintenance.simulation.files import write_fleet
+from lib.maintenance.simulation.policies import FixedInterval
 from lib.registry import TrainingRecord
-from lib.survival import HazardSettings, PredictionInterval
+from lib.survival.prediction_interval import PredictionInterval
+from lib.survival.settings import HazardSettings
 
 CONFIG = FleetConfig(machines=16, plants=2, seed=3, sudden_per_year=0.5)
 WEEKS = 26

@@ -10,7 +10,7 @@ from lib.maintenance.failures import FailureCounts, counts_of
 from lib.maintenance.feature_set import HOUR_US
 from lib.maintenance.model.fitting import reach, require_machines
 from lib.maintenance.model.settings import ModelSettings, time_grid
-from lib.survival import SurvivalError
+from lib.survival.outcomes import SurvivalError
 from tests.maintenance.single_sensor import SMALL, START, events, telemetry
 
 

@@ -28,9 +28,9 @@ from lib.maintenance.machine_kind import KIND_FILE, parse_kind
 from lib.maintenance.model.loading import load_model
 from lib.maintenance.model.rows import to_table
 from lib.maintenance.repository import WorkOrderRepository
-from lib.maintenance.schedule import ScheduleError
+from lib.maintenance.schedule.problem import ScheduleError
 from lib.registry import Registry
-from lib.survival import SurvivalError
+from lib.survival.outcomes import SurvivalError
 from tests.maintenance.small_fleet import CONFIG, SERVICE, SETTINGS, WEEKS, tables, week
 
 pytestmark = [

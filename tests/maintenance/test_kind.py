@@ -4,7 +4,7 @@ import pytest
 
 from lib.maintenance.feature_set import FeatureError
 from lib.maintenance.machine_kind import kind_text, load_kind, parse_kind
-from lib.maintenance.simulation import FleetConfig
+from lib.maintenance.simulation.config import FleetConfig
 from tests.maintenance.factories import SMALL
 
 

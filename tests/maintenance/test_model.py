@@ -11,7 +11,7 @@ from lib.maintenance.model.drivers import feature_groups
 from lib.maintenance.model.loading import load_model
 from lib.maintenance.model.scores import curves_of_scores, scores_table
 from lib.registry import ArtifactError
-from lib.survival import SurvivalError
+from lib.survival.outcomes import SurvivalError
 from tests.maintenance.small_fleet import CONFIG, save, trained
 
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from lib.maintenance.feature_set import HOUR_US
-from lib.maintenance.schedule import SLOTS, ScheduleError
 from lib.maintenance.schedule.jobs import MachineTask, jobs
+from lib.maintenance.schedule.problem import SLOTS, ScheduleError
 from lib.maintenance.schedule.request import WeekRequest
 from lib.maintenance.schedule.week_problem import from_week_start
-from lib.survival import Curves
+from lib.survival.curves import Curves
 
 WORK = MachineTask(
     name="M1 bearing",

@@ -12,7 +12,7 @@ from jobs.maintenance.score import ScoreConfig
 from jobs.maintenance.training_config import TrainConfig
 from lib.maintenance.model.loading import load_model
 from lib.storage import open_dataset, open_storage
-from lib.survival import SurvivalError
+from lib.survival.outcomes import SurvivalError
 from tests.layout_files import LAYOUT_MARKS
 from tests.maintenance.public_layouts import (
     AI4I_ROWS,

@@ -10,7 +10,8 @@ from lib.contract import load_mapping, read_checked
 from lib.maintenance.contracts import CONTRACTS, ERRORS, FAILURES, MACHINES, MAINTENANCE
 from lib.maintenance.features import evaluate
 from lib.maintenance.offline import histories
-from lib.maintenance.simulation import FleetConfig, hour_us
+from lib.maintenance.simulation.config import FleetConfig
+from lib.maintenance.simulation.readings import hour_us
 
 SMALL = ["--machines", "12", "--plants", "3", "--weeks", "6", "--seed", "3"]
 

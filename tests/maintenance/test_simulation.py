@@ -9,19 +9,10 @@ from sklearn.metrics import roc_auc_score
 from lib.contract import Checked
 from lib.maintenance.contracts import ERRORS, TELEMETRY
 from lib.maintenance.feature_set import FeatureError
-from lib.maintenance.simulation import (
-    SAMPLING_RATE_HZ,
-    SENSORS,
-    SHAFT_HZ,
-    FixedInterval,
-    Fleet,
-    FleetConfig,
-    Service,
-    observe,
-    run,
-    run_to_failure,
-    waveform,
-)
+from lib.maintenance.simulation.config import SENSORS, FleetConfig
+from lib.maintenance.simulation.fleet import Fleet, Service
+from lib.maintenance.simulation.policies import FixedInterval, run, run_to_failure
+from lib.maintenance.simulation.readings import SAMPLING_RATE_HZ, SHAFT_HZ, observe, waveform
 from lib.maintenance.simulation.wear import WEEK_HOURS
 from lib.maintenance.waveform import Bearing, feature_names, waveform_features
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import numpy as np
 from lifelines.datasets import load_gbsg2, load_lung
 
-from lib.survival import Curves, Outcomes
+from lib.survival.curves import Curves
+from lib.survival.outcomes import Outcomes
 
 Sample = tuple[Outcomes, Curves, np.ndarray]
 

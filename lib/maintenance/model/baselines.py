@@ -11,7 +11,10 @@ from lib.maintenance.feature_set import AssetFeatureSet
 from lib.maintenance.history import Floats
 from lib.maintenance.landmarks import Landmarks
 from lib.maintenance.model.rows import TrainingRows
-from lib.survival import Curves, KaplanMeier, SurvivalError, fit_cox
+from lib.survival.cox import fit_cox
+from lib.survival.curves import Curves
+from lib.survival.kaplan_meier import KaplanMeier
+from lib.survival.outcomes import SurvivalError
 
 Score = Callable[[Floats], Floats]
 SCORES = ("fixed interval", "threshold", "gradient boosting")

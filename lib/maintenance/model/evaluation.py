@@ -22,19 +22,18 @@ from lib.maintenance.model.baselines import SCORES
 from lib.maintenance.model.fitting import CURVES, FIXED_WEIGHT, OutOfFoldStats, scored_times
 from lib.maintenance.model.rows import TrainingRows
 from lib.maintenance.model.settings import Costs, ModelSettings, time_grid
-from lib.survival import (
-    Curves,
+from lib.survival.blending import blend
+from lib.survival.curves import Curves
+from lib.survival.measures import (
     DCalibration,
     HorizonGroup,
-    Outcomes,
-    SurvivalError,
-    blend,
     calibration_error,
     concordance,
     d_calibration,
     horizon_calibration,
     integrated_brier_score,
 )
+from lib.survival.outcomes import Outcomes, SurvivalError
 
 OURS = "blend"
 CONCORDANCE, BRIER = "C-td", "IBS"

@@ -16,16 +16,13 @@ from lib.maintenance.model.baselines import as_curves, baseline_scores
 from lib.maintenance.model.model import Half
 from lib.maintenance.model.rows import TrainingRows
 from lib.maintenance.model.settings import ModelSettings, time_grid
-from lib.survival import (
-    Curves,
-    KaplanMeier,
-    PredictionInterval,
-    SurvivalError,
-    blend,
-    fit_cox,
-    fit_network,
-    fit_weight,
-)
+from lib.survival.blending import blend, fit_weight
+from lib.survival.cox import fit_cox
+from lib.survival.curves import Curves
+from lib.survival.kaplan_meier import KaplanMeier
+from lib.survival.outcomes import SurvivalError
+from lib.survival.prediction_interval import PredictionInterval
+from lib.survival.training import fit_network
 
 CURVES = ("Kaplan-Meier", "fixed interval", "threshold", "gradient boosting", "Cox", "deep")
 FIXED_WEIGHT = 0.6
@@ -187,7 +184,7 @@ def learn_from_folds(
     grid = time_grid(horizon)
     outcomes = rows.outcomes.capped(horizon)
     first, second = Curves(grid, deep), Curves(grid, cox)
-    weight = fit_weight(outcomes, first, second, scored_times(outcomes.time, grid)).weight
+    weight = fit_weight(outcomes, first, second, scored_times(outcomes.time, grid))
     mixed = blend(first, second, weight, grid)
     return OutOfFoldStats(
         weight,

@@ -14,7 +14,12 @@ from lib.maintenance.history import Floats
 from lib.maintenance.model.drivers import drivers, feature_groups
 from lib.maintenance.model.prediction import HORIZONS, Prediction
 from lib.registry import Artifact, Manifest, TrainingRecord, write_artifact
-from lib.survival import CoxModel, Curves, HazardNetwork, PredictionInterval, SurvivalError, blend
+from lib.survival.blending import blend
+from lib.survival.cox import CoxModel
+from lib.survival.curves import Curves
+from lib.survival.network import HazardNetwork
+from lib.survival.outcomes import SurvivalError
+from lib.survival.prediction_interval import PredictionInterval
 
 SYSTEM = "maintenance"
 _ABOUT = "model.json"

@@ -25,7 +25,8 @@ from lib.maintenance.model.evaluation import (
 from lib.maintenance.model.model import SurvivalModel
 from lib.maintenance.model.rows import TrainingRows
 from lib.maintenance.model.settings import Costs, ModelSettings
-from lib.survival import HorizonGroup, KaplanMeier
+from lib.survival.kaplan_meier import KaplanMeier
+from lib.survival.measures import HorizonGroup
 
 _GROUPS = 4
 _TOLD = {24.0: "24 hours", 168.0: "7 days", 720.0: "30 days"}

@@ -15,7 +15,7 @@ from lib.contract.coercion import as_array
 from lib.maintenance.feature_set import HOUR_US, FeatureError
 from lib.maintenance.history import Floats, Ints
 from lib.maintenance.landmarks import PREVENTIVE_SERVICE, Landmarks
-from lib.survival import CENSORED, Outcomes
+from lib.survival.outcomes import CENSORED, Outcomes
 
 KEYS = ("machine_id", "event_time")
 OUTCOMES = ("hours_watched", "event", "failure_mode")

@@ -15,7 +15,7 @@ from lib.maintenance.feature_set import FeatureError
 from lib.maintenance.history import UNKNOWN_US, Floats, Ints
 from lib.maintenance.model.model import SurvivalModel
 from lib.maintenance.model.prediction import HORIZONS
-from lib.survival import Curves
+from lib.survival.curves import Curves
 
 _SURVIVAL = "survival"
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from lib.maintenance.feature_set import FeatureError
 from lib.maintenance.history import Floats
-from lib.survival import HazardSettings
+from lib.survival.settings import HazardSettings
 
 _FINE_HOURS, _FINE_UNTIL, _COARSE_HOURS = 6.0, 168.0, 24.0
 

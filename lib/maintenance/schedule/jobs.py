@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from lib.maintenance.history import Floats
-from lib.maintenance.schedule import SLOTS, Job
-from lib.survival import Curves
+from lib.maintenance.schedule.problem import SLOTS, Job
+from lib.survival.curves import Curves
 
 LATER_STEP_HOURS = 24.0
 

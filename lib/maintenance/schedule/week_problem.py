@@ -20,7 +20,7 @@ from lib.maintenance.schedule.request import (
     ServiceKind,
     WeekRequest,
 )
-from lib.survival import Curves
+from lib.survival.curves import Curves
 
 _HOURS_PER_YEAR = 8766.0
 

@@ -8,9 +8,12 @@ import numpy as np
 
 from lib.maintenance.landmarks import Landmarks
 from lib.maintenance.model.baselines import boosted
-from lib.survival import Curves, HazardSettings, KaplanMeier, fit_cox, fit_network, fit_weight
-from lib.survival.blending import folds
-from lib.survival.curves import blend
+from lib.survival.blending import fit_weight, folds
+from lib.survival.cox import fit_cox
+from lib.survival.curves import Curves, blend
+from lib.survival.kaplan_meier import KaplanMeier
+from lib.survival.settings import HazardSettings
+from lib.survival.training import fit_network
 from tests.benchmarks.azure.rows import Azure
 
 HORIZON = 336.0
@@ -92,7 +95,7 @@ def inner_weight(data: Azure, rows: np.ndarray, seed: int) -> float:
         judged.append(np.repeat(rows[left], data.weight[rows[left]]))
     outcomes = data.train.outcomes.take(np.concatenate(judged)).capped(HORIZON)
     curves = [Curves(GRID, np.concatenate(part)) for part in (firsts, seconds)]
-    return fit_weight(outcomes, *curves, SCORED).weight
+    return fit_weight(outcomes, *curves, SCORED)
 
 
 def cox(data: Azure, train: Landmarks):

@@ -6,8 +6,8 @@ import numpy as np
 
 from lib.evaluation.bootstrap import Interval, bootstrap_interval
 from lib.maintenance.feature_set import HOUR_US
-from lib.survival import (
-    Curves,
+from lib.survival.curves import Curves
+from lib.survival.measures import (
     calibration_error,
     concordance,
     horizon_calibration,

@@ -13,21 +13,19 @@ from lib.maintenance.features import evaluate
 from lib.maintenance.history import History
 from lib.maintenance.landmarks import Landmarks, concat, landmarks
 from lib.maintenance.offline import histories
-from lib.maintenance.schedule import NOT_THIS_WEEK, Problem, Week, shifts, solve
+from lib.maintenance.schedule.costs import NOT_THIS_WEEK
 from lib.maintenance.schedule.jobs import MachineTask, jobs
-from lib.maintenance.simulation import (
-    Event,
-    FixedInterval,
-    Fleet,
-    FleetConfig,
-    Passed,
-    Service,
-    hour_us,
-    machine_ids,
-    observe,
-    run,
-)
-from lib.survival import HazardNetwork, HazardSettings, Outcomes, fit_network
+from lib.maintenance.schedule.local_week import shifts
+from lib.maintenance.schedule.problem import Problem, Week
+from lib.maintenance.schedule.solve import solve
+from lib.maintenance.simulation.config import FleetConfig
+from lib.maintenance.simulation.fleet import Event, Fleet, Passed, Service
+from lib.maintenance.simulation.policies import FixedInterval, run
+from lib.maintenance.simulation.readings import hour_us, machine_ids, observe
+from lib.survival.network import HazardNetwork
+from lib.survival.outcomes import Outcomes
+from lib.survival.settings import HazardSettings
+from lib.survival.training import fit_network
 
 HORIZON_HOURS = 1344.0
 KEPT_WEEKS = 6

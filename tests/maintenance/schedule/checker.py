@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from lib.maintenance.schedule import SLOTS, Job, Problem
+from lib.maintenance.schedule.problem import SLOTS, Job, Problem
 
 
 def violations(problem: Problem, starts, *, demands: bool = True) -> list[str]:

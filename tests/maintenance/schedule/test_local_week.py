@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from lib.maintenance.repository import StoredSchedule
-from lib.maintenance.schedule import ScheduleError, local_week, shifts, solve
+from lib.maintenance.schedule.local_week import local_week, shifts
 from lib.maintenance.schedule.orders import orders_of
+from lib.maintenance.schedule.problem import ScheduleError
 from lib.maintenance.schedule.request import WeekRequest
+from lib.maintenance.schedule.solve import solve
 from lib.maintenance.schedule.week_problem import Site, problem_of
-from lib.survival import Curves
+from lib.survival.curves import Curves
 
 BERLIN = ZoneInfo("Europe/Berlin")
 AUTUMN, SPRING, USUAL = "2026-10-19T00:00:00", "2026-03-23T00:00:00", "2026-06-01T00:00:00"

@@ -4,7 +4,10 @@ import json
 
 import numpy as np
 
-from lib.maintenance.schedule import Problem, greedy, no_services, schedule_report, solve
+from lib.maintenance.schedule.baseline_plans import greedy, no_services
+from lib.maintenance.schedule.problem import Problem
+from lib.maintenance.schedule.report import schedule_report
+from lib.maintenance.schedule.solve import solve
 from lib.report import write_report
 from tests.maintenance.schedule.weeks import simulated_week
 

@@ -11,30 +11,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.maintenance.schedule import (
-    NOT_THIS_WEEK,
-    SLOTS,
-    InfeasibleWeekError,
-    Job,
-    Problem,
-    ScheduleError,
-    Week,
+from lib.maintenance.schedule.baseline_plans import (
     assignment,
-    calendar,
-    change,
-    cost_of,
-    cycle_cost,
     fixed_interval,
     greedy,
     no_services,
-    parts_of,
     replayed,
-    shifts,
-    solve,
+)
+from lib.maintenance.schedule.changes import change
+from lib.maintenance.schedule.costs import (
+    NOT_THIS_WEEK,
+    cost_of,
+    cycle_cost,
+    parts_of,
     start_costs,
-    table,
     value_ahead,
 )
+from lib.maintenance.schedule.export import calendar, table
+from lib.maintenance.schedule.local_week import shifts
+from lib.maintenance.schedule.problem import SLOTS, Job, Problem, ScheduleError, Week
+from lib.maintenance.schedule.solve import InfeasibleWeekError, solve
 from tests.maintenance.schedule.checker import expected_cost, violations
 from tests.maintenance.schedule.weeks import MONDAY, simulated_week
 

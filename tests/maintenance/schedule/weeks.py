@@ -7,7 +7,9 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from lib.maintenance.schedule import SLOTS, Job, Problem, Week, cycle_cost, shifts
+from lib.maintenance.schedule.costs import cycle_cost
+from lib.maintenance.schedule.local_week import shifts
+from lib.maintenance.schedule.problem import SLOTS, Job, Problem, Week
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 SKILLS = ("mechanical", "electrical", "hydraulic")
