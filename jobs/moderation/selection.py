@@ -21,7 +21,8 @@ from lib.moderation.active_learning.pool import Pool
 from lib.moderation.active_learning.selection import Selection, SelectionSettings, select_batch
 from lib.moderation.contracts import LABELS
 from lib.moderation.policies import Policies
-from lib.moderation.review.queue import Doubt, ReviewQueue
+from lib.moderation.review.items import Doubt
+from lib.moderation.review.queue import ReviewQueue
 from lib.moderation.review.salt import read_salt
 from lib.moderation.review.settings import ReviewSettings
 from lib.records.review import ReviewStore

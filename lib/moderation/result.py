@@ -15,7 +15,7 @@ from lib.moderation.policy_bundle import PolicyBundle
 from lib.moderation.post import MODALITIES
 from lib.moderation.prepared_post import PreparedPost
 from lib.moderation.review.content import post_content
-from lib.moderation.review.queue import Doubt
+from lib.moderation.review.items import Doubt
 from lib.moderation.routing import Routed
 from lib.moderation.text_matching.lists import Hit
 from lib.rules import Verdict

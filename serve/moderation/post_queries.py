@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from lib.concurrency.bounded_executor import BoundedExecutor
 from lib.moderation.prepared_post import kept_post
-from lib.moderation.review.appeals import Removal
+from lib.moderation.review.items import Removal
 from lib.records import Decision, RecordsUnavailableError
 from lib.records.review import Outcome
 from lib.storage import Storage, StorageError

@@ -1,7 +1,6 @@
 """Posts that people look at, and posts that were taken down."""
 
-from lib.moderation.review.appeals import Removal
-from lib.moderation.review.queue import Doubt
+from lib.moderation.review.items import Doubt, Removal
 
 NOW = 1_795_428_900_000_000  # 2026-11-23T10:15:00Z in microseconds
 POLICIES = {"hate": 0.5, "spam": 0.25}

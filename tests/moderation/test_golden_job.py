@@ -15,7 +15,8 @@ from jobs.moderation.golden import GoldenConfig
 from jobs.moderation.score import NOTE
 from lib.contract import ContractError
 from lib.moderation.policies import Policies, load_policies
-from lib.moderation.review.queue import Doubt, ReviewQueue
+from lib.moderation.review.items import Doubt
+from lib.moderation.review.queue import ReviewQueue
 from lib.moderation.review.settings import ReviewSettings
 from lib.records import RecordsError
 from lib.records.review import Claim, ReviewStore

@@ -79,7 +79,6 @@ def test_where_two_differ_a_third_decides_by_majority(reviews):
     assert opened == ["routed", "sample", "disagreement"]
     assert {label.by for label in reviews.iterate_labels()} == {"ann,bob,cleo"}
     assert review_queue.agreement(0, seed=1)["hate"].pairs == 1
-    assert review_queue.agreement(0, seed=1, rule="severity") == {}
 
 
 @pytest.mark.parametrize(("still", "rule"), [(True, "upheld"), (False, "overturned")])

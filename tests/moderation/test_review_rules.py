@@ -11,12 +11,18 @@ from sklearn.metrics import cohen_kappa_score
 from statsmodels.stats.proportion import proportion_confint
 
 from lib.moderation.review.agreement import agreement_by_policy, cohen_kappa
-from lib.moderation.review.appeals import AppealError, appeal_item
 from lib.moderation.review.golden import GoldenMixer, accuracies
+from lib.moderation.review.items import (
+    HIGHEST,
+    LOWEST,
+    AppealError,
+    appeal_item,
+    priority_of,
+    rank_us,
+)
 from lib.moderation.review.opinions import majority, second_opinion_rule
-from lib.moderation.review.priority import HIGHEST, LOWEST, priority_of, rank_us
+from lib.moderation.review.salt import opaque_id, share_of
 from lib.moderation.review.settings import HOUR_US, ReviewSettings, ReviewSettingsError
-from lib.moderation.review.stable_random import opaque_id, share_of
 from lib.records.review import GoldenAnswer, OpinionPair
 from tests.moderation.review_factories import removed
 
@@ -79,16 +85,15 @@ def test_the_majority_counts_policy_by_policy():
 @pytest.mark.parametrize("seed", range(5))
 def test_kappa_is_scikit_learns(seed):
     draw = np.random.default_rng(seed)
-    first = draw.integers(0, 2 + seed % 2, 200)
-    second = np.where(draw.random(200) < 0.7, first, draw.integers(0, 2 + seed % 2, 200))
+    first = draw.random(200) < 0.2 + 0.1 * seed
+    second = np.where(draw.random(200) < 0.7, first, draw.random(200) < 0.5)
     assert cohen_kappa(first, second) == pytest.approx(cohen_kappa_score(first, second), abs=1e-12)
 
 
 def test_kappa_is_refused_where_it_is_not_defined():
     with pytest.raises(ValueError, match="not defined"):
-        cohen_kappa([True, True], [True, True])
-    with pytest.raises(ValueError, match="equal n >= 1"):
-        cohen_kappa([True], [True, False])
+        cohen_kappa(np.array([True, True]), np.array([True, True]))
+    assert cohen_kappa(np.array([True, True]), np.array([False, False])) == 0.0
 
 
 def pairs_of(count: int, seed: int) -> list[OpinionPair]:
@@ -193,17 +198,6 @@ def test_chance_and_ids_depend_on_names_and_salt_alone():
     assert len(opaque_id("s", "a")) == 32
 
 
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"salt": ""}, "salt: expected text"),
-        ({"sla_us": {1: 5}}, "sla_us: expected a time for each severity"),
-        ({"lease_us": 0}, "lease_us: expected 1 or more, got 0"),
-        ({"second_opinion_share": 1.5}, "second_opinion_share: expected 0 to 1, got 1.5"),
-        ({"second_opinion_severity": 0}, "second_opinion_severity: expected 1 to 6, got 0"),
-        ({"golden_share": 1.0}, "golden_share: expected 0 to less than 1, got 1.0"),
-    ],
-)
-def test_a_setting_out_of_range_is_refused(changes, words):
-    with pytest.raises(ReviewSettingsError, match=words):
-        ReviewSettings(**({"salt": "s"} | changes))
+def test_an_empty_salt_is_refused():
+    with pytest.raises(ReviewSettingsError, match="salt: expected text"):
+        ReviewSettings(salt="")

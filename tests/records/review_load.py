@@ -19,9 +19,10 @@ import numpy as np
 from sklearn.metrics import cohen_kappa_score
 
 from lib.moderation.review.agreement import cohen_kappa
-from lib.moderation.review.queue import Doubt, ReviewQueue
+from lib.moderation.review.items import Doubt
+from lib.moderation.review.queue import ReviewQueue
+from lib.moderation.review.salt import share_of
 from lib.moderation.review.settings import ReviewSettings
-from lib.moderation.review.stable_random import share_of
 from lib.records.review import GoldenItem, LeaseLostError, ReviewStore
 
 # what every reviewer would load for itself otherwise
@@ -181,7 +182,7 @@ def counted(reviews: ReviewStore, fire: Fire) -> dict[str, Any]:
 def _kappa(reviews: ReviewStore) -> dict[str, Any]:
     pairs = reviews.list_opinion_pairs()
     first, second = (
-        [getattr(pair, side)["hate"] for pair in pairs] for side in ("first", "second")
+        np.array([getattr(pair, side)["hate"] for pair in pairs]) for side in ("first", "second")
     )
     ours = cohen_kappa(first, second)
     sklearn_kappa = float(cohen_kappa_score(first, second))

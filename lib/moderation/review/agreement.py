@@ -11,6 +11,8 @@ import numpy.typing as npt
 from lib.evaluation import Interval, bootstrap_interval
 from lib.records.review import OpinionPair
 
+Bools = npt.NDArray[np.bool_]
+
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
@@ -21,33 +23,24 @@ class Agreement:
     kappa: Interval
 
 
-def cohen_kappa(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
+def cohen_kappa(first: Bools, second: Bools) -> float:
     """Cohen's kappa of two raters of the same posts: 1 is full agreement, 0 what chance gives.
 
     Cohen, A coefficient of agreement for nominal scales, Educational and Psychological
     Measurement 20 (1960).
 
     Args:
-        first: (n,) answers of any kind that compares, n >= 1.
+        first: (n,) whether each post violates, n >= 1.
         second: (n,) likewise.
 
     Raises:
-        ValueError: lengths differ, there is no pair, or both gave one and the same answer
-            throughout, where kappa is not defined.
+        ValueError: both gave one and the same answer throughout, where kappa is not defined.
     """
-    left, right = np.asarray(first), np.asarray(second)
-    if left.ndim != 1 or left.shape != right.shape or not len(left):
-        raise ValueError(f"expected two (n,) of equal n >= 1, got {left.shape} and {right.shape}")
-    answers, codes = np.unique(np.concatenate([left, right]), return_inverse=True)
-    if len(answers) == 1:
+    if (first == first[0]).all() and (second == first[0]).all():
         raise ValueError("kappa is not defined where both gave one and the same answer throughout")
-    ours, right_codes = codes[: len(left)], codes[len(left) :]
-    shares = [
-        np.bincount(rater_codes, minlength=len(answers)) / len(left)
-        for rater_codes in (ours, right_codes)
-    ]
-    by_chance = float(shares[0] @ shares[1])
-    return (float((ours == right_codes).mean()) - by_chance) / (1.0 - by_chance)
+    yes, other = float(first.mean()), float(second.mean())
+    by_chance = yes * other + (1.0 - yes) * (1.0 - other)
+    return (float((first == second).mean()) - by_chance) / (1.0 - by_chance)
 
 
 def agreement_by_policy(
@@ -68,8 +61,7 @@ def _agreement(policy: str, pairs: Sequence[OpinionPair], seed: int, repeats: in
     second = np.array([pair.second[policy] for pair in about])
     equal = float((first == second).mean())
     if len({*first.tolist(), *second.tolist()}) == 1:
-        nan = float("nan")
-        return Agreement(len(about), equal, Interval(nan, nan, nan))
+        return Agreement(len(about), equal, Interval(*[float("nan")] * 3))
     kappa = bootstrap_interval(
         lambda rows: cohen_kappa(first[rows], second[rows]),
         [pair.subject_id for pair in about],

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from scipy.stats import binomtest
 
 from lib.evaluation import Interval
+from lib.moderation.review.salt import opaque_id, share_of
 from lib.moderation.review.settings import ReviewSettings
-from lib.moderation.review.stable_random import opaque_id, share_of
 from lib.records.review import GoldenAnswer, GoldenItem, ReviewItem
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from lib.moderation.policies import Policies
 from lib.moderation.review.content import model_reason, post_content
-from lib.moderation.review.stable_random import opaque_id
+from lib.moderation.review.salt import opaque_id
 from lib.moderation.text_matching.folding import shows
 from lib.records.review import GoldenItem
 

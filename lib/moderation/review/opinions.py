@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from lib.moderation.review.salt import opaque_id, share_of
 from lib.moderation.review.settings import ReviewSettings
-from lib.moderation.review.stable_random import opaque_id, share_of
 from lib.records.review import ItemKind, Outcome, ReviewItem, Step, Verdict
 
 _CLOSED_BY = {"review": "single", "second_opinion": "agreed", "adjudication": "majority"}

@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from lib.moderation.review.agreement import Agreement, agreement_by_policy
-from lib.moderation.review.appeals import Removal, appeal_item
 from lib.moderation.review.golden import Accuracy, GoldenMixer, accuracies
+from lib.moderation.review.items import Doubt, Removal, appeal_item, review_item
 from lib.moderation.review.opinions import next_step
-from lib.moderation.review.priority import priority_of, rank_us
-from lib.moderation.review.reviewed_post import ReviewedPost
 from lib.moderation.review.settings import ReviewSettings
-from lib.moderation.review.stable_random import opaque_id
-from lib.records.review import Claim, ReviewItem, ReviewKey, ReviewStore, Verdict
-from lib.records.review.models import require_case
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Doubt(ReviewedPost):
-    """A post that routing sends to people."""
+from lib.records.review import Claim, ReviewKey, ReviewStore, Verdict
 
 
 class ReviewQueue:
@@ -51,7 +42,8 @@ class ReviewQueue:
 
         A post comes once under one version of the policies. It may come again under another.
         """
-        return self.reviews.admit([self._item(doubt, now) for doubt in doubts], actor)
+        items = [review_item(doubt, now, self.settings) for doubt in doubts]
+        return self.reviews.admit(items, actor)
 
     def claim(
         self,
@@ -60,14 +52,13 @@ class ReviewQueue:
         now: int | None,
         *,
         languages: Collection[str] | None = None,
-        skills: Collection[str] | None = None,
         key: ReviewKey | None = None,
         claim_id: str | None = None,
     ) -> list[Claim]:
         """Lease up to `most` items, golden ones among them; see `ReviewStore.claim`."""
         return self.reviews.claim(
             reviewer, most, now=now, lease=self.settings.lease_us,
-            languages=languages, skills=skills, mixer=GoldenMixer(self.settings), key=key,
+            languages=languages, mixer=GoldenMixer(self.settings), key=key,
             claim_id=claim_id,
         )  # fmt: skip
 
@@ -98,43 +89,17 @@ class ReviewQueue:
     ) -> tuple[str, bool]:
         """Take in an author's appeal; returns the item's id, and whether it is new.
 
-        Args:
-            removal: see `appeal_item`.
-            author_id: likewise.
-            statement: likewise.
-            now: likewise.
-            key_id: of the API key that sent it, for the audit.
-
-        Raises:
-            AppealError: see `appeal_item`.
+        Arguments and errors are those of `appeal_item`; `key_id` is of the API key that sent it,
+        for the audit.
         """
         item = appeal_item(removal, author_id, statement, now, self.settings)
         return item.id, bool(self.reviews.admit([item], author_id, key_id))
 
-    def agreement(
-        self, since: int, seed: int, rule: str | None = "sample"
-    ) -> Mapping[str, Agreement]:
-        """Kappa of each policy over second opinions since then; of every rule where it is None."""
-        pairs = [
-            pair for pair in self.reviews.list_opinion_pairs(since) if rule in (None, pair.rule)
-        ]
-        return agreement_by_policy(pairs, seed)
+    def agreement(self, since: int, seed: int) -> Mapping[str, Agreement]:
+        """Kappa of each policy over second opinions that were drawn by chance since then."""
+        pairs = self.reviews.list_opinion_pairs(since)
+        return agreement_by_policy([pair for pair in pairs if pair.rule == "sample"], seed)
 
     def accuracy(self, since: int) -> Mapping[tuple[str, str], Accuracy]:
         """How often each (reviewer, policy) was right on golden items since then."""
         return accuracies(self.reviews.list_golden_answers(since))
-
-    def _item(self, doubt: Doubt, now: int) -> ReviewItem:
-        require_case(doubt.policies, doubt.severity, doubt.reach)
-        name = opaque_id(self.settings.draw_salt, "review", doubt.post_id, doubt.policy_version)
-        sla = self.settings.sla_us[doubt.severity]
-        priority = priority_of(doubt.policies, doubt.severity, doubt.reach)
-        return ReviewItem(
-            id=name, case_id=name, system="moderation", subject_id=doubt.post_id,
-            kind="review", rule="routed",
-            policies=doubt.policies, severity=doubt.severity, reach=doubt.reach,
-            priority=priority, created_at=now, due_at=now + sla,
-            rank_us=rank_us(priority, now + sla, self.settings),
-            policy_version=doubt.policy_version, model_version=doubt.model_version,
-            language=doubt.language, skill=doubt.skill, shown=doubt.shown,
-        )  # fmt: skip

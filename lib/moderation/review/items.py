@@ -1,0 +1,122 @@
+"""Posts that people look at, as items of the queue: due by severity, ranked by risk and reach.
+
+An item is ordered by its due time, brought forward by `doubling_us` for each doubling of
+risk x severity x reach. Its priority therefore grows by one each `doubling_us` that passes, for all
+items alike, so that the order never has to be worked out anew and one index serves it. Priorities
+are bounded, so that an item waits for nobody who came later by more than the spread of due times
+and of priorities.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from lib.moderation.review.salt import opaque_id
+from lib.moderation.review.settings import ReviewSettings
+from lib.records.models import Json
+from lib.records.review import ItemKind, ReviewItem
+from lib.records.review.models import require_case
+
+LOWEST, HIGHEST = -7.0, 33.0
+
+
+class AppealError(ValueError):
+    """There is nothing to appeal, it is not this author's, or it is too late."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Doubt:
+    """A post that routing sends to people; fields as in `lib.records.review.ReviewItem`."""
+
+    post_id: str
+    policies: Mapping[str, float]
+    severity: int
+    reach: int
+    policy_version: str
+    model_version: str | None
+    shown: Mapping[str, Json]
+    language: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Removal(Doubt):
+    """A post that was taken down.
+
+    Attributes:
+        author_id: whose it is.
+        removed_at: when, microseconds since 1970 UTC.
+        policies: what it was removed for, to the probability of each (1 where a person said so).
+    """
+
+    author_id: str
+    removed_at: int
+
+
+def review_item(doubt: Doubt, now: int, settings: ReviewSettings) -> ReviewItem:
+    """The item of a post, one for each version of the policies; `now` is microseconds UTC."""
+    name = opaque_id(settings.draw_salt, "review", doubt.post_id, doubt.policy_version)
+    return _item(doubt, name, "review", "routed", now, settings)
+
+
+def appeal_item(
+    removal: Removal, author_id: str, statement: str, now: int, settings: ReviewSettings
+) -> ReviewItem:
+    """The item that an appeal becomes: one per removal, the same however often it is asked for.
+
+    Args:
+        removal: what was removed.
+        author_id: who appeals.
+        statement: what the author says, shown to the reviewer as `appeal`.
+        now: microseconds since 1970 UTC.
+        settings: the deadline, and the SLA by severity.
+
+    Raises:
+        AppealError: another author, past the deadline, before the removal, or for no policy.
+    """
+    if author_id != removal.author_id:
+        raise AppealError(f"post {removal.post_id!r}: only its author may appeal")
+    if not removal.policies:
+        raise AppealError(f"post {removal.post_id!r} was removed for no policy")
+    late = now - removal.removed_at
+    if not 0 <= late <= settings.appeal_window_us:
+        raise AppealError(
+            f"post {removal.post_id!r}: expected an appeal within {settings.appeal_window_us} "
+            f"microseconds of the removal at {removal.removed_at}, got one at {now}"
+        )
+    name = opaque_id(settings.draw_salt, "appeal", removal.post_id, str(removal.removed_at))
+    item = _item(removal, name, "appeal", "appeal", now, settings)
+    return replace(item, shown={**removal.shown, "appeal": statement})
+
+
+def priority_of(policies: Mapping[str, float], severity: int, reach: int) -> float:
+    """Doublings of risk x severity x (1 + reach), kept within `LOWEST` and `HIGHEST`.
+
+    Args:
+        policies: probability of each; the risk is the highest.
+        severity: 1 to 5.
+        reach: people who see the post, 0 or more.
+    """
+    worth = max(policies.values()) * severity * (1 + reach)
+    return LOWEST if worth <= 0 else min(max(math.log2(worth), LOWEST), HIGHEST)
+
+
+def rank_us(priority: float, due_at: int, settings: ReviewSettings) -> int:
+    """The moment by which an item is ordered, earliest first; microseconds since 1970 UTC."""
+    return due_at - round(priority * settings.doubling_us)
+
+
+def _item(
+    post: Doubt, name: str, kind: ItemKind, rule: str, now: int, settings: ReviewSettings
+) -> ReviewItem:
+    require_case(post.policies, post.severity, post.reach)
+    due = now + settings.sla_us[post.severity]
+    priority = priority_of(post.policies, post.severity, post.reach)
+    return ReviewItem(
+        id=name, case_id=name, system="moderation", subject_id=post.post_id, kind=kind, rule=rule,
+        policies=post.policies, severity=post.severity, reach=post.reach,
+        priority=priority, created_at=now, due_at=due, rank_us=rank_us(priority, due, settings),
+        policy_version=post.policy_version, model_version=post.model_version,
+        language=post.language, shown=post.shown,
+    )  # fmt: skip
