@@ -7,11 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from lib.moderation.review.appeals import AppealError, Removal
-
 from lib.concurrency.bounded_executor import BoundedExecutor
 from lib.moderation.review.items import AppealError, Doubt, Removal
-from lib.moderation.review.queue import Doubt, ReviewQueue
+from lib.moderation.review.queue import ReviewQueue
 from lib.records import RecordsError
 from lib.records.review import (
     Claim,
