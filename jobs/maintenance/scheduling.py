@@ -17,9 +17,8 @@ from lib.declaration import load_declaration, read_yaml_text
 from lib.maintenance.contracts import MACHINES
 from lib.maintenance.model.scores import curves_of_scores
 from lib.maintenance.repository import StoredSchedule, WorkOrder, WorkOrderRepository
-from lib.maintenance.schedule.baseline_plans import assignment, greedy, no_services
-from lib.maintenance.schedule.export import calendar, table
-from lib.maintenance.schedule.orders import orders_of
+from lib.maintenance.schedule.export import calendar, orders_of, table
+from lib.maintenance.schedule.placement import other_plans
 from lib.maintenance.schedule.problem import Problem
 from lib.maintenance.schedule.report import schedule_report
 from lib.maintenance.schedule.request import WeekRequest
@@ -177,13 +176,7 @@ def _write(
     plan: Plan,
     stored: StoredSchedule,
 ) -> None:
-    others = {}
-    if config.compare:
-        others = {
-            "do nothing": no_services(problem),
-            "greedy": greedy(problem),
-            "plain assignment, blind to people": assignment(problem),
-        }
+    others = other_plans(problem) if config.compare else {}
     page = schedule_report(problem, plan, others, request.currency)
     stamp = datetime.fromtimestamp(stored.created_at / 1e6, UTC)
     output.write("plan.csv", table(problem, plan.starts))

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 
 from lib.maintenance.repository import StoredSchedule
-from lib.maintenance.schedule.baseline_plans import assignment, greedy, no_services
 from lib.maintenance.schedule.costs import cost_of
-from lib.maintenance.schedule.export import calendar, table
-from lib.maintenance.schedule.orders import orders_of
+from lib.maintenance.schedule.export import calendar, orders_of, table
+from lib.maintenance.schedule.placement import other_plans
 from lib.maintenance.schedule.problem import ScheduleError
 from lib.maintenance.schedule.request import WeekRequest
 from lib.maintenance.schedule.solve import InfeasibleWeekError, solve
@@ -44,11 +43,6 @@ def solve_plan(payload: Payload) -> Payload:
     except InfeasibleWeekError as error:
         shortages = [str(shortage) for shortage in error.shortages]
         return {"refused": {"kind": "infeasible-week", "text": str(error), "shortages": shortages}}
-    ways = {
-        "do nothing": no_services(problem),
-        "greedy": greedy(problem),
-        "plain assignment, blind to people": assignment(problem),
-    }
     stamp = datetime.fromtimestamp(payload["created_at"] / 1e6, UTC)
     schedule = StoredSchedule(
         id=payload["id"],
@@ -59,7 +53,9 @@ def solve_plan(payload: Payload) -> Payload:
         plan={
             **{name: value for name, value in asdict(plan).items() if name != "starts"},
             "starts": plan.starts.tolist(),
-            "other_plans": {name: cost_of(problem, starts) for name, starts in ways.items()},
+            "other_plans": {
+                name: cost_of(problem, starts) for name, starts in other_plans(problem).items()
+            },
             "csv": table(problem, plan.starts).decode(),
             "ics": calendar(problem, plan.starts, stamp).decode(),
         },

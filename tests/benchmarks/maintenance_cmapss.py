@@ -27,9 +27,9 @@ from lib.maintenance.contracts import TELEMETRY
 from lib.maintenance.feature_set import HOUR_US, AssetFeatureSet, Sensor
 from lib.maintenance.landmarks import Landmarks, concat, landmarks
 from lib.maintenance.offline import histories
-from lib.survival.blending import Rows, fit_weight, folds
+from lib.survival.blending import Rows, blend, fit_weight, folds
 from lib.survival.cox import fit_cox
-from lib.survival.curves import Curves, blend
+from lib.survival.curves import Curves
 from lib.survival.kaplan_meier import KaplanMeier
 from lib.survival.measures import concordance, integrated_brier_score
 from lib.survival.outcomes import Outcomes

@@ -9,18 +9,13 @@ from __future__ import annotations
 
 import argparse
 import time
+from dataclasses import replace
 
 import numpy as np
 
 from lib.evaluation.bootstrap import bootstrap_interval
-from lib.maintenance.schedule.baseline_plans import (
-    assignment,
-    fixed_interval,
-    greedy,
-    no_services,
-    replayed,
-)
-from lib.maintenance.schedule.costs import NOT_THIS_WEEK, as_it_came, cost_of
+from lib.maintenance.schedule.costs import NOT_THIS_WEEK, cost_of, parts_of
+from lib.maintenance.schedule.placement import assignment, greedy, no_services, placed
 from lib.maintenance.schedule.problem import Problem
 from lib.maintenance.schedule.solve import solve
 from tests.benchmarks.result import print_result
@@ -140,6 +135,37 @@ def clairvoyant(problem: Problem, hours: np.ndarray, options: argparse.Namespace
     """The plan of who knows when each machine would fail."""
     truth = as_it_came(problem, hours)
     return solve(truth, gap=options.gap, seconds=options.seconds).starts
+
+
+def fixed_interval(problem: Problem, since: np.ndarray, interval_hours: float) -> np.ndarray:
+    """Who was last served longer ago than the interval, the longest ago first."""
+    due = np.flatnonzero(since >= interval_hours)
+    return placed(problem, due[np.argsort(-since[due], kind="stable")].tolist())
+
+
+def replayed(problem: Problem, starts: np.ndarray, failure_hours: np.ndarray) -> np.ndarray:
+    """(n, 4) what each machine then cost: service, downtime, failure and hours ahead."""
+    truth = as_it_came(problem, failure_hours)
+    return np.array(
+        [
+            parts_of(job, truth.week, int(start))
+            for job, start in zip(truth.jobs, starts, strict=True)
+        ]
+    )
+
+
+def as_it_came(problem: Problem, failure_hours: np.ndarray) -> Problem:
+    """The same week with certainty in place of chances: who fails when, inf for not this week.
+
+    What comes after the week stays a matter of chance, given how the week ends.
+    """
+    edges = np.arange(problem.week.slots + 1, dtype=np.float64)
+    jobs = []
+    for job, fails in zip(problem.jobs, failure_hours, strict=True):
+        survival = np.where(edges >= max(fails, 1.0), 0.0, 1.0)
+        later = job.later_survival / max(float(job.survival[-1]), 1e-300) * survival[-1]
+        jobs.append(replace(job, survival=survival, later_survival=later))
+    return Problem(jobs, problem.week)
 
 
 if __name__ == "__main__":

@@ -13,9 +13,9 @@ import pandas as pd
 import torch
 from lifelines.datasets import load_gbsg2, load_lung
 
-from lib.survival.blending import fit_weight, folds
+from lib.survival.blending import blend, fit_weight, folds
 from lib.survival.cox import fit_cox
-from lib.survival.curves import Curves, blend
+from lib.survival.curves import Curves
 from lib.survival.kaplan_meier import KaplanMeier
 from lib.survival.measures import concordance, d_calibration, integrated_brier_score
 from lib.survival.outcomes import Outcomes, SurvivalError

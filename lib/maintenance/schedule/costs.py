@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from lib.maintenance.schedule.problem import (
-    Floats,
-    Job,
-    Problem,
-    ScheduleError,
-    Week,
-)
+from lib.maintenance.schedule.problem import Floats, Job, Problem, Week
 
 NOT_THIS_WEEK = -1
 
 
-@dataclass(frozen=True)
-class Parts:
+class Parts(NamedTuple):
     """Expected cost of one job by what it is spent on; each in money.
 
     Attributes:
@@ -38,31 +31,7 @@ class Parts:
     @property
     def total(self) -> float:
         """All of it."""
-        return self.service + self.downtime + self.failure + self.ahead
-
-
-def cycle_cost(
-    service_cost: float, failure_cost: float, times: npt.ArrayLike, renewed: npt.ArrayLike
-) -> float:
-    """Least long-run cost per hour of a machine that is served at an age, or when it fails.
-
-    Age replacement, Barlow and Proschan, Mathematical Theory of Reliability (1965), chapter 4.
-
-    Args:
-        service_cost: of a planned service, its downtime included.
-        failure_cost: of a failure, its downtime included.
-        times: (m,) ages in hours, ascending from 0.
-        renewed: (m,) S of a machine as good as new at those ages.
-
-    Raises:
-        ScheduleError: there are fewer than two ages.
-    """
-    ages, survival = np.asarray(times, float), np.asarray(renewed, float)
-    if len(ages) < 2:
-        raise ScheduleError(f"cycle cost: expected two ages or more, got {len(ages)}")
-    lived = np.append(0.0, np.cumsum(np.diff(ages) * (survival[:-1] + survival[1:]) / 2.0))
-    spent = service_cost * survival + failure_cost * (1.0 - survival)
-    return float((spent[1:] / lived[1:]).min())
+        return sum(self)
 
 
 def start_costs(job: Job, week: Week) -> Floats:
@@ -103,30 +72,10 @@ def parts_of(job: Job, week: Week, start: int) -> Parts:
 
 def cost_of(problem: Problem, starts: npt.ArrayLike) -> float:
     """Expected cost of a whole plan: starts (n,), `NOT_THIS_WEEK` where a machine is not served."""
-    chosen = np.asarray(starts)
-    return float(
-        sum(
-            parts_of(job, problem.week, int(start)).total
-            for job, start in zip(problem.jobs, chosen, strict=True)
-        )
+    return sum(
+        parts_of(job, problem.week, int(start)).total
+        for job, start in zip(problem.jobs, np.asarray(starts), strict=True)
     )
-
-
-def as_it_came(problem: Problem, failure_hours: npt.ArrayLike) -> Problem:
-    """The same week with certainty in place of chances: who fails when, inf for not this week."""
-    hours = np.asarray(failure_hours, dtype=np.float64)
-    edges = np.arange(problem.week.slots + 1, dtype=np.float64)
-    jobs = [
-        _certain(job, np.where(edges >= max(fails, 1.0), 0.0, 1.0))
-        for job, fails in zip(problem.jobs, hours, strict=True)
-    ]
-    return Problem(jobs, problem.week)
-
-
-def _certain(job: Job, survival: Floats) -> Job:
-    """What comes after the week stays a matter of chance, given how the week ends."""
-    later = job.later_survival / max(float(job.survival[-1]), 1e-300) * survival[-1]
-    return replace(job, survival=survival, later_survival=later)
 
 
 def _parts(job: Job, week: Week) -> Floats:

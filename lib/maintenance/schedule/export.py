@@ -1,21 +1,59 @@
-"""A plan as rows for people and as a calendar."""
+"""A plan as work orders, as rows for people and as a calendar."""
 
 from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import numpy.typing as npt
 
+from lib.maintenance.feature_set import HOUR_US
+from lib.maintenance.repository import StoredSchedule, WorkOrder
 from lib.maintenance.schedule.costs import NOT_THIS_WEEK, parts_of
 from lib.maintenance.schedule.problem import Job, Problem
+from lib.maintenance.schedule.request import WHOLE
+from lib.maintenance.schedule.solve import Plan
+from lib.maintenance.schedule.week_problem import Named
 
 _COLUMNS = (
     *("machine_id", "plant", "line", "skill", "crew", "start_utc", "end_utc", "duration_hours"),
     *("service", "downtime", "failure", "ahead", "not_this_week"),
 )
+
+
+def orders_of(
+    schedule: StoredSchedule, problem: Problem, names: Sequence[Named], plan: Plan
+) -> list[WorkOrder]:
+    """One order for each service of the plan, by start."""
+    orders = []
+    for index, start in _by_start(plan.starts):
+        job, name = problem.jobs[index], names[index]
+        cost = parts_of(job, problem.week, start).total
+        waiting = parts_of(job, problem.week, NOT_THIS_WEEK).total
+        begins = schedule.week_start + start * HOUR_US
+        orders.append(
+            WorkOrder(
+                id=f"{schedule.id}-{index}",
+                schedule_id=schedule.id,
+                machine_id=name.machine_id,
+                component=None if name.component == WHOLE else name.component,
+                plant=job.plant,
+                line=job.line,
+                skill=job.skill,
+                starts_at=begins,
+                ends_at=begins + job.duration_hours * HOUR_US,
+                expected={
+                    "failure_this_week": 1.0 - float(job.survival[-1]),
+                    "cost": cost,
+                    "saved": waiting - cost,
+                },
+                created_at=schedule.created_at,
+            )
+        )
+    return orders
 
 
 def table(problem: Problem, starts: npt.ArrayLike) -> bytes:
@@ -24,9 +62,8 @@ def table(problem: Problem, starts: npt.ArrayLike) -> bytes:
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(_COLUMNS)
     for job, begin, end, start in _planned(problem, starts):
-        parts = parts_of(job, problem.week, start)
         without = parts_of(job, problem.week, NOT_THIS_WEEK).total
-        costs = (parts.service, parts.downtime, parts.failure, parts.ahead, without)
+        costs = (*parts_of(job, problem.week, start), without)
         writer.writerow(
             [
                 *(_harmless(cell) for cell in (job.machine_id, job.plant, job.line, job.skill)),
@@ -60,15 +97,19 @@ def calendar(problem: Problem, starts: npt.ArrayLike, stamp: datetime) -> bytes:
     return b"".join(_folded(line) for line in [*lines, "END:VCALENDAR"])
 
 
-def _planned(problem: Problem, starts: npt.ArrayLike) -> list[tuple[Job, datetime, datetime, int]]:
+def _by_start(starts: npt.ArrayLike) -> list[tuple[int, int]]:
+    """Places and starts of the jobs that are served, by start."""
     chosen = np.asarray(starts, dtype=np.int64)
+    order = np.argsort(chosen, kind="stable").tolist()
+    return [(index, int(chosen[index])) for index in order if chosen[index] != NOT_THIS_WEEK]
+
+
+def _planned(problem: Problem, starts: npt.ArrayLike) -> list[tuple[Job, datetime, datetime, int]]:
     monday = problem.week.start.astimezone(UTC)
     planned_jobs = []
-    for index in np.argsort(chosen, kind="stable"):
-        start = int(chosen[index])
-        if start != NOT_THIS_WEEK:
-            job, begin = problem.jobs[index], monday + timedelta(hours=start)
-            planned_jobs.append((job, begin, begin + timedelta(hours=job.duration_hours), start))
+    for index, start in _by_start(starts):
+        job, begin = problem.jobs[index], monday + timedelta(hours=start)
+        planned_jobs.append((job, begin, begin + timedelta(hours=job.duration_hours), start))
     return planned_jobs
 
 

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import numpy as np
 import numpy.typing as npt
 
-from lib.maintenance.schedule.problem import SLOTS, Floats, Ints, ScheduleError
+from lib.maintenance.schedule.problem import Floats, Ints, ScheduleError
 
 _HOUR = timedelta(hours=1)
 _DAY_MINUTES, _HOUR_MINUTES = 1440, 60
@@ -154,19 +154,3 @@ def _clock_times(text: str) -> tuple[int, int]:
     if not (0 <= begin < _DAY_MINUTES and 0 <= end <= _DAY_MINUTES):
         raise ScheduleError(f"shift: expected hours from 0 to 24, got '{text}'")
     return begin, end
-
-
-def shifts(per_shift: Mapping[str, int], weekend: float = 0.0) -> Ints:
-    """(168,) technicians by hour from Monday 0:00 of a week without a clock change.
-
-    >>> shifts({"06-14": 3, "14-22": 2})[[5, 6, 14]].tolist()
-    [0, 3, 2]
-
-    Raises:
-        ScheduleError: a shift is not written as two clock times.
-    """
-    return _USUAL.people(per_shift, weekend)
-
-
-_USUAL = local_week(datetime(2025, 6, 2, tzinfo=UTC))
-assert _USUAL.slots == SLOTS  # noqa: S101

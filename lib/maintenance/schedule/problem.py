@@ -206,14 +206,3 @@ class Problem:
     def line_size(self, line: str) -> int:
         """How many machines of a line have a job."""
         return sum(job.line == line for job in self.jobs)
-
-    def place(self, machine_id: str) -> int:
-        """Position of a machine's job.
-
-        Raises:
-            ScheduleError: the machine has none.
-        """
-        for index, job in enumerate(self.jobs):
-            if job.machine_id == machine_id:
-                return index
-        raise ScheduleError(f"machine '{machine_id}' has no job in this week")

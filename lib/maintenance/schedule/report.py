@@ -8,7 +8,7 @@ from datetime import UTC, timedelta
 import numpy as np
 import numpy.typing as npt
 
-from lib.maintenance.schedule.costs import NOT_THIS_WEEK, Parts, cost_of, parts_of
+from lib.maintenance.schedule.costs import NOT_THIS_WEEK, cost_of, parts_of
 from lib.maintenance.schedule.local_week import hours_later
 from lib.maintenance.schedule.problem import Problem, Week
 from lib.maintenance.schedule.solve import Plan
@@ -129,7 +129,7 @@ def _jobs(problem: Problem, plan: Plan, served: npt.NDArray[np.int64]) -> Table:
         cells: tuple[Cell, ...] = (
             *(job.machine_id, job.plant, job.skill, f"{begins:%a %H:%M}", job.duration_hours),
             1.0 - float(job.survival[-1]),
-            *_rounded(now),
+            *map(round, now),
             round(waiting),
             round(waiting - now.total),
         )
@@ -159,7 +159,3 @@ def _others(problem: Problem, plan: Plan, others: Mapping[str, npt.ArrayLike]) -
         caption=f"No plan that keeps all constraints costs less than {plan.bound:,.0f}. The week "
         f"has {problem.week.slots} hours.",
     )
-
-
-def _rounded(parts: Parts) -> tuple[int, int, int, int]:
-    return round(parts.service), round(parts.downtime), round(parts.failure), round(parts.ahead)

@@ -19,9 +19,7 @@ from lib.contract.declaration import LONGEST_ID_BYTES
 from lib.contract.fields import Id
 from lib.contract.scalar import identifier_fault
 from lib.maintenance.schedule.local_week import in_zone, local_week, zone_of
-from lib.maintenance.schedule.problem import (
-    SLOTS,
-)
+from lib.maintenance.schedule.problem import SLOTS
 
 MOST_PEOPLE = 100_000
 MOST_LISTED = 5_000
@@ -29,7 +27,6 @@ _MOST_MONEY = 1e15
 _MOST_RATE = 1e6
 WHOLE = "machine"
 EVERYWHERE = "*"
-_HOURS_PER_YEAR = 8766.0
 _LOCAL_TIME = "ISO 8601 with an offset, or in the local time of the week"
 
 

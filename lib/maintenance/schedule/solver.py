@@ -35,19 +35,6 @@ class Solved:
     bound: float
 
 
-@dataclass(frozen=True)
-class Slack:
-    """Lets rows of a program be broken, at a price each.
-
-    Attributes:
-        row: (s,) which row of the program's.
-        price: (s,) of one unit.
-    """
-
-    row: np.ndarray[Any, np.dtype[np.int64]]
-    price: Floats
-
-
 def run(
     model: Program,
     jobs: int,
@@ -57,9 +44,9 @@ def run(
     seed: int,
     hint: Floats | None = None,
     on_progress: Callable[[Progress], None] | None = None,
-    slack: Slack | None = None,
+    slack_prices: Floats | None = None,
 ) -> Solved:
-    """Solve; the columns of `slack` come behind the program's own."""
+    """Solve; `slack_prices` lets every row be broken, at a price a unit, by columns at the end."""
     _use_threads(threads)
     solver: Any = highspy.Highs()  # type: ignore[no-untyped-call]
     solver.setOptionValue("output_flag", False)
@@ -70,7 +57,7 @@ def run(
         ("random_seed", int(seed)),
     ):
         solver.setOptionValue(name, value)
-    solver.passModel(_arrays(model, jobs, slack))
+    solver.passModel(_arrays(model, jobs, slack_prices))
     if hint is not None:
         solution = highspy.HighsSolution()
         solution.col_value = hint.tolist()
@@ -108,22 +95,22 @@ def _listen(solver: Any, on_progress: Callable[[Progress], None]) -> None:
     solver.cbMipLogging.subscribe(heard)
 
 
-def _arrays(model: Program, jobs: int, slack: Slack | None) -> Any:
+def _arrays(model: Program, jobs: int, slack_prices: Floats | None) -> Any:
     """Rows: one for each job (exactly one choice), then the program's own."""
     own = len(model.job)
-    extra = 0 if slack is None else len(slack.row)
-    columns = [np.arange(own), *(row.columns for row in model.rows)]
-    rows = [model.job, *(np.full(len(r.columns), jobs + k) for k, r in enumerate(model.rows))]
-    values = [np.ones(own), *(row.values for row in model.rows)]
-    if slack is not None:
-        columns.append(own + np.arange(extra))
-        rows.append(jobs + slack.row)
-        values.append(-np.ones(extra))
+    prices = np.empty(0) if slack_prices is None else slack_prices
+    extra = len(prices)
+    columns = [np.arange(own), *(r.columns for r in model.rows), own + np.arange(extra)]
+    rows = [
+        *(model.job, *(np.full(len(r.columns), jobs + k) for k, r in enumerate(model.rows))),
+        jobs + np.arange(extra),
+    ]
+    values = [np.ones(own), *(r.values for r in model.rows), -np.ones(extra)]
     column, row, value = (np.concatenate(part) for part in (columns, rows, values))
     order = np.lexsort((row, column))
     lp = highspy.HighsLp()
     lp.num_col_, lp.num_row_ = own + extra, jobs + len(model.rows)
-    lp.col_cost_ = model.cost if slack is None else np.concatenate([model.cost, slack.price])
+    lp.col_cost_ = np.concatenate([model.cost, prices])
     lp.col_lower_ = np.zeros(own + extra)
     lp.col_upper_ = np.concatenate([np.ones(own), np.full(extra, highspy.kHighsInf)])
     bounds = np.array([r.bound for r in model.rows])

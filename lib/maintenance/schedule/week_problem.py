@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 import numpy as np
 
 from lib.maintenance.feature_set import HOUR_US
 from lib.maintenance.history import Floats
-from lib.maintenance.schedule.jobs import MachineTask, jobs
 from lib.maintenance.schedule.local_week import LocalWeek, in_zone, local_week, zone_of
-from lib.maintenance.schedule.problem import Ints, Job, Problem, ScheduleError, Week
-from lib.maintenance.schedule.request import (
-    EVERYWHERE,
-    WHOLE,
-    Absence,
-    ServiceKind,
-    WeekRequest,
-)
+from lib.maintenance.schedule.problem import SLOTS, Ints, Job, Problem, ScheduleError, Week
+from lib.maintenance.schedule.request import EVERYWHERE, WHOLE, Absence, WeekRequest
 from lib.survival.curves import Curves
 
 _HOURS_PER_YEAR = 8766.0
+_LATER_STEP_HOURS = 24.0
 
 
 @dataclass(frozen=True)
@@ -41,8 +36,7 @@ class Site:
     criticality: float = 1.0
 
 
-@dataclass(frozen=True)
-class Named:
+class Named(NamedTuple):
     """Whose job is at a place of a problem: machine and component."""
 
     machine_id: str
@@ -68,23 +62,36 @@ def problem_of(
     """
     _refuse_unknown(request, sites, by_mode)
     week = local_week(request.begin)
-    week_jobs: list[Job] = []
+    survival: list[dict[str, Floats]] = []
     names: list[Named] = []
-    for component, kind in request.work.items():
-        work = [_work(request, kind, site, component) for site in sites]
+    for component in request.work:
         curves = machine_curves if component == WHOLE else by_mode[component]
-        component_jobs = jobs(work, curves, slots=week.slots)
-        week_jobs += [replace(job, crew=kind.crew, parts=kind.parts) for job in component_jobs]
+        survival += survival_of_jobs(curves, week.slots)
         names += [Named(site.machine_id, component) for site in sites]
-    demanded = _demanded(
-        request, sites, machine_curves.at(float(week.slots))[:, 0], week_jobs, names
-    )
+    ends = [float(each["survival"][-1]) for each in survival]
+    alive = machine_curves.at(float(week.slots))[:, 0]
+    demanded = _demanded(request, sites, alive, ends, names)
     by_site = {site.machine_id: site for site in sites}
-    settled = [
-        _settled(request, week, job, name, by_site[name.machine_id], index in demanded)
-        for index, (job, name) in enumerate(zip(week_jobs, names, strict=True))
+    jobs = [
+        _job(request, week, name, by_site[name.machine_id], index in demanded, survival[index])
+        for index, name in enumerate(names)
     ]
-    return Problem(settled, _week(request, week, sites)), names
+    return Problem(jobs, _week(request, week, sites)), names
+
+
+def survival_of_jobs(curves: Curves, slots: int = SLOTS) -> list[dict[str, Floats]]:
+    """Of each curve `survival`, `later_hours` and `later_survival` as a `Job` takes them.
+
+    Args:
+        curves: hours from the week's start; what lies beyond their last time is not used.
+        slots: hours of the week.
+    """
+    later = np.arange(_LATER_STEP_HOURS, curves.times[-1] - slots + 1.0, _LATER_STEP_HOURS)
+    alive = curves.at(np.append(np.arange(slots + 1.0), slots + later))
+    return [
+        {"survival": row[: slots + 1], "later_hours": later, "later_survival": row[slots + 1 :]}
+        for row in np.minimum.accumulate(alive, axis=1)
+    ]
 
 
 def from_week_start(request: WeekRequest, at_us: int, curves: Curves) -> Curves:
@@ -100,11 +107,6 @@ def from_week_start(request: WeekRequest, at_us: int, curves: Curves) -> Curves:
             "of the risks; plan the next week, or use risks of an earlier time"
         )
     return curves.conditional_after(np.full(len(curves), wait)) if wait else curves
-
-
-def job_name(machine_id: str, component: str) -> str:
-    """Of a job: the machine, and the component where it is not the whole."""
-    return machine_id if component == WHOLE else f"{machine_id} {component}"
 
 
 def _refuse_unknown(
@@ -134,32 +136,11 @@ def _refuse_unknown(
             raise ScheduleError(f"line_minimum: unknown line '{line}'")
 
 
-def _work(request: WeekRequest, kind: ServiceKind, site: Site, component: str) -> MachineTask:
-    lost = request.lost_per_hour * site.criticality
-    unplanned = lost * request.unplanned_factor
-    service = kind.service_cost + kind.duration_hours * lost
-    failure = kind.repair_cost + kind.repair_hours * unplanned
-    cycle = kind.services_per_year * service + kind.failures_per_year * failure
-    return MachineTask(
-        name=job_name(site.machine_id, component),
-        plant=site.plant,
-        line=site.line,
-        skill=kind.skill,
-        duration_hours=kind.duration_hours,
-        service_cost=kind.service_cost,
-        repair_cost=kind.repair_cost,
-        repair_hours=kind.repair_hours,
-        lost_per_hour=lost,
-        lost_per_unplanned_hour=unplanned,
-        cycle_cost_per_hour=cycle / _HOURS_PER_YEAR,
-    )
-
-
 def _demanded(
     request: WeekRequest,
     sites: Sequence[Site],
     alive: Floats,
-    jobs: Sequence[Job],
+    ends: Sequence[float],
     names: Sequence[Named],
 ) -> set[int]:
     """Places of the jobs that must be done: of each such machine the likeliest to fail.
@@ -168,7 +149,7 @@ def _demanded(
         request: the week.
         sites: (n,) machines.
         alive: (n,) chance of each to last the week.
-        jobs: (k,) jobs.
+        ends: (k,) the same of each job's component.
         names: (k,) whose they are.
     """
     demanded = {
@@ -182,7 +163,7 @@ def _demanded(
         if name.machine_id not in demanded or (name.machine_id, name.component) in refused:
             continue
         best = worst.get(name.machine_id)
-        if best is None or jobs[index].survival[-1] < jobs[best].survival[-1]:
+        if best is None or ends[index] < ends[best]:
             worst[name.machine_id] = index
     for machine in demanded - set(worst):
         raise ScheduleError(
@@ -191,9 +172,43 @@ def _demanded(
     return set(worst.values())
 
 
-def _settled(
-    request: WeekRequest, week: LocalWeek, job: Job, name: Named, site: Site, demanded: bool
+def _job(
+    request: WeekRequest,
+    week: LocalWeek,
+    name: Named,
+    site: Site,
+    demanded: bool,
+    survival: Mapping[str, Floats],
 ) -> Job:
+    kind = request.work[name.component]
+    lost = request.lost_per_hour * site.criticality
+    unplanned = lost * request.unplanned_factor
+    failure = kind.repair_cost + kind.repair_hours * unplanned
+    service = kind.service_cost + kind.duration_hours * lost
+    cycle = kind.services_per_year * service + kind.failures_per_year * failure
+    locks = [each for each in request.locks if (each.machine_id, each.component) == name]
+    locked_start = locks[0].start if locks else None
+    return Job(
+        machine_id=name.machine_id if name.component == WHOLE else " ".join(name),
+        plant=site.plant,
+        line=site.line,
+        skill=kind.skill,
+        crew=kind.crew,
+        duration_hours=kind.duration_hours,
+        service_cost=kind.service_cost,
+        failure_cost=failure,
+        downtime_cost_per_hour=lost,
+        cycle_cost_per_hour=cycle / _HOURS_PER_YEAR,
+        parts=kind.parts,
+        forbidden=_forbidden(request, week, site),
+        must_serve=demanded,
+        locked_start=None if locked_start is None else _slot(request, week, locked_start, "locks"),
+        locked_out=bool(locks) and locked_start is None,
+        **survival,
+    )
+
+
+def _forbidden(request: WeekRequest, week: LocalWeek, site: Site) -> frozenset[int]:
     hours: set[int] = set()
     for period in request.forbidden:
         if period.machine_id in (None, site.machine_id) and period.line in (None, site.line):
@@ -201,24 +216,7 @@ def _settled(
                 _slot(request, week, time, "forbidden") for time in (period.begin, period.end)
             )
             hours |= set(range(begin, end))
-    lock = next(
-        (
-            candidate
-            for candidate in request.locks
-            if (candidate.machine_id, candidate.component) == (name.machine_id, name.component)
-        ),
-        None,
-    )
-    start = None
-    if lock is not None and lock.start is not None:
-        start = _slot(request, week, lock.start, "locks")
-    return replace(
-        job,
-        forbidden=frozenset(hours),
-        must_serve=demanded,
-        locked_start=start,
-        locked_out=lock is not None and lock.start is None,
-    )
+    return frozenset(hours)
 
 
 def _hours_until(request: WeekRequest, week: LocalWeek, time: datetime, field: str) -> float:

@@ -8,9 +8,9 @@ import numpy as np
 
 from lib.maintenance.landmarks import Landmarks
 from lib.maintenance.model.baselines import boosted
-from lib.survival.blending import fit_weight, folds
+from lib.survival.blending import blend, fit_weight, folds
 from lib.survival.cox import fit_cox
-from lib.survival.curves import Curves, blend
+from lib.survival.curves import Curves
 from lib.survival.kaplan_meier import KaplanMeier
 from lib.survival.settings import HazardSettings
 from lib.survival.training import fit_network

@@ -14,10 +14,9 @@ from lib.maintenance.history import History
 from lib.maintenance.landmarks import Landmarks, concat, landmarks
 from lib.maintenance.offline import histories
 from lib.maintenance.schedule.costs import NOT_THIS_WEEK
-from lib.maintenance.schedule.jobs import MachineTask, jobs
-from lib.maintenance.schedule.local_week import shifts
-from lib.maintenance.schedule.problem import Problem, Week
+from lib.maintenance.schedule.problem import Job, Problem, Week
 from lib.maintenance.schedule.solve import solve
+from lib.maintenance.schedule.week_problem import survival_of_jobs
 from lib.maintenance.simulation.config import FleetConfig
 from lib.maintenance.simulation.fleet import Event, Fleet, Passed, Service
 from lib.maintenance.simulation.policies import FixedInterval, run
@@ -26,6 +25,7 @@ from lib.survival.network import HazardNetwork
 from lib.survival.outcomes import Outcomes
 from lib.survival.settings import HazardSettings
 from lib.survival.training import fit_network
+from tests.maintenance.schedule.weeks import shifts
 
 HORIZON_HOURS = 1344.0
 KEPT_WEEKS = 6
@@ -160,28 +160,28 @@ class Planner:
 
     def _problem(self, fleet: Fleet, rows: np.ndarray) -> Problem:
         names = machine_ids(self.config)
+        values = fleet.machines.value_per_hour.tolist()
         candidates = []
         for component, part in enumerate(self.config.components):
-            work = [
-                MachineTask(
-                    name=f"{names[number]} {part.name}",
+            survival = survival_of_jobs(self.models.networks[component].curves(rows))
+            candidates += [
+                Job(
+                    machine_id=f"{name} {part.name}",
                     plant=f"plant {fleet.machines.plant[number]}",
                     line="",
                     skill=SKILLS[part.name],
+                    crew=1,
                     duration_hours=part.service_hours,
                     service_cost=part.service_cost,
-                    repair_cost=part.repair_cost,
-                    repair_hours=part.repair_hours,
-                    lost_per_hour=float(fleet.machines.value_per_hour[number]),
-                    lost_per_unplanned_hour=self.config.unplanned_factor
-                    * float(fleet.machines.value_per_hour[number]),
-                    cycle_cost_per_hour=self._cycle(
-                        component, float(fleet.machines.value_per_hour[number])
-                    ),
+                    failure_cost=part.repair_cost
+                    + part.repair_hours * self.config.unplanned_factor * values[number],
+                    downtime_cost_per_hour=values[number],
+                    cycle_cost_per_hour=self._cycle(component, values[number]),
+                    must_serve=survival[number]["survival"][-1] <= 0.0,
+                    **survival[number],
                 )
-                for number in range(self.config.machines)
+                for number, name in enumerate(names)
             ]
-            candidates += jobs(work, self.models.networks[component].curves(rows))
         crews = {
             (f"plant {plant}", skill): shifts({"06-14": 1, "14-22": 1}, weekend=1.0)
             for plant in range(self.config.plants)

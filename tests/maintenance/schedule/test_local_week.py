@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from lib.maintenance.repository import StoredSchedule
-from lib.maintenance.schedule.local_week import local_week, shifts
-from lib.maintenance.schedule.orders import orders_of
+from lib.maintenance.schedule.export import orders_of
+from lib.maintenance.schedule.local_week import local_week
 from lib.maintenance.schedule.problem import ScheduleError
 from lib.maintenance.schedule.request import WeekRequest
 from lib.maintenance.schedule.solve import solve
 from lib.maintenance.schedule.week_problem import Site, problem_of
 from lib.survival.curves import Curves
+from tests.maintenance.schedule.weeks import shifts
 
 BERLIN = ZoneInfo("Europe/Berlin")
 AUTUMN, SPRING, USUAL = "2026-10-19T00:00:00", "2026-03-23T00:00:00", "2026-06-01T00:00:00"
@@ -47,6 +48,14 @@ def problem(request, machines=1):
     curves = Curves(hours, np.tile(np.exp(-hours / 200.0), (machines, 1)))
     sites = [Site(f"m{number}", "p") for number in range(machines)]
     return problem_of(request, sites, curves, {})
+
+
+def test_a_job_costs_what_the_request_says_of_its_machine():
+    (job,) = problem(request(unplanned_factor=3))[0].jobs
+    assert (job.machine_id, job.crew, job.service_cost) == ("m0", 1, 100)
+    assert job.failure_cost == 90_000 + 24 * 100 * 3
+    assert job.downtime_cost_per_hour == 100
+    assert job.cycle_cost_per_hour == pytest.approx((300 + 0.1 * job.failure_cost) / 8766)
 
 
 def local_starts(request, machines=1):

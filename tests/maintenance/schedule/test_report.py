@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 
-from lib.maintenance.schedule.baseline_plans import greedy, no_services
+from lib.maintenance.schedule.placement import greedy, no_services
 from lib.maintenance.schedule.problem import Problem
 from lib.maintenance.schedule.report import schedule_report
 from lib.maintenance.schedule.solve import solve

@@ -7,8 +7,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from lib.maintenance.schedule.costs import cycle_cost
-from lib.maintenance.schedule.local_week import shifts
+from lib.maintenance.schedule.local_week import local_week
 from lib.maintenance.schedule.problem import SLOTS, Job, Problem, Week
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
@@ -16,6 +15,23 @@ SKILLS = ("mechanical", "electrical", "hydraulic")
 SHAPE = 3.0
 PARTS = ("bearing", "seal", "motor")
 MUST_SERVE_RISK = 0.35
+
+
+def shifts(per_shift: dict[str, int], weekend: float = 0.0) -> np.ndarray:
+    """(168,) technicians by hour of a week without a clock change."""
+    return local_week(MONDAY).people(per_shift, weekend)
+
+
+def cycle_cost(
+    service_cost: float, failure_cost: float, ages: np.ndarray, survival: np.ndarray
+) -> float:
+    """Least long-run cost per hour of a machine that is served at an age, or when it fails.
+
+    Age replacement, Barlow and Proschan, Mathematical Theory of Reliability (1965), chapter 4.
+    """
+    lived = np.append(0.0, np.cumsum(np.diff(ages) * (survival[:-1] + survival[1:]) / 2.0))
+    spent = service_cost * survival + failure_cost * (1.0 - survival)
+    return float((spent[1:] / lived[1:]).min())
 
 
 @dataclass(frozen=True)
