@@ -62,15 +62,6 @@ class Sensor:
 
 
 @dataclass(frozen=True, slots=True)
-class Feature:
-    """One column of the feature table: its name, unit, and what it says."""
-
-    name: str
-    unit: str
-    description: str
-
-
-@dataclass(frozen=True, slots=True)
 class Waveforms:
     """Waveforms that are recorded now and then; the newest one counts, as long as it is kept.
 
@@ -79,11 +70,6 @@ class Waveforms:
     """
 
     bearing: Bearing | None = None
-
-    @property
-    def measures(self) -> tuple[str, ...]:
-        """What is measured of each waveform, in order; see `waveform_features`."""
-        return feature_names(self.bearing)
 
 
 @dataclass(frozen=True)
@@ -155,24 +141,19 @@ class AssetFeatureSet:
         return self.trailing_hours * HOUR_US + MARGIN_US
 
     @cached_property
-    def features(self) -> tuple[Feature, ...]:
-        """Every feature, in the order of the table's columns."""
-        features = [feature for sensor in self.sensors for feature in self._of_sensor(sensor)]
-        for first, second in self.correlations:
-            hours = self.windows_hours[0]
-            features.append(
-                Feature(
-                    f"{first}_{second}_correlation_{hours}h",
-                    "",
-                    f"Pearson correlation of {first} and {second} over {hours} h",
-                )
-            )
-        return (*features, *self._of_machine(), *self._of_waveforms())
-
-    @cached_property
     def names(self) -> tuple[str, ...]:
-        """Names of the features, in order."""
-        return tuple(feature.name for feature in self.features)
+        """Names of the features, in the order of the table's columns."""
+        now = f"{self.windows_hours[0]}h"
+        return (
+            *(name for sensor in self.sensors for name in self._of_sensor(sensor)),
+            *(f"{first}_{second}_correlation_{now}" for first, second in self.correlations),
+            *(f"{code}_count_{h}h" for code in self.error_codes for h in self.error_windows_hours),
+            *(f"hours_since_service_{part}" for part in self.components),
+            *("hours_since_service", "operating_hours_since_service"),
+            *("hours_since_reading", "age_hours"),
+            *(f"waveform_{name}" for name in self.wave_measures),
+            *(("hours_since_waveform",) if self.wave_measures else ()),
+        )
 
     @cached_property
     def digest(self) -> str:
@@ -180,59 +161,18 @@ class AssetFeatureSet:
         text = json.dumps([asdict(self), self.names], sort_keys=True)
         return sha256(text.encode()).hexdigest()
 
-    def _of_sensor(self, sensor: Sensor) -> list[Feature]:
-        features = []
-        for hours in self.windows_hours:
-            for measure in WINDOW_MEASURES:
-                unit = {"slope": f"{sensor.unit}/h", "coverage": "share"}.get(measure, sensor.unit)
-                token = {"coverage": "", "slope": f"{sensor.token}_per_h"}.get(
-                    measure, sensor.token
-                )
-                text = f"{measure} of {sensor.name} over {hours} h"
-                features.append(Feature(f"{sensor.name}_{measure}{token}_{hours}h", unit, text))
-        days = f"{self.trailing_hours} h or since the last service"
-        now = f"{self.windows_hours[0]}h"
-        return [
-            *features,
-            Feature(f"{sensor.name}_last{sensor.token}", sensor.unit, "latest sound reading"),
-            Feature(f"{sensor.name}_zscore", "", f"latest reading against the last {days}"),
-            Feature(f"{sensor.name}_level", "", f"mean over {now} against the last {days}"),
-            Feature(f"{sensor.name}_unchanged_hours", "h", "how long it has not changed, up to 12"),
-            Feature(f"{sensor.name}_faults_{now}", "", "readings out of range or stuck"),
-        ]
-
     @property
     def wave_measures(self) -> tuple[str, ...]:
         """What is measured of each waveform; empty without any."""
-        return () if self.waveforms is None else self.waveforms.measures
+        return () if self.waveforms is None else feature_names(self.waveforms.bearing)
 
-    def _of_waveforms(self) -> list[Feature]:
-        features = [
-            Feature(f"waveform_{name}", "", f"{name} of the newest waveform")
-            for name in self.wave_measures
+    def _of_sensor(self, sensor: Sensor) -> list[str]:
+        tokens = {"coverage": "", "slope": f"{sensor.token}_per_h"}
+        windows = [
+            f"{measure}{tokens.get(measure, sensor.token)}_{hours}h"
+            for hours in self.windows_hours
+            for measure in WINDOW_MEASURES
         ]
-        hours = Feature("hours_since_waveform", "h", "since the newest waveform was recorded")
-        return [*features, hours] if features else []
-
-    def _of_machine(self) -> list[Feature]:
-        counts = [
-            Feature(f"{code}_count_{hours}h", "", f"reports of {code} over {hours} h")
-            for code in self.error_codes
-            for hours in self.error_windows_hours
-        ]
-        services = [
-            Feature(f"hours_since_service_{part}", "h", f"since {part} was serviced or replaced")
-            for part in self.components
-        ]
-        return [
-            *counts,
-            *services,
-            Feature("hours_since_service", "h", "since any service, or since installation"),
-            Feature(
-                "operating_hours_since_service",
-                "h",
-                "hours run on whole UTC days since any service, or since installation",
-            ),
-            Feature("hours_since_reading", "h", "since the sensors were last read"),
-            Feature("age_hours", "h", "since installation"),
-        ]
+        others = (f"last{sensor.token}", *TRAILING_MEASURES, "unchanged_hours")
+        faults = f"faults_{self.windows_hours[0]}h"
+        return [f"{sensor.name}_{name}" for name in (*windows, *others, faults)]

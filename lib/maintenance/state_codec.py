@@ -84,23 +84,24 @@ def with_readings(
     newest = int(history.times_us[-1]) if len(history.times_us) else UNKNOWN_US
     oldest = max(newest, int(times.max(initial=UNKNOWN_US))) - features.kept_us
     young = times > oldest
-    sorted_out = _sorted_out(history, times[young], values[young])
-    times, values = times[young][sorted_out.fresh], sorted_out.values
-    received = EventBatch(
-        new=len(times),
-        late=int((times < newest).sum()),
-        repeated=sorted_out.repeated,
-        contradicting=sorted_out.contradicting,
-        too_old=int((~young).sum()),
-        merged=sorted_out.merged,
-    )
+    times, values = times[young], values[young]
+    known = history.readings.copy()
+    fresh, counts = _merge(history.times_us, known, times, values)
+    times, values = times[fresh], values[fresh]
     all_times = np.concatenate([history.times_us, times])
     order = np.argsort(all_times, kind="stable")
+    if counts["merged"]:
+        # merged readings may say that a machine ran in hours that were not counted
+        before = running(features, history.times_us, history.readings)
+        history = _run(history, *before, -1)
+        history = _run(history, *running(features, history.times_us, known), 1)
     new_history = replace(
-        _run(_completed(features, history, sorted_out), *running(features, times, values), 1),
+        _run(history, *running(features, times, values), 1),
         times_us=all_times[order],
-        readings=np.concatenate([sorted_out.known, values])[order],
+        readings=np.concatenate([known, values])[order],
     )
+    late = int((times < newest).sum())
+    received = EventBatch(len(times), late, too_old=int((~young).sum()), **counts)
     return _short(features, new_history), received
 
 
@@ -218,63 +219,31 @@ def _header(stored: bytes) -> tuple[dict[str, Any], int]:
     return about, 8 + length
 
 
-@dataclass(frozen=True)
-class _SortedOut:
-    """What is done with readings that came.
+def _merge(
+    known_us: Ints, known: Floats, times: Ints, values: Floats
+) -> tuple[list[int], dict[str, int]]:
+    """Rows of times that were not known, and how many others were of each kind in `EventBatch`.
 
-    Attributes:
-        fresh: (k,) rows of times that were not known.
-        values: (k, sensors) their readings, with what later rows of the same time say.
-        known: (n, sensors) readings that were known, with what the rows say of other sensors.
-        repeated, contradicting, merged: other rows, see `EventBatch`.
+    Rows of one time are one reading, unless they give one sensor two values: what a row says of
+    other sensors is written into the first of its time, in `known` (n, sensors) or in `values`.
     """
-
-    fresh: npt.NDArray[np.int64]
-    values: Floats
-    known: Floats
-    repeated: int
-    contradicting: int
-    merged: int
-
-
-def _sorted_out(history: History, times: Ints, values: Floats) -> _SortedOut:
-    """Rows of one time are one reading, unless they give one sensor two values."""
-    readings = history.readings.copy()
-    readings_by_time = {time: readings[row] for row, time in enumerate(history.times_us.tolist())}
-    fresh, repeated, contradicting, merged = [], 0, 0, 0
-    for row, time in enumerate(times.tolist()):
-        before = readings_by_time.get(time)
-        if before is None:
-            readings_by_time[time] = values[row].copy()
+    readings_by_time = dict(zip(known_us.tolist(), known, strict=True))
+    fresh, counts = [], dict.fromkeys(("repeated", "contradicting", "merged"), 0)
+    for row, (time, more) in enumerate(zip(times.tolist(), values, strict=True)):
+        before = readings_by_time.setdefault(time, more)
+        if before is more:
             fresh.append(row)
             continue
-        has_value = ~np.isnan(values[row])
+        has_value = ~np.isnan(more)
         adds = has_value & np.isnan(before)
-        if (values[row] != before)[has_value & ~adds].any():
-            contradicting += 1
+        if (more != before)[has_value & ~adds].any():
+            counts["contradicting"] += 1
         elif adds.any():
-            before[adds] = values[row][adds]
-            merged += 1
+            before[adds] = more[adds]
+            counts["merged"] += 1
         else:
-            repeated += 1
-    chosen = [readings_by_time[time] for time in times[fresh].tolist()]
-    width = values.shape[1]
-    return _SortedOut(
-        np.array(fresh, dtype=np.int64),
-        np.array(chosen, dtype=np.float64).reshape(len(fresh), width),
-        readings,
-        repeated,
-        contradicting,
-        merged,
-    )
-
-
-def _completed(features: AssetFeatureSet, history: History, sorted_out: _SortedOut) -> History:
-    """The history with the hours that a machine turns out to have run, by merged readings."""
-    if not sorted_out.merged:
-        return history
-    before = _run(history, *running(features, history.times_us, history.readings), -1)
-    return _run(before, *running(features, history.times_us, sorted_out.known), 1)
+            counts["repeated"] += 1
+    return fresh, counts
 
 
 def _run(history: History, days: Ints, counts: Ints, sign: int) -> History:
