@@ -52,7 +52,7 @@ def read_aggregation(
         by,
         operations,
         () if distinct == (_NO_ID,) else distinct,
-        section.choice("running", ("true", "false"), "false") == "true",
+        section.flag("running") is True,
         _ends(section.section("ends")),
     )
     _running_is_possible(section, aggregation, contract)

@@ -112,30 +112,22 @@ class ColumnRule:
             constant, _ = self._converted(pa.array([self.constant]))
             return pa.repeat(constant[0], table.num_rows)
         faults = RowReasons(table.num_rows) if self.target.lenient else reasons
-        values = self._values(table, currencies, faults, adjustments)
+        name, money = self.target.name, self.money
+        raw = self._raw(table, faults, adjustments)
+        if self.when:
+            holds = pa.array(all_hold(self.when, table))
+            raw = pc.if_else(holds, raw, pa.scalar(None, type=raw.type))
+        if money is not None and money.currency_from is not None and currencies:
+            values = money.settled(name, raw, table, currencies, faults)
+        else:
+            values, unreadable = self._converted(raw)
+            faults.merge(unreadable)
+        if money is not None:
+            values = money.multiplied(name, values, table, faults)
         if self.target.lenient:
             for text in faults.counts():
                 adjustments.add(faults.mask_of(text), f"{text}; set to missing")
         return values
-
-    def _values(
-        self,
-        table: pa.Table,
-        currencies: Currencies | None,
-        reasons: RowReasons,
-        adjustments: Adjustments,
-    ) -> pa.Array:
-        raw = self._raw(table, reasons, adjustments)
-        if self.when:
-            holds = pa.array(all_hold(self.when, table))
-            raw = pc.if_else(holds, raw, pa.scalar(None, type=raw.type))
-        name, money = self.target.name, self.money
-        if money is not None and money.currency_from is not None and currencies:
-            values = money.settled(name, raw, table, currencies, reasons)
-        else:
-            values, faults = self._converted(raw)
-            reasons.merge(faults)
-        return values if money is None else money.multiplied(name, values, table, reasons)
 
     def text_fault(self, text: str) -> str | None:
         """Why a text of the mapping cannot stand in this column; None where it can."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, FiniteFloat
@@ -32,10 +33,6 @@ def _without(fault: Callable[[Value], str | None]) -> Callable[[Value], Value]:
     return check
 
 
-def _key_fault(value: str) -> str | None:
-    return identifier_fault(value, LONGEST_KEY_BYTES)
-
-
 def _segment_fault(value: str) -> str | None:
     # clients resolve both before they send a path, percent-encoded or not
     return "expected a name that a path can hold, got only dots" if value in (".", "..") else None
@@ -49,50 +46,37 @@ def _clock_text(value: Any) -> Any:
     return value
 
 
+def _text_rules(most_bytes: int) -> tuple[Any, ...]:
+    check = _without(partial(text_fault, most=most_bytes))
+    return Field(min_length=1, max_length=most_bytes), AfterValidator(check)
+
+
+def _identifier_rules(most_bytes: int) -> tuple[Any, ...]:
+    check = _without(partial(identifier_fault, most=most_bytes))
+    field = Field(min_length=1, max_length=most_bytes, pattern=_PRINTABLE)
+    return field, AfterValidator(check)
+
+
 def text_of(most_bytes: int) -> Any:
     """A text of 1 to `most_bytes` bytes without NUL."""
-
-    def fault(value: str) -> str | None:
-        return text_fault(value, most_bytes)
-
-    return Annotated[
-        str, Field(min_length=1, max_length=most_bytes), AfterValidator(_without(fault))
-    ]
+    return Annotated[str, *_text_rules(most_bytes)]
 
 
 def identifier_of(most_bytes: int) -> Any:
     """A text of 1 to `most_bytes` bytes without control characters."""
-
-    def fault(value: str) -> str | None:
-        return identifier_fault(value, most_bytes)
-
-    return Annotated[
-        str,
-        Field(min_length=1, max_length=most_bytes, pattern=_PRINTABLE),
-        AfterValidator(_without(fault)),
-    ]
+    return Annotated[str, *_identifier_rules(most_bytes)]
 
 
-Id = Annotated[
-    str,
-    Field(min_length=1, max_length=LONGEST_ID_BYTES, pattern=_PRINTABLE),
-    AfterValidator(_without(identifier_fault)),
-]
+Id = Annotated[str, *_identifier_rules(LONGEST_ID_BYTES)]
 """An identifier: 1 to 128 bytes of UTF-8 without control characters."""
 
 PathId = Annotated[Id, AfterValidator(_without(_segment_fault))]
 """An identifier that is looked up by path: neither `.` nor `..`; `/` is sent as `%2F`."""
 
-Key = Annotated[
-    str,
-    Field(min_length=1, max_length=LONGEST_KEY_BYTES, pattern=_PRINTABLE),
-    AfterValidator(_without(_key_fault)),
-]
+Key = Annotated[str, *_identifier_rules(LONGEST_KEY_BYTES)]
 """A name that the service made of identifiers: up to 512 bytes."""
 
-Note = Annotated[
-    str, Field(min_length=1, max_length=LONGEST_NOTE_BYTES), AfterValidator(_without(text_fault))
-]
+Note = Annotated[str, *_text_rules(LONGEST_NOTE_BYTES)]
 """What a person writes: 1 to 16,000 bytes of UTF-8 without NUL; lines may break."""
 
 Moment = Annotated[

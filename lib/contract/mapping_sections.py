@@ -20,18 +20,8 @@ from lib.contract.yaml_section import Section
 from lib.declaration import did_you_mean
 
 _FILE = (
-    "format",
-    "delimiter",
-    "encoding",
-    "missing",
-    "decimal_mark",
-    "thousands",
-    "skip_lines",
-    "header",
-    "columns",
-    "quote",
-    "escape",
-    "multiline",
+    *("format", "delimiter", "encoding", "missing", "decimal_mark", "thousands", "skip_lines"),
+    *("header", "columns", "quote", "escape", "multiline"),
 )
 _MOST_SKIPPED = 10_000
 
@@ -55,13 +45,12 @@ def _condition(section: Section, column: str, number: NumberFormat) -> Condition
             section.fail("expected one value or more, got an empty list", column)
         return Condition(column, one_of=section.texts(column))
     entry.only(("in", "not_in", "present", *BOUNDS))
-    present = entry.choice("present", ("true", "false"))
     bounds = [(kind, read_number(entry, kind)) for kind in BOUNDS if kind in entry.entries]
     return Condition(
         column,
         one_of=entry.texts("in"),
         none_of=entry.texts("not_in"),
-        present=None if present is None else present == "true",
+        present=entry.flag("present"),
         bounds=tuple((kind, bound) for kind, bound in bounds if bound is not None),
         number=number,
     )
@@ -92,8 +81,6 @@ def read_file_format(section: Section | None) -> FileFormat:
     columns = section.texts("columns")
     if len(set(columns)) < len(columns):
         section.fail("expected each name once", "columns")
-    multiline = section.choice("multiline", ("true", "false"))
-    header = section.choice("header", ("true", "false"), "false" if columns else "true")
     form = FileFormat(
         kind=section.choice("format", ("parquet", "csv")),
         delimiter=_character(section, "delimiter"),
@@ -101,11 +88,11 @@ def read_file_format(section: Section | None) -> FileFormat:
         missing=("", *section.texts("missing")),
         number=read_number_format(section, PLAIN),
         skip_lines=section.integer("skip_lines", 0, _MOST_SKIPPED, 0) or 0,
-        header=header == "true",
+        header=section.flag("header", not columns) is True,
         columns=columns,
         quote="" if section.text("quote") == "none" else _character(section, "quote") or '"',
         escape=_character(section, "escape") or "",
-        multiline=None if multiline is None else multiline == "true",
+        multiline=section.flag("multiline"),
     )
     marks = [mark for mark in (form.delimiter or ",", form.quote, form.escape) if mark]
     if len(set(marks)) < len(marks):

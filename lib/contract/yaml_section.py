@@ -77,6 +77,11 @@ class Section:
             self.fail(f"'{text}' is not possible here; {did_you_mean(text, options)}", key)
         return text
 
+    def flag(self, key: str, default: bool | None = None) -> bool | None:
+        """`true` or `false` under `key`."""
+        text = self.choice(key, ("true", "false"))
+        return default if text is None else text == "true"
+
     def integer(self, key: str, low: int, high: int, default: int | None = None) -> int | None:
         """The whole number under `key`, between `low` and `high` inclusive."""
         entry = self.entries.get(key)
