@@ -111,9 +111,9 @@ def read_record(data: bytes, start: int, dialect: Dialect, last: bool = True) ->
 
 
 def is_record(line: bytes, width: int, dialect: Dialect) -> bool:
-    """Whether a line by itself is a record of `width` fields."""
+    """Whether a line by itself is a record of `width` fields; an empty line is none."""
     record = read_record(line, 0, dialect)
-    return record.status == Status.GOOD and record.fields == width
+    return bool(line) and record.status == Status.GOOD and record.fields == width
 
 
 def after_line_end(data: bytes, end: int) -> int:

@@ -257,6 +257,13 @@ def test_a_text_of_several_lines_is_one_row_where_it_may_be_one():
     assert piece.unreadable["line"].to_pylist() == ['1,"two', '"']
 
 
+def test_a_blank_line_in_the_only_column_is_part_of_its_text():
+    (piece,) = opened(b'text\n"a\n\nb"\nc\n', FileFormat()).pieces(
+        ["text"], {"text": FieldUse.FREE_TEXT}, judge=lambda rows: np.zeros(rows.num_rows, bool)
+    )
+    assert piece.rows["text"].to_pylist() == ["a\n\nb", "c"]
+
+
 def test_a_ragged_line_is_treated_alike_wherever_it_stands():
     content = table(60_000, {500: "500,u,5,n,extra", 40_000: "40000,u", 59_999: ""})
     pieces = list(opened(content, FileFormat()).pieces(["id"]))
