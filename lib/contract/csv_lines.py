@@ -78,10 +78,9 @@ def sort_lines(
     strays: set[int] = set()
     while True:
         sorted_lines = _with_records(data, width, dialect, last, lines, special, strays)
-        spans = _spanning(sorted_lines)
-        if judge is None or dialect.multiline or not spans:
+        if judge is None or dialect.multiline:
             return sorted_lines
-        fresh = _stray_quotes(data, width, dialect, lines, spans, judge)
+        fresh = _stray_quotes(data, width, dialect, sorted_lines, judge)
         if not fresh:
             return sorted_lines
         strays |= fresh
@@ -192,38 +191,23 @@ def _with_records(
     return Lines(starts, ends, nexts, fields[:end], status[:end], records[:end], used)
 
 
-def _spanning(lines: Lines) -> list[tuple[int, int]]:
-    """First line and the line behind the last one, of each record of several lines."""
-    begins = np.flatnonzero((lines.status == Status.GOOD) & (lines.records != lines.nexts))
-    stops = np.searchsorted(lines.starts, lines.records[begins])
-    return list(zip(begins.tolist(), stops.tolist(), strict=True))
-
-
 def _stray_quotes(
     data: bytes,
     width: int,
     dialect: Dialect,
     lines: Lines,
-    spans: list[tuple[int, int]],
     judge: Callable[[Sequence[bytes]], Flags],
 ) -> set[int]:
     """Starts of records that swallow a line which is a row of the table by itself."""
     owners: list[int] = []
     texts: list[bytes] = []
-    for begin, stop in spans:
-        for number in range(begin + 1, stop):
-            if _alone(data, width, dialect, lines, number):
-                owners.append(int(lines.starts[begin]))
-                texts.append(data[int(lines.starts[number]) : int(lines.ends[number])])
-    if not texts:
-        return set()
-    rows = judge(texts)
-    return {owner for owner, is_row in zip(owners, rows.tolist(), strict=True) if is_row}
-
-
-def _alone(data: bytes, width: int, dialect: Dialect, lines: Lines, number: int) -> bool:
-    """Whether the line would be a whole record by itself."""
-    if lines.status[number] != Status.UNFINISHED:
-        return bool(lines.status[number] == Status.GOOD)
-    line = data[int(lines.starts[number]) : int(lines.ends[number])]
-    return is_record(line, width, dialect)
+    swallowed = lines.of(Status.SWALLOWED)
+    begins = lines.of(Status.GOOD)
+    begins = begins[np.searchsorted(begins, swallowed) - 1]
+    for begin, number in zip(begins.tolist(), swallowed.tolist(), strict=True):
+        text = data[int(lines.starts[number]) : int(lines.ends[number])]
+        if is_record(text, width, dialect):
+            owners.append(int(lines.starts[begin]))
+            texts.append(text)
+    rows = judge(texts).tolist() if texts else []
+    return {owner for owner, is_row in zip(owners, rows, strict=True) if is_row}
