@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, and_, select, update
+from sqlalchemy import Connection, select, update
 
 from lib.records.models import Row
-from lib.records.schema import DECISION_IDS, DECISIONS
+from lib.records.schema import DECISION_IDS, DECISIONS, SAME_DECISION
 
 _ROWS_PER_QUERY = 500
 
@@ -29,13 +29,12 @@ def put_earlier_first(connection: Connection, rows: Sequence[Row]) -> int:
 def _earlier(connection: Connection, rows: Sequence[Row]) -> list[Row]:
     """Those that were decided before what is kept, which can only become earlier meanwhile."""
     ids, table = DECISION_IDS.c, DECISIONS.c
-    same = and_(*(ids[name] == table[name] for name in ("system", "subject_id", "received_at")))
     kept: dict[tuple[str, str], tuple[int, str]] = {}
     for start in range(0, len(rows), _ROWS_PER_QUERY):
         part = rows[start : start + _ROWS_PER_QUERY]
         query = (
             select(ids.system, ids.subject_id, table.decided_at, table.request_id)
-            .join_from(DECISION_IDS, DECISIONS, same)
+            .join_from(DECISION_IDS, DECISIONS, SAME_DECISION)
             .where(
                 ids.system.in_({row["system"] for row in part}),
                 ids.subject_id.in_([row["subject_id"] for row in part]),

@@ -132,13 +132,15 @@ class Fact:
 _DECISION_COLUMNS = tuple(field.name for field in dataclasses.fields(Decision))
 _DECISION_NAMES = frozenset(_DECISION_COLUMNS)
 _values = operator.attrgetter(*_DECISION_COLUMNS)
-FACT_COLUMNS = tuple(field.name for field in dataclasses.fields(Fact))
 
 
 def decision_from_row(row: Mapping[str, Any]) -> Decision:
     """Build a decision from its columns; a feature that is null is NaN."""
     columns = {name: row[name] for name in _DECISION_COLUMNS}
-    columns["features"] = read_features(row["features"])
+    # `float` reads the spellings `Infinity` and `-Infinity`
+    columns["features"] = {
+        name: math.nan if value is None else float(value) for name, value in row["features"].items()
+    }
     return Decision(**columns)
 
 
@@ -160,21 +162,6 @@ def spelled_row(row: Row) -> Row:
     if not any(map(math.isinf, features.values())):
         return row
     return {**row, "features": {name: _finite(value) for name, value in features.items()}}
-
-
-def fact_to_row(fact: Fact) -> dict[str, Any]:
-    """The columns of `facts`."""
-    return {name: getattr(fact, name) for name in FACT_COLUMNS}
-
-
-def fact_from_row(row: Mapping[str, Any]) -> Fact:
-    """Build a fact from its columns."""
-    return Fact(**{name: row[name] for name in FACT_COLUMNS})
-
-
-def read_features(features: Mapping[str, float | str | None]) -> dict[str, float]:
-    """Read features from JSON: null is NaN, `Infinity` and `-Infinity` are what they say."""
-    return {name: math.nan if value is None else float(value) for name, value in features.items()}
 
 
 def require_text(name: str, value: object) -> None:

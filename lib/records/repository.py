@@ -78,7 +78,7 @@ def find_row(
     connection: Connection, model: type[Model], table: Table, *conditions: ColumnElement[bool]
 ) -> Model | None:
     """The row of which the conditions hold, if there is one."""
-    row = connection.execute(_query(model, table, conditions)).mappings().first()
+    row = connection.execute(query_rows(model, table, *conditions)).mappings().first()
     return None if row is None else model(**row)
 
 
@@ -86,7 +86,7 @@ def find_locked_row(
     connection: Connection, model: type[Model], table: Table, *conditions: ColumnElement[bool]
 ) -> Model | None:
     """As `find_row`, locked until the transaction ends; SQLite has one writer anyway."""
-    query = _query(model, table, conditions).with_for_update()
+    query = query_rows(model, table, *conditions).with_for_update()
     row = connection.execute(query).mappings().first()
     return None if row is None else model(**row)
 
@@ -109,11 +109,12 @@ def list_rows(
         order: by which columns.
         limit: None for no limit.
     """
-    query = _query(model, table, conditions).order_by(*order).limit(limit)
+    query = query_rows(model, table, *conditions).order_by(*order).limit(limit)
     return [model(**row) for row in connection.execute(query).mappings()]
 
 
-def _query(
-    model: type[DataclassInstance], table: Table, conditions: Sequence[ColumnElement[bool]]
+def query_rows(
+    model: type[DataclassInstance], table: Table, *conditions: ColumnElement[bool]
 ) -> Select[Any]:
+    """Select the columns of a dataclass from the rows of which the conditions hold."""
     return select(*(table.c[field.name] for field in fields(model))).where(*conditions)

@@ -26,6 +26,7 @@ from lib.records.schema import (
     INTERVENTION_PLANS,
     INTERVENTIONS,
     RESCORES,
+    SAME_DECISION,
     SCHEDULES,
     WORK_ORDERS,
 )
@@ -157,7 +158,7 @@ class Retention(Repository):
         ids = DECISION_IDS.c
         requested = (
             select(cast(DECISIONS.c.request, Text))
-            .join(DECISION_IDS, and_(*(DECISIONS.c[n] == ids[n] for n in _KEY)))
+            .join(DECISION_IDS, SAME_DECISION)
             .join(
                 RESCORES,
                 and_(RESCORES.c.system == ids.system, RESCORES.c.subject_id == ids.subject_id),
@@ -199,6 +200,3 @@ class Retention(Repository):
 
 def _is_among(table: Table, subjects: list[tuple[str, str]]) -> Any:
     return tuple_(table.c.system, table.c.subject_id).in_(subjects)
-
-
-_KEY = ("system", "subject_id", "received_at")

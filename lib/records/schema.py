@@ -1,6 +1,6 @@
 """The tables of every system, but for those of the review queue (`lib.records.review.tables`)."""
 
-from sqlalchemy import Column, Integer, UniqueConstraint
+from sqlalchemy import Column, Integer, UniqueConstraint, and_
 
 from lib.records.tables import (
     METADATA,
@@ -47,6 +47,11 @@ DECISION_IDS = table(
 No unique index spans partitions, so this key holds that the first decision of an id wins; it
 outlives the decision's move to the archive.
 """
+
+SAME_DECISION = and_(
+    *(DECISIONS.c[name] == DECISION_IDS.c[name] for name in ("system", "subject_id", "received_at"))
+)
+"""Joins a decision with its id, which knows its day: one partition is looked into, not all."""
 
 DECISION_ARCHIVES = table(
     "decision_archives",

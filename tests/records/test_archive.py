@@ -13,7 +13,7 @@ from lib.records.archiving import archive_day, days_before, delete_archived, ope
 from lib.records.database import Database
 from lib.records.decision_store import files
 from lib.records.partitions import DAY, partitions
-from tests.records.conftest import NOVEMBER, SECOND, decision, fact
+from tests.records.conftest import NOVEMBER, SECOND, decision
 
 
 def numbered_decision(number: int, day: int, **changes: object) -> Decision:
@@ -47,18 +47,13 @@ def test_archived_days_read_like_the_table(
     batch = [numbered_decision(number, day) for day in range(3) for number in range(40)]
     other = [numbered_decision(number, 0, system="churn", rule_id="r") for number in range(3)]
     records.record_decisions(batch + other)
-    records.record_labels([fact(record.subject_id) for record in batch[::3]])
     before = list(map(repr, records.decisions("fraud", 0, 2**62)))
-    table = records.labelled("fraud", 0, 2**62, include_unlabelled=True)
-    labelled = records.labelled("fraud", NOVEMBER, NOVEMBER + 2 * DAY)
     days = days_before(database, NOVEMBER + 2 * DAY)
     for day in days:
         archive_day(database, open_archive(str(tmp_path / "archive")), day, NOVEMBER)
     assert [str(day) for day in days] == ["2026-11-23", "2026-11-24"]
     assert sorted(file.rows for file in archived_files(database)) == [3, 40, 40]
     assert list(map(repr, records.decisions("fraud", 0, 2**62))) == before
-    assert same(records.labelled("fraud", 0, 2**62, include_unlabelled=True), table)
-    assert same(records.labelled("fraud", NOVEMBER, NOVEMBER + 2 * DAY), labelled)
     decision = records.decision("fraud", "t0-007")
     assert repr(decision) == repr(batch[7])
     assert records.decision_count("fraud") == 120
