@@ -1,11 +1,10 @@
 """Try a rule set on labelled history: `python -m jobs.rules.backtest --data ... --output ...`."""
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,10 +15,10 @@ from jobs.framework.command import run_job
 from jobs.framework.paths import InputPath, LocalInput, LocalOutput
 from jobs.framework.progress import JobOptions
 from lib.declaration import did_you_mean, read_yaml_text
-from lib.durable import PUBLIC_FILE, make_folder, replace_file
 from lib.fraud.amounts import USUAL_DIGITS, AmountScale
 from lib.fraud.features import FRAUD
 from lib.fraud.rules import ACTIONS, RULES_FILE, rule_fields
+from lib.report import write_report
 from lib.rules import RuleSet, load_rules
 from lib.rules.backtest_report import Backtest
 from lib.rules.measures import Costs, measure_rules
@@ -55,16 +54,6 @@ class Config(JobOptions):
         """See `JobOptions`."""
         currency_digits(self)
         _check_data(_folder(self.data), _read_rules(self))
-
-
-@dataclass(frozen=True)
-class _System:
-    fields: Callable[[], dict[str, type]]
-    actions: tuple[str, ...]
-    rules: Path
-
-
-SYSTEMS = {"fraud": _System(lambda: rule_fields(FRAUD.names), ACTIONS, RULES_FILE)}
 
 
 _LABEL, _KNOWN_FROM = "is_fraud", ("fraud_from", "fraud_until")
@@ -131,13 +120,11 @@ def currency_digits(config: Config) -> int:
 
 
 def _read_rules(config: Config) -> RuleSet:
-    system = SYSTEMS[config.system]
-    path = config.rules or system.rules
+    path = config.rules or RULES_FILE
     text = read_yaml_text(path, f"--rules {path}", BacktestError)
     # History is replayed without waiving anything, so the exploration sample needs no real key.
-    return load_rules(
-        text, system.fields(), actions=system.actions, source=str(path), pass_key=b"backtest"
-    )
+    fields = rule_fields(FRAUD.names)
+    return load_rules(text, fields, actions=ACTIONS, source=str(path), pass_key=b"backtest")
 
 
 def _check_data(data: str, rules: RuleSet) -> tuple[str, ...]:
@@ -161,20 +148,11 @@ def _check_data(data: str, rules: RuleSet) -> tuple[str, ...]:
     return columns
 
 
-def write(result: Backtest, output: Path, title: str) -> tuple[Path, Path]:
-    """Write report.json and report.html, each under a temporary name first."""
-    make_folder(output)
-    report: dict[str, Any] = result.to_json()
-    texts = {"report.json": json.dumps(report, indent=2), "report.html": result.to_html(title)}
-    for name, text in texts.items():
-        replace_file(output / name, text.encode(), PUBLIC_FILE)
-    return output / "report.json", output / "report.html"
-
-
 def main(config: Config) -> None:
     """Run the backtest, print its tables, and say where the report is."""
     result = backtest(config)
-    report, page = write(result, config.output, f"Backtest of the {config.system} rules")
+    title = f"Backtest of the {config.system} rules"
+    page, report = write_report(result.report(title), config.output)
     print(result.to_text())
     print(f"\nreport: {report}\npage:   {page}")
 
