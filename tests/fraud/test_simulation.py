@@ -206,7 +206,6 @@ def test_retries_late_arrivals_and_malformed_rows_come_when_asked_for():
     [
         ({"users": 3}, "at least 50 users and 7 days, came 3 users"),
         ({"retry_share": 1.5}, "retry_share must lie between 0 and 1.0, came 1.5"),
-        ({"scenario_shares": (1.0,)}, "scenario_shares needs 5 shares"),
     ],
 )
 def test_an_impossible_configuration_is_refused(changes, words):

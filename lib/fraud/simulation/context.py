@@ -1,15 +1,19 @@
-"""Where crimes happen: the world, what honestly happened in it, and how much fraud is wanted."""
+"""Where payments and crimes happen: the world, what honestly happened in it, and how much fraud."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from lib.fraud.simulation.config import SCENARIOS, SimulationConfig
-from lib.fraud.simulation.payments import (
-    Ints,
-    Payments,
+from lib.fraud.simulation.config import SCENARIO_SHARES, SCENARIOS, SimulationConfig
+from lib.fraud.simulation.payments import Ints, Payments
+from lib.fraud.simulation.trips import Trips, make_trips
+from lib.fraud.simulation.world import (
+    DEVICES_PER_USER,
+    Merchants,
+    Users,
+    make_merchants,
+    make_users,
 )
-from lib.fraud.simulation.world import DEVICES_PER_USER, Merchants, Users
 
 MEAN_SIZES = {
     "stolen_card": 3.5,
@@ -20,20 +24,33 @@ MEAN_SIZES = {
 
 
 @dataclass(frozen=True)
-class SimulationContext:
-    """What every crime needs: the dice, the world, and what honestly happened in it."""
+class World:
+    """What every payment needs: the dice, and who pays whom."""
 
     generator: np.random.Generator
     config: SimulationConfig
     users: Users
     merchants: Merchants
+    trips: Trips
+
+    @classmethod
+    def draw(cls, generator: np.random.Generator, config: SimulationConfig) -> "World":
+        """Merchants, customers and their journeys."""
+        merchants = make_merchants(generator, config)
+        users = make_users(generator, config, merchants)
+        return cls(generator, config, users, merchants, make_trips(generator, config, users))
+
+
+@dataclass(frozen=True)
+class SimulationContext(World):
+    """What every crime needs: the world, and what honestly happened in it."""
+
     honest: Payments
 
     def payment_count(self, scenario: str) -> int:
         """How many fraudulent payments of a scenario the configuration asks for."""
-        share = self.config.scenario_shares[SCENARIOS.index(scenario)]
         frauds = self.config.fraud_share / (1.0 - self.config.fraud_share) * len(self.honest)
-        return round(share * frauds)
+        return round(SCENARIO_SHARES[scenario] * frauds)
 
     def events(self, scenario: str) -> int:
         """How many crimes make up the wanted payments; at least one where any is wanted."""

@@ -10,7 +10,6 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 
-NOWHERE = np.nan
 NO_DEVICE = -1
 GOOD = -1
 
@@ -60,9 +59,3 @@ def joined(parts: Iterable[Payments]) -> Payments:
     return Payments(
         *(np.concatenate([getattr(part, f.name) for part in several]) for f in fields(Payments))
     )
-
-
-def between(low: int, high: int, rows: Ints) -> Flags:
-    """True where `low <= rows < high`."""
-    inside: Flags = (rows >= low) & (rows < high)
-    return inside

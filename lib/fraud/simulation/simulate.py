@@ -9,14 +9,12 @@ import pyarrow.compute as pc
 from lib.contract import TIME
 from lib.fraud.contracts import TRANSACTIONS
 from lib.fraud.simulation.config import SCENARIOS, SECOND_US, SimulationConfig
-from lib.fraud.simulation.context import SimulationContext
+from lib.fraud.simulation.context import SimulationContext, World
 from lib.fraud.simulation.data_faults import arrivals, with_data_faults
 from lib.fraud.simulation.fraud_patterns import all_fraud
 from lib.fraud.simulation.honest import honest_payments
 from lib.fraud.simulation.outcomes import make_labels
 from lib.fraud.simulation.payments import METHODS, NO_DEVICE, Floats, Ints, Payments, joined
-from lib.fraud.simulation.trips import make_trips
-from lib.fraud.simulation.world import make_merchants, make_users
 
 CURRENCY = "USD"
 
@@ -48,26 +46,18 @@ def simulate(config: SimulationConfig, seed: int) -> Simulated:
     numbers none is fitted to real payments; figures measured on it must say so.
     """
     generator = np.random.default_rng(seed)
-    merchants = make_merchants(generator, config)
-    users = make_users(generator, config, merchants)
-    trips = make_trips(generator, config, users)
-    honest = honest_payments(generator, config, users, merchants, trips)
-    crimes = all_fraud(SimulationContext(generator, config, users, merchants, honest))
+    world = World.draw(generator, config)
+    honest = honest_payments(world)
+    crimes = all_fraud(SimulationContext(**vars(world), honest=honest))
     payments = joined([honest, crimes])
     payments = payments.take(np.argsort(payments.time, kind="stable"))
-    ids = numbered("t", np.arange(len(payments)), width=9)
+    ids = _numbered("t", np.arange(len(payments)), width=9)
     transactions = _transactions(generator, config, payments, ids)
     return Simulated(
         transactions=with_data_faults(generator, config, transactions),
-        labels=make_labels(generator, config, payments, ids),
+        labels=make_labels(generator, payments, ids),
         truth=_truth(payments, ids),
     )
-
-
-def numbered(letter: str, numbers: Ints, width: int) -> pa.Array:
-    """Identifiers such as `u000042`; null where the number is negative."""
-    texts = pc.utf8_lpad(pa.array(numbers, mask=numbers < 0).cast(pa.string()), width, "0")
-    return pc.binary_join_element_wise(pa.scalar(letter), texts, "")
 
 
 def _transactions(
@@ -92,8 +82,14 @@ def _transactions(
     return pa.table(columns, schema=TRANSACTIONS.schema)
 
 
+def _numbered(letter: str, numbers: Ints, width: int) -> pa.Array:
+    """Identifiers such as `u000042`; null where the number is negative."""
+    texts = pc.utf8_lpad(pa.array(numbers, mask=numbers < 0).cast(pa.string()), width, "0")
+    return pc.binary_join_element_wise(pa.scalar(letter), texts, "")
+
+
 def _pooled(letter: str, numbers: Ints, width: int) -> pa.Array:
-    pool = numbered(letter, np.arange(int(numbers.max(initial=0)) + 1), width)
+    pool = _numbered(letter, np.arange(int(numbers.max(initial=0)) + 1), width)
     return pool.take(pa.array(numbers))
 
 
@@ -102,7 +98,7 @@ def _devices(generator: np.random.Generator, device: Ints) -> pa.Array:
     devices, code = np.unique(device, return_inverse=True)
     names = generator.permutation(devices.size)
     names[devices == NO_DEVICE] = NO_DEVICE
-    return numbered("d", names, 7).take(pa.array(code))
+    return _numbered("d", names, 7).take(pa.array(code))
 
 
 def _rounded(degrees: Floats) -> pa.Array:

@@ -12,6 +12,7 @@ from lib.fraud.simulation.world import Users
 TRAVEL_KMH = 700.0
 TRANSFER_HOURS = 3.0
 _SLOTS = 3
+_TRIPS_PER_60_DAYS = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ def make_trips(generator: np.random.Generator, config: SimulationConfig, users: 
         + np.arange(_SLOTS) * slot_us
         + (generator.random(shape) * slack).astype(np.int64)
     )
-    has_trip = generator.random(shape) < config.trips_per_60_days * config.days / 60 / _SLOTS
+    has_trip = generator.random(shape) < _TRIPS_PER_60_DAYS * config.days / 60 / _SLOTS
     leaves = np.where(has_trip & (stay > 0), leaves, 2**62)
     arrives = leaves + transfer
     returns = arrives + stay

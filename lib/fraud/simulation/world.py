@@ -122,8 +122,9 @@ class Users:
 
 def make_merchants(generator: np.random.Generator, config: SimulationConfig) -> Merchants:
     """Merchants of every city and online; no city is without some."""
-    online = max(20, int(config.merchant_count * _ONLINE_SHARE))
-    local = max(config.merchant_count - online, 5 * len(CITIES))
+    count = max(200, config.users // 2)
+    online = max(20, int(count * _ONLINE_SHARE))
+    local = max(count - online, 5 * len(CITIES))
     spread = generator.choice(len(CITIES), local - 3 * len(CITIES), p=WEIGHTS)
     everywhere = np.repeat(np.arange(len(CITIES)), 3)
     city = np.sort(np.concatenate([spread, everywhere, np.full(online, ONLINE)]))
