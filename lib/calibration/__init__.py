@@ -1,8 +1,7 @@
 """Probabilities that mean what they say: fitting, storing and measuring calibration."""
 
-from lib.calibration.calibrator import Calibrator
+from lib.calibration.calibrator import Calibrator, logit, sigmoid
 from lib.calibration.fitting import Method, choose_method, fit_calibrator
-from lib.calibration.logits import logit, sigmoid
 from lib.calibration.measures import (
     ReliabilityBin,
     calibration_error_by_chance,

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lib.calibration.logits import Floats, sigmoid
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,23 @@ class Calibrator:
             slope_below=float(stored["slope_below"]),
             slope_above=float(stored["slope_above"]),
         )
+
+
+def logit(probabilities: npt.ArrayLike) -> Floats:
+    """Log-odds (natural log) of probabilities, held within about +-36 so that 0 and 1 stay finite.
+
+    >>> logit([0.5, 1.0]).round(2).tolist()
+    [0.0, 36.04]
+    """
+    values = np.clip(np.asarray(probabilities, dtype=np.float64), 2.0**-52, 1.0 - 2.0**-52)
+    return np.asarray(np.log(values) - np.log1p(-values))
+
+
+def sigmoid(logits: npt.ArrayLike) -> Floats:
+    """Probabilities of log-odds; large values of either sign give 0 or 1 without overflow."""
+    values = np.asarray(logits, dtype=np.float64)
+    small = np.exp(-np.abs(values))
+    return np.asarray(np.where(values >= 0, 1.0, small) / (1.0 + small))
 
 
 def _sigmoid(log_odds: float) -> float:

@@ -6,8 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import isotonic_regression, minimize
 
-from lib.calibration.calibrator import Calibrator
-from lib.calibration.logits import Floats, logit, sigmoid
+from lib.calibration.calibrator import Calibrator, Floats, logit, sigmoid
 
 Method = Literal["auto", "temperature", "platt", "isotonic"]
 PLATT_FROM = 30

@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from sklearn.ensemble import RandomForestClassifier
 
-from lib.evaluation.bootstrap import bootstrap_interval
+from lib.evaluation import bootstrap_interval
 from lib.maintenance.waveform import Bearing, feature_names, waveform_features
 from tests.benchmarks.result import print_result
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from lib.evaluation.bootstrap import bootstrap_interval
+from lib.evaluation import bootstrap_interval
 from lib.maintenance.schedule.costs import NOT_THIS_WEEK, cost_of, parts_of
 from lib.maintenance.schedule.placement import assignment, greedy, no_services, placed
 from lib.maintenance.schedule.problem import Problem

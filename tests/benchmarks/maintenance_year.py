@@ -14,7 +14,7 @@ import time
 import numpy as np
 import torch
 
-from lib.evaluation.bootstrap import bootstrap_interval
+from lib.evaluation import bootstrap_interval
 from lib.maintenance.simulation.config import FleetConfig
 from lib.maintenance.simulation.policies import FixedInterval, Year, run, run_to_failure
 from lib.maintenance.simulation.wear import machines

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lib.evaluation.bootstrap import Interval, bootstrap_interval
+from lib.evaluation import Interval, bootstrap_interval
 from lib.maintenance.history import Floats
 from lib.maintenance.model.alarms import (
     AlarmWindow,

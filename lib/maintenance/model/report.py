@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from lib import report
-from lib.evaluation.bootstrap import Interval
+from lib.evaluation import Interval
 from lib.maintenance.failures import FailureCounts
 from lib.maintenance.history import Floats
 from lib.maintenance.model.evaluation import (

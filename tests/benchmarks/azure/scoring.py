@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lib.evaluation.bootstrap import Interval, bootstrap_interval
+from lib.evaluation import Interval, bootstrap_interval
 from lib.maintenance.feature_set import HOUR_US
 from lib.survival.curves import Curves
 from lib.survival.measures import (
