@@ -20,10 +20,9 @@ from lib.moderation.media.decoder_pool import shared_pool
 from lib.moderation.media.hashes import LEAST_QUALITY, Seen, pdq_hash, sha256
 from lib.moderation.media.limits import Limits, MediaError
 from lib.moderation.media.media_fetcher import MediaFetcher
-from lib.moderation.model.frames import evenly_spaced
 from lib.moderation.model.model_config import ModelConfig
 from lib.moderation.model.outputs import Pixels
-from lib.moderation.model.pixels import squares
+from lib.moderation.model.pixels import evenly_spaced, squares
 from lib.moderation.post import Media
 from lib.storage import Storage, read_parquet, write_parquet
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -13,26 +12,10 @@ from numpy.typing import ArrayLike
 from lib.moderation.model.outputs import Floats
 from lib.moderation.policies import Policies
 from lib.moderation.post import Post
-from lib.moderation.routing import REVIEW, Routing
+from lib.moderation.routing import Routing
 
 _ABOVE = 1 + 1e-9
 """A price that is to keep a post from review lies above its patience by more than rounding."""
-
-
-@dataclass(frozen=True, slots=True)
-class ReviewPrice:
-    """A price of review.
-
-    Attributes:
-        price: for `Routing`, in the policies' unit; 0 where capacity is enough as it is.
-        share: of the posts that goes to review at that price.
-        met: whether that is within capacity; False where more than that must be reviewed at any
-            price (thresholds, posts that did not decode).
-    """
-
-    price: float
-    share: float
-    met: bool
 
 
 def capacity_price(
@@ -42,11 +25,13 @@ def capacity_price(
     reach: ArrayLike = 0,
     failed: ArrayLike = False,
     languages: Sequence[str | None] | None = None,
-) -> ReviewPrice:
+) -> float:
     """The lowest price at which recent posts would have kept reviewers within capacity.
 
     Exact: each post has one price up to which it goes to review, and the price is the one of them
-    that leaves as many above it as can be reviewed.
+    that leaves as many above it as can be reviewed. It is in the policies' unit; 0 where capacity
+    is enough as it is. Posts that must be reviewed at any price (thresholds, posts that did not
+    decode) may exceed capacity all the same.
 
     Args:
         policies: by which posts are routed.
@@ -64,15 +49,8 @@ def capacity_price(
     if not len(np.asarray(probabilities)):
         raise ValueError("probabilities: expected recent posts, got none")
     patience = Routing(policies).patience(probabilities, reach, failed, languages)
-    price = _lowest(np.sort(patience)[::-1], int(capacity * len(patience) + 1e-9))
-    routed = Routing(policies, price).route(probabilities, reach, failed, languages)
-    share = float((routed.actions == REVIEW).mean())
-    return ReviewPrice(price, share, share <= capacity + 1e-9)
-
-
-def _lowest(falling: np.ndarray[tuple[int], np.dtype[np.float64]], reviewed: int) -> float:
-    """The lowest price at which at most so many posts keep patience, or the lowest that helps."""
-    over = falling[reviewed:]
+    # the lowest price at which at most so many posts keep patience, or the lowest that helps
+    over = np.sort(patience)[::-1][int(capacity * len(patience) + 1e-9) :]
     over = over[np.isfinite(over) & (over >= 0)]
     return float(over[0] * _ABOVE + 1e-12) if over.size else 0.0
 
@@ -99,10 +77,10 @@ class ReviewPricer:
         """Remembers a post that was judged."""
         self._posts.append(_One(at_us, probabilities, post.reach, failed, post.language))
 
-    def price(self, policies: Policies, reviews_per_hour: float) -> ReviewPrice | None:
+    def price(self, policies: Policies, reviews_per_hour: float) -> float:
         """The price at which these posts would have kept reviewers within their hours.
 
-        None while there are too few posts, or policies have changed since.
+        0 while there are too few posts, or policies have changed since.
 
         Args:
             policies: in force.
@@ -110,7 +88,7 @@ class ReviewPricer:
         """
         posts = [post for post in self._posts if len(post.probabilities) == len(policies.ids)]
         if len(posts) < _FEWEST:
-            return None
+            return 0.0
         hours = max(posts[-1].at_us - posts[0].at_us, 1) / _HOUR_US
         share = min(1.0, reviews_per_hour / (len(posts) / hours))
         return capacity_price(

@@ -23,7 +23,7 @@ from lib.moderation.model.outputs import Floats
 from lib.moderation.policy_bundle import PolicyBundle
 from lib.moderation.prepared_post import PreparedPost
 from lib.moderation.result import ModerationResult
-from lib.moderation.review_price import ReviewPrice, ReviewPricer
+from lib.moderation.review_price import ReviewPricer
 from lib.moderation.routing import Routed, Routing
 from lib.moderation.rules import row_of
 from lib.records import Decision, RecordsUnavailableError
@@ -69,7 +69,7 @@ class PostModerator:
         self._now, self._ahead = now, ahead_us
         self._video_at_once = video_at_once
         self._texts = SizedExecutor(*TEXT_THREADS)
-        self.priced: ReviewPrice | None = None
+        self.review_price = 0.0
         self.recent = ReviewPricer()
         self._counter = DecisionCounter(meter, SYSTEM)
         self._turns = KeyedLock()
@@ -200,8 +200,7 @@ class PostModerator:
     def _routed(
         self, probabilities: Floats, prepared: PreparedPost, bundle: PolicyBundle
     ) -> Routed:
-        price = 0.0 if self.priced is None else self.priced.price
-        return Routing(bundle.policies, price).route(
+        return Routing(bundle.policies, self.review_price).route(
             probabilities[None],
             reach=[prepared.post.reach],
             failed=[bool(prepared.undecoded)],

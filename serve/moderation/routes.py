@@ -134,9 +134,7 @@ def _reviewer_routes(service: ModerationService) -> list[Route]:
     @router.get("/review/figures", "review", "Get queue statistics")
     async def figures(context: Context) -> QueueStatsResponse:
         """Return the state of the queue, and agreement and accuracy of the reviewers."""
-        priced = service.decider.priced
-        price = 0.0 if priced is None else priced.price
-        return await service.review.figures(price, context)
+        return await service.review.figures(service.decider.review_price, context)
 
     @router.get("/media/{digest}", "review", "Get a medium", MISSING, response=Response)
     async def media(digest: _Digest) -> Response:

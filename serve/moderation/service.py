@@ -136,7 +136,9 @@ class ModerationService(RiskService):
             # each replica sees its share of the posts, and prices its share of the hours
             hours = self.args.reviews_per_hour / self.args.front.min
             policies = self.active_policies.current.policies
-            self.decider.priced = await self.loading.run(self.decider.recent.price, policies, hours)
+            self.decider.review_price = await self.loading.run(
+                self.decider.recent.price, policies, hours
+            )
 
     async def is_ready(self) -> bool:
         """See `RiskService`; a post is judged without its author's profile, too."""

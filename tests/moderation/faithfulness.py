@@ -126,7 +126,7 @@ def image_faithfulness(
             variants = np.stack([imputed(pixels, np.isin(cell, indices)) for indices in deleted])
             return _probabilities(model.answer_squares(variants).log_odds[:, policy_index])
 
-        heat = explain_image(model, image, policy).both
+        heat = explain_image(model, image, policy)
         shares = np.bincount(cell.ravel(), heat.ravel()) / np.bincount(cell.ravel())
         elsewhere = [moved(shares.reshape(round(count**0.5), -1), rng) for _ in range(orders)]
         areas.append(

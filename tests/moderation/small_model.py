@@ -9,14 +9,13 @@ import numpy as np
 
 from lib.calibration import sigmoid
 from lib.moderation.model.fitting import Runtime
-from lib.moderation.model.frames import evenly_spaced
 from lib.moderation.model.fusion_training import fit_fusion
 from lib.moderation.model.image import ImageModel
 from lib.moderation.model.inputs import batch_of
 from lib.moderation.model.model import ModerationModel, answers_of, thresholds_of
 from lib.moderation.model.model_config import TINY
 from lib.moderation.model.outputs import ModalityAnswer
-from lib.moderation.model.pixels import squares
+from lib.moderation.model.pixels import evenly_spaced, squares
 from lib.moderation.model.text import TextModel
 from lib.moderation.model.training import Run, fit_image, fit_text, fit_video
 from lib.moderation.model.video import VideoModel

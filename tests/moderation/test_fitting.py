@@ -18,7 +18,6 @@ from lib.calibration import sigmoid
 from lib.moderation.model.blending import blended, fit_blend
 from lib.moderation.model.fallback_gate import fit_guard, pattern_name, patterns
 from lib.moderation.model.fitting import Checkpoint, Runtime, batches_of, masked_loss
-from lib.moderation.model.frames import evenly_spaced, flow
 from lib.moderation.model.fusion_training import hidden
 from lib.moderation.model.model_config import (
     MINILM,
@@ -30,9 +29,10 @@ from lib.moderation.model.model_config import (
     read_size,
     size_of,
 )
+from lib.moderation.model.motion import flow
 from lib.moderation.model.ngrams import NgramModel, fit_ngrams, plain
 from lib.moderation.model.outputs import ModelError, Presence
-from lib.moderation.model.pixels import square
+from lib.moderation.model.pixels import evenly_spaced, square
 from lib.moderation.model.text import TextModel
 from lib.moderation.model.tokens import encoder_directory, learnt, tokenise
 from lib.moderation.model.training import Run, fit_image, fit_text, fit_video

@@ -15,11 +15,11 @@ from lib.calibration import sigmoid
 from lib.evaluation import roc_auc
 from lib.moderation.model.fitting import Runtime
 from lib.moderation.model.fusion_training import fit_fusion
+from lib.moderation.model.fusion_version import load_fusion_version
 from lib.moderation.model.image import ImageModel
 from lib.moderation.model.inputs import PostInputs, batch_of
 from lib.moderation.model.model import (
     ModerationModel,
-    load_fusion,
     load_image,
     load_model,
     load_text,
@@ -106,7 +106,7 @@ def test_a_stored_model_answers_the_same_and_its_parts_load_alone(tmp_path):
         "image": load_image(folder).answer(batch.images).pooled(batch.image_rows, count),
         "video": load_video(folder).answer(batch.clips).spread(batch.clip_rows, count),
     }
-    apart = load_fusion(folder).answer(answers, batch.presence)
+    apart = load_fusion_version(folder, POLICIES).fusion.answer(answers, batch.presence)
     np.testing.assert_array_equal(apart, model().log_odds(posts))
 
 

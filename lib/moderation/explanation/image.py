@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -15,41 +13,29 @@ from lib.moderation.model.pixels import normalised, square
 from lib.moderation.model.serialization import config_of
 
 
-@dataclass(frozen=True)
-class Heat:
-    """How much each pixel that the model sees speaks for a violation.
+def explain_image(model: ImageModel, image: Pixels, policy: str) -> Floats:
+    """How much each pixel that the model sees speaks for a violation (S, S), within 0 and 1.
 
-    Attributes:
-        resnet: (S, S) Grad-CAM of the ResNet, within 0 and 1.
-        vit: (S, S) gradient-weighted attention rollout of the ViT, within 0 and 1.
-        both: (S, S) their mean, weighted by how much each encoder adds to the log-odds.
-    """
+    The mean of Grad-CAM of the ResNet and of gradient-weighted attention rollout of the ViT,
+    weighted by how much each encoder adds to the log-odds.
 
-    resnet: Floats
-    vit: Floats
-    both: Floats
-
-    def over(self, height: int, width: int) -> Floats:
-        """`both` at the size of the original image (height, width)."""
-        return _resized(torch.from_numpy(self.both)[None, None], (height, width))
-
-
-def explain_image(model: ImageModel, image: Pixels, policy: str) -> Heat:
-    """Maps for a policy over an RGB image (H, W, 3), which the model sees squeezed to a square.
+    Args:
+        model: of images.
+        image: RGB (H, W, 3), which the model sees squeezed to a square.
+        policy: one of the model's.
 
     Raises:
         ModelError: the model has no such policy, or the image is of another form.
     """
     policy_index = place_of(model.policies, policy)
     inputs = normalised(square(image, model.size.side)[None], model.runtime.device)
-    side = (model.size.side, model.size.side)
     of_resnet, weight_resnet = grad_cam(model, inputs, policy_index)
     of_vit, weight_vit = attention_rollout(model, inputs, policy_index)
-    resnet = _scaled(_resized(of_resnet, side))
-    vit = _scaled(_resized(of_vit, side))
+    resnet = _scaled(_resized(of_resnet, model.size.side))
+    vit = _scaled(_resized(of_vit, model.size.side))
     total = max(weight_resnet, 0.0) + max(weight_vit, 0.0)
     share = max(weight_resnet, 0.0) / total if total > 0 else 0.5
-    return Heat(resnet, vit, _scaled(share * resnet + (1.0 - share) * vit))
+    return _scaled(share * resnet + (1.0 - share) * vit)
 
 
 def grad_cam(model: ImageModel, inputs: Tensor, policy_index: int) -> tuple[Tensor, float]:
@@ -100,9 +86,9 @@ def _eager(vit: nn.Module) -> nn.Module:
     return copy.to(device).eval()
 
 
-def _resized(values: Tensor, size: tuple[int, int]) -> Floats:
+def _resized(values: Tensor, side: int) -> Floats:
     wide = nn.functional.interpolate(
-        values.double(), size=size, mode="bilinear", align_corners=False
+        values.double(), size=(side, side), mode="bilinear", align_corners=False
     )
     return np.asarray(wide[0, 0].cpu().numpy())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -20,33 +21,21 @@ _DIGITS = 4
 
 def text_to_json(model: Any, text: str, policy: str) -> dict[str, Any]:
     """Words `[begin, end)` of the original text with what each adds to the log-odds."""
-    word_spans = explain_text(model, text, policy)
-    return {
-        "words": [
-            {"begin": span.begin, "end": span.end, "word": span.word, "share": _short(span.share)}
-            for span in word_spans
-        ]
-    }
+    words = explain_text(model, text, policy)
+    return {"words": [asdict(word) | {"share": _short(word.share)} for word in words]}
 
 
 def image_to_json(model: Any, images: Pixels, policy: str) -> dict[str, Any]:
     """A heat map for each image (k, S, S, 3): grey PNG in base 64, to be laid over the image."""
-    heats = [explain_image(model, image, policy) for image in images]
-    return {"heat_png": [_png(heat_map.both) for heat_map in heats]}
+    return {"heat_png": [_png(explain_image(model, image, policy)) for image in images]}
 
 
 def video_to_json(model: Any, frames: Pixels, policy: str) -> dict[str, Any]:
     """Segments of a clip, from 0 to 1 of its length, with what each adds to the log-odds."""
-    positions = np.linspace(0.0, 1.0, len(frames))
-    segments = explain_video(model, frames, positions, policy)
+    segments = explain_video(model, frames, policy)
     return {
         "segments": [
-            {
-                "begin": _short(segment.begin_s),
-                "end": _short(segment.end_s),
-                "share": _short(segment.share),
-            }
-            for segment in segments
+            {name: _short(value) for name, value in asdict(segment).items()} for segment in segments
         ]
     }
 

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lib.moderation.explanation.text import place_of
-from lib.moderation.model.outputs import ModelError, Pixels
+from lib.moderation.model.outputs import Pixels
 from lib.moderation.model.video import VideoModel
 
 
@@ -18,21 +17,17 @@ class Segment:
     """A stretch of a clip.
 
     Attributes:
-        begin_s, end_s: seconds from the clip's begin.
+        begin, end: from 0 to 1 of the clip's length.
         share: what it adds to the log-odds of violating the policy.
     """
 
-    begin_s: float
-    end_s: float
+    begin: float
+    end: float
     share: float
 
 
 def explain_video(
-    model: VideoModel,
-    frames: Pixels,
-    times_s: NDArray[np.float64],
-    policy: str,
-    segments: int = 8,
+    model: VideoModel, frames: Pixels, policy: str, segments: int = 8
 ) -> list[Segment]:
     """Segments of about equal length, in order.
 
@@ -42,16 +37,14 @@ def explain_video(
     Args:
         model: of clips.
         frames: (T, H, W, 3) RGB.
-        times_s: (T,) seconds of each frame, rising.
         policy: one of the model's.
         segments: how many; at most T.
 
     Raises:
-        ModelError: the model has no such policy, or times are not those of the frames.
+        ModelError: the model has no such policy.
     """
     policy_index = place_of(model.policies, policy)
-    if len(times_s) != len(frames):
-        raise ModelError(f"times: expected {len(frames)}, one for each frame, got {len(times_s)}")
+    times = np.linspace(0.0, 1.0, len(frames))
     samples = model.frames(frames)
     positions = np.round(np.linspace(0, len(frames) - 1, len(samples))).astype(np.int64)
     cuts = np.unique(
@@ -63,7 +56,7 @@ def explain_video(
     for k, (begin, end) in enumerate(pairwise(cuts.tolist())):
         last = positions[end] if end < len(samples) else positions[-1]
         share = float(odds[0] - odds[k + 1])
-        parts.append(Segment(float(times_s[positions[begin]]), float(times_s[last]), share))
+        parts.append(Segment(float(times[positions[begin]]), float(times[last]), share))
     return parts
 
 

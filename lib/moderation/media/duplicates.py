@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
 
 from lib.moderation.media.hashes import CERTAIN
 from lib.moderation.model.outputs import Ints
@@ -22,24 +24,17 @@ def near_duplicates(looks: NDArray[np.uint64]) -> Ints:
     Args:
         looks: (n, 4) PDQ hashes.
     """
-    parent = np.arange(len(looks), dtype=np.int64)
-
-    def root(index: int) -> int:
-        while parent[index] != index:
-            parent[index] = parent[parent[index]]
-            index = int(parent[index])
-        return index
-
+    pairs = [np.zeros((2, 0), dtype=np.int64)]
     for word in range(_WORDS):
         turned = np.roll(looks, -word, axis=1)
         order = np.lexsort(turned.T[::-1])
         for step in range(1, _NEIGHBOURS + 1):
             first, other = order[:-step], order[step:]
             apart = np.bitwise_count(looks[first] ^ looks[other]).sum(axis=1)
-            for k in np.flatnonzero(apart <= CERTAIN).tolist():
-                low, high = sorted((root(int(first[k])), root(int(other[k]))))
-                parent[high] = low
-    return np.array([root(k) for k in range(len(parent))], dtype=np.int64)
+            pairs.append(np.stack([first, other])[:, apart <= CERTAIN])
+    rows, columns = np.concatenate(pairs, axis=1)
+    alike = coo_matrix((np.ones(len(rows)), (rows, columns)), shape=(len(looks), len(looks)))
+    return np.asarray(connected_components(alike, directed=False)[1], dtype=np.int64)
 
 
 def repeated_posts(posts: pa.Table, media: pa.Table) -> int:

@@ -253,7 +253,7 @@ def _checkpoint(
     loss: float,
     identity: dict[str, Any],
 ) -> Checkpoint:
-    tensors = {f"module.{name}": tensor.detach() for name, tensor in module.state_dict().items()}
+    tensors = {f"module.{name}": tensor for name, tensor in module.state_dict().items()}
     for key, state in optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{key}.{name}": tensor for name, tensor in state.items()}
     about = json_bytes({"epoch": epoch, "loss": loss, **identity})

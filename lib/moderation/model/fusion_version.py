@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,18 +10,51 @@ from pathlib import Path
 import numpy as np
 
 from lib.calibration import sigmoid
-from lib.moderation.model import SYSTEM
 from lib.moderation.model.fitting import Runtime
 from lib.moderation.model.fusion import Fusion
 from lib.moderation.model.inputs import PostInputs, batch_of
-from lib.moderation.model.model import load_fusion
-from lib.moderation.model.outputs import Floats, ModalityAnswer, Pixels, Presence
-from lib.moderation.model.preprocessing import Preprocessing, views_in
+from lib.moderation.model.model import modalities_of, open_artifact, read_part, require_policies
+from lib.moderation.model.outputs import Floats, ModalityAnswer, ModelError, Pixels, Presence
+from lib.moderation.model.pixels import evenly_spaced, squares
 from lib.moderation.post import MODALITIES
-from lib.registry import ArtifactError, verify_artifact
+from lib.registry import Artifact, ArtifactError
 
 Payload = str | Pixels
 """What a model of a modality is given: a text, images of one post, or frames of its clip."""
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How posts are prepared: the same arrays that the models' own `answer` makes.
+
+    Attributes:
+        modalities: of which there are models.
+        image_side: pixels of a side of images.
+        frames: of a clip.
+        video_side: pixels of a side of frames.
+    """
+
+    modalities: tuple[str, ...]
+    image_side: int
+    frames: int
+    video_side: int
+
+    def of(self, modality: str, post: PostInputs) -> str | Pixels:
+        """What the model of a modality is given of a post that has it.
+
+        Returns:
+            the text; images (k, S, S, 3); frames (T, S, S, 3), uint8.
+
+        Raises:
+            ModelError: the post lacks that modality.
+        """
+        if modality == "text" and post.text is not None:
+            return post.text
+        if modality == "image" and post.images:
+            return squares(post.images, self.image_side)
+        if modality == "video" and post.clip is not None:
+            return evenly_spaced(post.clip, self.frames, self.video_side)
+        raise ModelError(f"{modality}: the post has none")
 
 
 @dataclass(frozen=True)
@@ -80,20 +113,25 @@ def load_fusion_version(directory: Path, policies: tuple[str, ...]) -> FusionMod
     Raises:
         ArtifactError: it is damaged, lacks a policy, or does not answer.
     """
-    artifact = verify_artifact(directory)
-    if artifact.manifest.system != SYSTEM:
-        raise ArtifactError(f"{directory}: expected a model of {SYSTEM}")
-    fusion = load_fusion(directory, Runtime(threads=1))
-    if lacking := [name for name in policies if name not in fusion.policies]:
-        raise ArtifactError(
-            f"{directory}: no answer for {', '.join(lacking)}; it was trained for "
-            f"{', '.join(fusion.policies)}; train it again with the policies that are enforced"
-        )
+    artifact = open_artifact(directory)
+    fusion = read_part(artifact, Fusion.read, Runtime(threads=1))
+    require_policies(artifact, policies)
     presence = np.full((1, len(MODALITIES)), Presence.FAILED, dtype=np.int8)
     tried = sigmoid(fusion.answer({}, presence))
-    if not all(
-        math.isfinite(probability) and 0.0 <= probability <= 1.0
-        for probability in tried[0].tolist()
-    ):
+    if not (np.isfinite(tried) & (tried >= 0.0) & (tried <= 1.0)).all():
         raise ArtifactError(f"{directory}: the model answers {tried}; expected probabilities")
-    return FusionModelVersion(fusion, views_in(directory), artifact.manifest.version)
+    return FusionModelVersion(fusion, _preprocessing(artifact), artifact.manifest.version)
+
+
+def _preprocessing(artifact: Artifact) -> Preprocessing:
+    try:
+        modalities = modalities_of(artifact)
+        image, clip = (
+            json.loads(artifact.path(f"{name}.json").read_bytes())["size"]
+            if name in modalities
+            else {"frames": 1, "side": 1}
+            for name in ("image", "video")
+        )
+        return Preprocessing(modalities, int(image["side"]), int(clip["frames"]), int(clip["side"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ArtifactError(f"{artifact.directory}: {type(error).__name__}: {error}") from error

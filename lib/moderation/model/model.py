@@ -133,20 +133,15 @@ def load_model(
     Raises:
         ArtifactError: it is damaged, of another system, or lacks a policy; the message names it.
     """
-    artifact = _verified(directory)
-    known_policies = artifact.manifest.feature_names
-    if lacking := [name for name in policies or () if name not in known_policies]:
-        raise ArtifactError(
-            f"{directory}: no answer for {', '.join(lacking)}; it was trained for "
-            f"{', '.join(known_policies)}; train it again with the policies that are enforced"
-        )
+    artifact = open_artifact(directory)
+    require_policies(artifact, policies or ())
     runtime = runtime or Runtime()
-    has = _modalities(artifact)
+    has = modalities_of(artifact)
     return ModerationModel(
-        fusion=_part(artifact, Fusion.read, runtime),
-        text=_part(artifact, TextModel.read, runtime) if "text" in has else None,
-        image=_part(artifact, ImageModel.read, runtime) if "image" in has else None,
-        video=_part(artifact, VideoModel.read, runtime) if "video" in has else None,
+        fusion=read_part(artifact, Fusion.read, runtime),
+        text=read_part(artifact, TextModel.read, runtime) if "text" in has else None,
+        image=read_part(artifact, ImageModel.read, runtime) if "image" in has else None,
+        video=read_part(artifact, VideoModel.read, runtime) if "video" in has else None,
         thresholds=dict(artifact.manifest.thresholds),
         version=artifact.manifest.version,
     )
@@ -158,25 +153,25 @@ def load_text(directory: Path | str, runtime: Runtime | None = None) -> TextMode
     Raises:
         ArtifactError: the artifact is damaged, or has none.
     """
-    return _part(_having(directory, "text"), TextModel.read, runtime or Runtime())
+    return read_part(_having(directory, "text"), TextModel.read, runtime or Runtime())
 
 
 def load_image(directory: Path | str, runtime: Runtime | None = None) -> ImageModel:
     """The model of images alone; see `load_text`."""
-    return _part(_having(directory, "image"), ImageModel.read, runtime or Runtime())
+    return read_part(_having(directory, "image"), ImageModel.read, runtime or Runtime())
 
 
 def load_video(directory: Path | str, runtime: Runtime | None = None) -> VideoModel:
     """The model of clips alone; see `load_text`."""
-    return _part(_having(directory, "video"), VideoModel.read, runtime or Runtime())
+    return read_part(_having(directory, "video"), VideoModel.read, runtime or Runtime())
 
 
-def load_fusion(directory: Path | str, runtime: Runtime | None = None) -> Fusion:
-    """Fusion alone; see `load_text`."""
-    return _part(_verified(directory), Fusion.read, runtime or Runtime())
+def open_artifact(directory: Path | str) -> Artifact:
+    """A verified artifact of this system.
 
-
-def _verified(directory: Path | str) -> Artifact:
+    Raises:
+        ArtifactError: it is damaged, or of another system.
+    """
     artifact = verify_artifact(directory)
     if artifact.manifest.system != SYSTEM:
         raise ArtifactError(
@@ -185,21 +180,43 @@ def _verified(directory: Path | str) -> Artifact:
     return artifact
 
 
-def _modalities(artifact: Artifact) -> tuple[str, ...]:
+def require_policies(artifact: Artifact, policies: Sequence[str]) -> None:
+    """Refuse a model that was not trained for all of these policies.
+
+    Raises:
+        ArtifactError: it lacks a policy; the message names it.
+    """
+    known = artifact.manifest.feature_names
+    if lacking := [name for name in policies if name not in known]:
+        raise ArtifactError(
+            f"{artifact.directory}: no answer for {', '.join(lacking)}; it was trained for "
+            f"{', '.join(known)}; train it again with the policies that are enforced"
+        )
+
+
+def modalities_of(artifact: Artifact) -> tuple[str, ...]:
+    """Which modalities an artifact has models of."""
     metadata = json.loads(artifact.path(_ABOUT).read_bytes())
     return tuple(str(name) for name in metadata["modalities"])
 
 
 def _having(directory: Path | str, modality: str) -> Artifact:
-    artifact = _verified(directory)
-    if modality not in (has := _modalities(artifact)):
+    artifact = open_artifact(directory)
+    if modality not in (has := modalities_of(artifact)):
         raise ArtifactError(
             f"{directory}: it has no model of {modality}, only of {', '.join(has) or 'nothing'}"
         )
     return artifact
 
 
-def _part(artifact: Artifact, read: Callable[[Reader, Runtime], Part], runtime: Runtime) -> Part:
+def read_part(
+    artifact: Artifact, read: Callable[[Reader, Runtime], Part], runtime: Runtime
+) -> Part:
+    """A part of a model, by the function that reads it.
+
+    Raises:
+        ArtifactError: it cannot be read.
+    """
     try:
         runtime.start()
         return read(lambda name: artifact.path(name).read_bytes(), runtime)

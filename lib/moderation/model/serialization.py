@@ -31,10 +31,7 @@ Reader = Callable[[str], bytes]
 
 def module_bytes(module: nn.Module) -> bytes:
     """All parameters and buffers of a module, on whatever device it is."""
-    state = {
-        name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()
-    }
-    return safetensors.torch.save(state)
+    return tensors_bytes(module.state_dict())
 
 
 def read_tensors(content: bytes, origin: str) -> dict[str, Tensor]:
@@ -108,7 +105,7 @@ def check_sizes(sizes: object, origin: str) -> None:
 def tensors_bytes(tensors: Mapping[str, Tensor]) -> bytes:
     """Named tensors."""
     return safetensors.torch.save(
-        {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
+        {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     )
 
 

@@ -14,11 +14,10 @@ from torch import Tensor, nn
 from lib.moderation.model.blending import blended
 from lib.moderation.model.embedding_net import EmbeddingNet
 from lib.moderation.model.fitting import Runtime
-from lib.moderation.model.frames import evenly_spaced, grey
 from lib.moderation.model.model_config import VideoSize, stored_size
 from lib.moderation.model.motion import MotionModel
 from lib.moderation.model.outputs import Floats, ModalityAnswer, Pixels, Singles
-from lib.moderation.model.pixels import normalised
+from lib.moderation.model.pixels import evenly_spaced, grey, normalised
 from lib.moderation.model.serialization import (
     Files,
     Reader,

@@ -14,8 +14,8 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import StratifiedGroupKFold
 
 from lib.evaluation import bootstrap_interval, roc_auc
-from lib.moderation.model.frames import evenly_spaced
 from lib.moderation.model.model_config import SMALL
+from lib.moderation.model.pixels import evenly_spaced
 from lib.moderation.model.training import Run, fit_video
 from lib.moderation.synthetic.composing import COMPOSED_POLICIES
 

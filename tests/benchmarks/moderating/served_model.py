@@ -8,12 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from lib.moderation.model.fitting import Runtime
-from lib.moderation.model.frames import evenly_spaced
 from lib.moderation.model.fusion_training import fit_fusion
 from lib.moderation.model.model import ModerationModel
 from lib.moderation.model.model_config import LARGE, SMALL, ModelConfig, TrainingConfig
 from lib.moderation.model.outputs import ModalityAnswer
-from lib.moderation.model.pixels import squares
+from lib.moderation.model.pixels import evenly_spaced, squares
 from lib.moderation.model.training import Run, fit_image, fit_text, fit_video
 from lib.moderation.post import MODALITIES
 from lib.moderation.synthetic.composing import COMPOSED_POLICIES, Composed, compose
