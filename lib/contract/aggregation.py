@@ -93,9 +93,10 @@ class Aggregation:
         """Rows that were sent before; those with other content are marked."""
         if not self.distinct:
             return np.zeros(rows.num_rows, dtype=np.bool_)
-        repeats = find_repeats(rows, (*self.by, ROW_ID.name), contract.retry_may_differ, ())
-        reasons.mark(repeats.conflicting, f"{ROW_ID.name}: came before with other content")
-        return repeats.exact
+        key = (*self.by, ROW_ID.name)
+        repeated, conflicting = find_repeats(rows, key, contract.retry_may_differ, ())
+        reasons.mark(conflicting, f"{ROW_ID.name}: came before with other content")
+        return repeated
 
     def _aggregated(self, groups: KeyGroups, contract: Contract, reasons: RowReasons) -> pa.Table:
         """One row for each key; all rows of a thing that cannot be one are marked."""

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +20,7 @@ from lib.contract.csv_lines import Flags, count_line_ends, sort_lines
 from lib.contract.csv_marks import whole_records
 from lib.contract.csv_record import Dialect, FieldUse, Record, Status, after_line_end, read_record
 from lib.contract.csv_rows import Piece, RowReader
-from lib.contract.csv_text import ByteStream, refuse_document, utf8_blocks
+from lib.contract.csv_text import refuse_document, utf8_blocks
 from lib.contract.declaration import ContractError
 from lib.contract.file_format import FileFormat
 from lib.contract.origin import with_origin
@@ -65,7 +66,7 @@ class CsvFile:
         counts: of its lines; complete when the last piece was read.
     """
 
-    def __init__(self, stream: ByteStream, address: str, form: FileFormat) -> None:
+    def __init__(self, stream: BinaryIO, address: str, form: FileFormat) -> None:
         self.address = address
         self.counts = LineCounts()
         self._name = address.rpartition("/")[2]

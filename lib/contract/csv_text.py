@@ -3,7 +3,7 @@
 import codecs
 from collections.abc import Iterator
 from pathlib import PurePosixPath
-from typing import Protocol
+from typing import BinaryIO
 
 from lib.contract.declaration import ContractError
 
@@ -11,14 +11,6 @@ BLOCK_BYTES = 16 << 20
 _INVALID = "forewarn_invalid"
 _UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _FEW_BYTES = 1024
-
-
-class ByteStream(Protocol):
-    """A file opened for reading."""
-
-    def read(self, size: int, /) -> bytes:
-        """At most `size` bytes, none at the end."""
-        ...
 
 
 def is_text_encoding(name: str) -> bool:
@@ -32,7 +24,7 @@ def is_text_encoding(name: str) -> bool:
     return True
 
 
-def utf8_blocks(stream: ByteStream, encoding: str, name: str) -> Iterator[bytes]:
+def utf8_blocks(stream: BinaryIO, encoding: str, name: str) -> Iterator[bytes]:
     """The text of a file in UTF-8, without a byte order mark.
 
     Bytes that are invalid in `encoding` stay invalid in UTF-8, so that their row is set aside. A
@@ -72,7 +64,7 @@ def utf8_blocks(stream: ByteStream, encoding: str, name: str) -> Iterator[bytes]
         ) from error
 
 
-def _without_mark(block: bytes, stream: ByteStream, name: str) -> Iterator[bytes]:
+def _without_mark(block: bytes, stream: BinaryIO, name: str) -> Iterator[bytes]:
     while block.startswith(codecs.BOM_UTF8):
         block = block.removeprefix(codecs.BOM_UTF8)
     yield block
@@ -80,7 +72,7 @@ def _without_mark(block: bytes, stream: ByteStream, name: str) -> Iterator[bytes
         yield block
 
 
-def _read(stream: ByteStream, name: str) -> bytes:
+def _read(stream: BinaryIO, name: str) -> bytes:
     try:
         return stream.read(BLOCK_BYTES)
     except OSError as error:

@@ -11,14 +11,6 @@ from lib.contract.reason import Mask
 
 
 @dataclass(frozen=True, slots=True)
-class Repeats:
-    """Which rows only say again what an earlier row said, and which contradict it."""
-
-    exact: Mask
-    conflicting: Mask
-
-
-@dataclass(frozen=True, slots=True)
 class Once:
     """A table in which each key is once.
 
@@ -39,15 +31,15 @@ def drop_repeats(
     table: pa.Table, key: tuple[str, ...], ignore: tuple[str, ...], order: tuple[str, ...]
 ) -> Once:
     """The first row of each key; see `find_repeats`."""
-    repeats = find_repeats(table, key, ignore, order)
-    stays = table.filter(pa.array(~(repeats.exact | repeats.conflicting)))
-    return Once(stays, repeats.conflicting, int(repeats.exact.sum()), 0)
+    exact, conflicting = find_repeats(table, key, ignore, order)
+    stays = table.filter(pa.array(~(exact | conflicting)))
+    return Once(stays, conflicting, int(exact.sum()), 0)
 
 
 def find_repeats(
     table: pa.Table, key: tuple[str, ...], ignore: tuple[str, ...], order: tuple[str, ...]
-) -> Repeats:
-    """Compare every row with the first row of the same key.
+) -> tuple[Mask, Mask]:
+    """Rows that only say again what the first row of their key said, and those that contradict it.
 
     Args:
         table: rows already known to be good otherwise.
@@ -56,7 +48,7 @@ def find_repeats(
         order: columns that say which row is first; ties go by row order, nulls come last.
 
     Returns:
-        Masks over the rows. The first row of each key is in neither.
+        two masks over the rows; the first row of each key is in neither.
     """
     groups = KeyGroups.shared(table, key, order)
     first = groups.starts[groups.group]
@@ -66,10 +58,10 @@ def find_repeats(
         if name not in {*key, *ignore}:
             codes = column_codes(groups.rows, name)
             same &= codes == codes[first]
-    repeats = Repeats(*np.zeros((2, table.num_rows), dtype=np.bool_))
-    repeats.exact[groups.source[again & same]] = True
-    repeats.conflicting[groups.source[again & ~same]] = True
-    return repeats
+    exact, conflicting = np.zeros((2, table.num_rows), dtype=np.bool_)
+    exact[groups.source[again & same]] = True
+    conflicting[groups.source[again & ~same]] = True
+    return exact, conflicting
 
 
 def merge_rows(

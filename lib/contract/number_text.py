@@ -38,15 +38,10 @@ class NumberFormat:
     signs: tuple[str, ...] = ()
     negative: str | None = None
 
-    @property
-    def is_plain(self) -> bool:
-        """Whether texts need no change: a point, and nothing between or beside the digits."""
-        return self == PLAIN
-
     def canonical(self, texts: pa.Array) -> pa.Array:
         """`texts` as -1234.5 would be written, null where a text is not of this form."""
         texts = _typewritten(texts)
-        if self.is_plain:
+        if self == PLAIN:
             return texts
         texts = self._without_signs(texts)
         hit = pc.match_substring_regex(texts, self._pattern())
@@ -145,11 +140,6 @@ def read_number_lists(texts: pa.Array) -> tuple[pa.Array, Mask]:
     numbers = pc.if_else(missing, "nan", pc.if_else(fits, flat, "nan")).cast(pa.float64())
     lists = pa.ListArray.from_arrays(tokens.offsets, numbers)
     empty = pa.array([[]], pa.list_(pa.float64()))[0]
-    lists = _where(blank, empty, lists)
+    lists = pc.if_else(blank, empty, lists)
     is_null = pc.or_(unreadable, pc.is_null(texts))
-    return _where(is_null, pa.scalar(None, lists.type), lists), as_mask(unreadable)
-
-
-def _where(mask: pa.Array, value: pa.Scalar, lists: pa.Array) -> pa.Array:
-    """`value` where the mask holds; Arrow's `if_else` knows lists."""
-    return pc.if_else(mask, value, lists)
+    return pc.if_else(is_null, pa.scalar(None, lists.type), lists), as_mask(unreadable)

@@ -34,17 +34,12 @@ def with_origin(table: pa.Table, file: str, rows: npt.NDArray[np.int64]) -> pa.T
     """
     codes = pa.array(np.zeros(table.num_rows, dtype=np.int32))
     files = pa.DictionaryArray.from_arrays(codes, pa.array([file], pa.string()))
+    others = [name for name in table.column_names if name not in (QUARANTINE_FILE, QUARANTINE_ROW)]
     return (
-        without_origin(table)
+        table.select(others)
         .append_column(QUARANTINE_FILE, files)
         .append_column(QUARANTINE_ROW, pa.array(rows, pa.int64()))
     )
-
-
-def without_origin(table: pa.Table) -> pa.Table:
-    """`table` without those columns."""
-    names = [name for name in (QUARANTINE_FILE, QUARANTINE_ROW) if name in table.column_names]
-    return table.drop_columns(names) if names else table
 
 
 def partition_values(address: str) -> dict[str, str | None]:

@@ -27,7 +27,6 @@ class RowReasons:
 
     def __init__(self, rows: int) -> None:
         self._codes: npt.NDArray[np.int32] = np.full(rows, -1, dtype=np.int32)
-        self._texts: list[str] = []
         self._code_of: dict[str, int] = {}
 
     @property
@@ -39,7 +38,7 @@ class RowReasons:
         """Give `text` to the rows of `mask` that have no reason yet."""
         fresh = mask & (self._codes < 0)
         if fresh.any():
-            self._codes[fresh] = self._code(text)
+            self._codes[fresh] = self._code_of.setdefault(text, len(self._code_of))
 
     def mark_each(self, texts: pa.Array) -> None:
         """Give each row its own text; null means no fault."""
@@ -61,19 +60,13 @@ class RowReasons:
     def texts(self) -> pa.Array:
         """The reasons as an Arrow string array, null where the row is good."""
         codes = pa.array(self._codes, mask=self._codes < 0)
-        texts = pa.array(self._texts, type=pa.string())
+        texts = pa.array(list(self._code_of), type=pa.string())
         return pa.DictionaryArray.from_arrays(codes, texts).cast(pa.string())
 
     def counts(self) -> dict[str, int]:
         """Rows per reason, the most frequent first, ties by text."""
-        sizes = np.bincount(self._codes[self._codes >= 0], minlength=len(self._texts))
-        return by_frequency(dict(zip(self._texts, sizes.tolist(), strict=True)))
-
-    def _code(self, text: str) -> int:
-        if text not in self._code_of:
-            self._code_of[text] = len(self._texts)
-            self._texts.append(text)
-        return self._code_of[text]
+        sizes = np.bincount(self._codes[self._codes >= 0], minlength=len(self._code_of))
+        return by_frequency(dict(zip(self._code_of, sizes.tolist(), strict=True)))
 
 
 VALUE_ADJUSTMENTS = "value_adjustments"

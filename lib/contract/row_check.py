@@ -4,7 +4,7 @@ Optional values with a fault become missing where their column is lenient, and t
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pyarrow as pa
@@ -151,23 +151,16 @@ def set_missing(
     lenient = {column.name for column in columns if column.lenient}
     for column in columns:
         if column.lenient:
-            faults = column_faults(column, as_array(table[column.name]))
-            table = _without(table, column.name, faults_noted(faults, adjustments))
+            rows = np.zeros(table.num_rows, dtype=np.bool_)
+            for mask, text in column_faults(column, as_array(table[column.name])):
+                # of each row its first fault is noted
+                adjustments.add(mask & ~rows, f"{text}; set to missing")
+                rows |= mask
+            table = _without(table, column.name, rows)
     for names in together:
         if lenient.issuperset(names):
             table = _none_or_all(table, names, adjustments)
     return table
-
-
-def faults_noted(faults: Iterable[tuple[Mask, str]], adjustments: Adjustments) -> Mask | None:
-    """The rows of all `faults`, None where there are none; each row's first fault is noted."""
-    rows: Mask | None = None
-    for mask, text in faults:
-        fresh = mask if rows is None else mask & ~rows
-        if fresh.any():
-            adjustments.add(fresh, f"{text}; set to missing")
-            rows = fresh if rows is None else rows | fresh
-    return rows
 
 
 def _none_or_all(table: pa.Table, names: tuple[str, ...], adjustments: Adjustments) -> pa.Table:
@@ -181,8 +174,8 @@ def _none_or_all(table: pa.Table, names: tuple[str, ...], adjustments: Adjustmen
     return table
 
 
-def _without(table: pa.Table, name: str, mask: Mask | None) -> pa.Table:
-    if mask is None or not mask.any():
+def _without(table: pa.Table, name: str, mask: Mask) -> pa.Table:
+    if not mask.any():
         return table
     values = as_array(table[name])
     kept = pc.if_else(pa.array(~mask), values, pa.scalar(None, type=values.type))

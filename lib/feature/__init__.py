@@ -17,7 +17,7 @@ from lib.feature.declaration import (
     Rate,
     Sum,
 )
-from lib.feature.measures import ONE, Quantity
+from lib.feature.measures import Quantity
 from lib.feature.offline import compute, finish, measure, partition_columns
 from lib.feature.online import Observation, OnlineFeatures
 from lib.feature.profile_exchange import ProfileReply, ProfileRequest
@@ -32,7 +32,6 @@ __all__ = [
     "DAY",
     "HOUR",
     "MINUTE",
-    "ONE",
     "SECOND",
     "Age",
     "AsyncProfileStore",

@@ -11,11 +11,11 @@ from zlib import crc32
 
 from lib.feature.declaration import FeatureSet
 from lib.feature.layout import Layout
-from lib.feature.profile_exchange import ProfileReply, ProfileRequest
+from lib.feature.profile_exchange import ProfileReply, ProfileRequest, RunUpdate
 from lib.feature.profile_reader import ProfileReader
 from lib.feature.row_evaluator import RowEvaluator
 from lib.feature.store import ReceiptConflictError
-from lib.feature.update_plan import Event, Planner, UpdatePlan, touch
+from lib.feature.update_plan import Event, Planner, UpdatePlan
 from lib.feature.windows import DAY, SECOND
 
 _FACT_RECEIPT_SECONDS = 400 * DAY // SECOND
@@ -98,7 +98,7 @@ class OnlineFeatures:
                 part.part(texts, source, tuple([run.trim(time, received) for run in part.trims]))
                 for part in plan.parts
             ]
-        touches = tuple([touch(select, source) for select in plan.touches])
+        touches = tuple([RunUpdate._make(select(source)) for select in plan.touches])
         receipt = self._event_receipt + event_id
         legacy = event_id if self._legacy else None
         return ProfileRequest(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from lib.feature.layout import (
     DistinctSlot,
@@ -23,30 +23,18 @@ from lib.feature.update_plan import LOW_BITS
 from lib.feature.windows import Window
 
 
-class _Reader(Protocol):
-    """Turns one field into features."""
-
-    field: int
-
-    def read(self, numbers: list[int], time: int, now: int, values: list[float]) -> None:
-        """Puts features into `values`; leaves those that there is nothing of.
-
-        Args:
-            numbers: the field, not empty.
-            time: of the event, microseconds UTC.
-            now: the newest event time of the key, the event's included: where windows end.
-            values: of all features, by place.
-        """
-        ...
-
-
 class ProfileReader:
-    """Reads one profile."""
+    """Reads one profile, by a reader for each field that turns its numbers into features.
+
+    Readers are given the numbers of their field, not empty; the event's time; the newest event
+    time of the key, the event's included, where windows end; and the values of all features by
+    place, of which they leave those that there is nothing of.
+    """
 
     def __init__(self, layout: Layout, profile: ProfileLayout, steps: RowEvaluator) -> None:
         locations = {m: p for m, p in layout.places.items() if p.profile is profile}
         runs: dict[int, tuple[Run, list[Measure]]] = {}
-        self._readers: list[_Reader] = []
+        self._readers: list[_RunReader | _LatestReader | _StreakReader] = []
         for measure, location in locations.items():
             if isinstance(location, TotalSlot | DistinctSlot):
                 runs.setdefault(location.run.field, (location.run, []))[1].append(measure)
@@ -136,7 +124,6 @@ class _RunReader:
         self._views = [_View(layout, window, of, steps) for window, of in windows.items()]
 
     def read(self, numbers: list[int], time: int, now: int, values: list[float]) -> None:  # noqa: ARG002
-        """See `_Reader.read`."""
         width = self._width
         tiles = numbers[-width::-width]
         count = len(tiles)
@@ -164,7 +151,6 @@ class _LatestReader:
         self._finishes = steps.finishes([measure])
 
     def read(self, numbers: list[int], time: int, now: int, values: list[float]) -> None:  # noqa: ARG002
-        """See `_Reader.read`."""
         age = abs(time - numbers[0])
         if age <= self._horizon:
             measured = (float(age), *self._quantities(iter(numbers[1:])))
@@ -187,7 +173,6 @@ class _StreakReader:
         self._finishes = steps.finishes([measure])
 
     def read(self, numbers: list[int], time: int, now: int, values: list[float]) -> None:  # noqa: ARG002
-        """See `_Reader.read`."""
         measured = self._measured(numbers, now)
         for position, finish, parts, empty in self._finishes:
             values[position] = finish(parts(measured), empty)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeAlias
 from lib.feature.declaration import FeatureSet
 from lib.feature.layout import Layout, ProfileLayout, Run
 from lib.feature.measures import ONE, Quantity
-from lib.feature.profile_exchange import KeyUpdate, RunTrim, RunUpdate
+from lib.feature.profile_exchange import KeyUpdate, RunTrim
 
 Event: TypeAlias = Mapping[str, Any]
 """One event by column: times in microseconds UTC, missing floats NaN, missing strings None."""
@@ -186,29 +186,20 @@ class Planner:
             if of == fact and (within is None or within in in_time):
                 positions[2 + lane : 2 + lane + quantity.lanes] = self._source.lanes(quantity)
                 sure = sure or quantity is ONE
-        return (sure, _select(positions)) if set(positions[3:]) != {zero} else None
+        return (sure, itemgetter(*positions)) if set(positions[3:]) != {zero} else None
 
     def _keep(self, field: int, quantities: tuple[Quantity, ...]) -> _Select:
         kept = [position for quantity in quantities for position in self._source.lanes(quantity)]
         constant = self._source.constant
-        return _select([constant(field), constant(1 + len(kept)), self._source.time, *kept])
+        return itemgetter(*[constant(field), constant(1 + len(kept)), self._source.time, *kept])
 
     def _touches(self, parts: list[PartPlan]) -> tuple[_Select, ...]:
         part = {plan.columns: index for index, plan in enumerate(parts)}
         constant = self._source.constant
         return tuple(
-            _select(
-                [constant(n) for n in (part[d.pair.key], part[d.profile.key], d.run.field, hop)]
+            itemgetter(
+                *[constant(n) for n in (part[d.pair.key], part[d.profile.key], d.run.field, hop)]
             )
             for d in self._layout.distincts
             if d.pair.key in part and (hop := d.run.hop)
         )
-
-
-def _select(positions: list[int]) -> _Select:
-    return itemgetter(*positions)
-
-
-def touch(select: _Select, source: list[int]) -> RunUpdate:
-    """The touch that a plan's selection makes of a source."""
-    return RunUpdate._make(select(source))
