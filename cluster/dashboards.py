@@ -1,7 +1,7 @@
 """Writes the Grafana dashboards of business figures: `python -m cluster.dashboards`.
 
-A dashboard is a table: the title of each panel, and its metrics by legend. The labels in a legend
-are what its query groups by; where a panel stands follows from its place in the table.
+`dashboards.yaml` has the panels of each system. The labels in a legend are what its query groups
+by; where a panel stands follows from its place in the table.
 """
 
 from __future__ import annotations
@@ -11,93 +11,18 @@ import re
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 FOLDER = Path(__file__).parent / "grafana"
 _PROMETHEUS = {"type": "prometheus", "uid": "${datasource}"}
 _WIDTH, _HEIGHT = 8, 8
 _OF_ALL_SYSTEMS = ("requests", "request_ms")
 _UNITS = {"_ms": "ms", "_posts": "short"}
 
-Panels = dict[str, dict[str, str]]
-"""Metrics by legend, by title. A metric is counted per second unless a word stands before it:
-a quantile of a histogram, or `share` for the share of its total."""
-
-_RULES = {"{{rule}} ({{status}})": "rule_hits"}
-_STATUS: Panels = {"Answers by status": {"{{status}} {{route}}": "requests"}}
-_ANSWERS: Panels = {"Time of an answer, p99": {"{{route}}": "0.99 request_ms"}, **_STATUS}
-_RELOADS = {"{{part}} {{outcome}}": "reloads"}
-
-SYSTEMS: dict[str, Panels] = {
-    "fraud": {
-        "Payments decided": {"{{decision}}": "decisions"},
-        "Share declined and reviewed": {"{{decision}}": "share decisions"},
-        "Decided by": {"{{method}}": "decisions"},
-        "Rules that fired": _RULES,
-        "Fallbacks, by what was out": {"{{out}}": "fallbacks"},
-        "Fallbacks scored again": {"again": "rescored"},
-        "Time of an answer": {
-            "p50 {{route}}": "0.5 request_ms",
-            "p99 {{route}}": "0.99 request_ms",
-        },
-        "Time of a stage, p99": {"{{stage}}": "0.99 stage_ms"},
-        **_STATUS,
-        "Labels received": {"{{outcome}}": "labels"},
-        "Retries": {"{{payment}}": "retries"},
-        "Loads of models and rules": _RELOADS,
-    },
-    "maintenance": {
-        "Predictions": {"{{decision}}": "decisions"},
-        "Decided by": {"{{method}}": "decisions"},
-        "Rules that fired": _RULES,
-        "Readings, by what became of them": {"{{outcome}}": "readings"},
-        "Faulty sensors": {"{{sensor}} {{fault}}": "sensor_faults"},
-        "Fallbacks, by what was out": {"{{out}}": "fallbacks"},
-        "Fallbacks predicted again": {"again": "rescored"},
-        "Weeks planned": {"{{outcome}}": "schedules"},
-        "Work orders closed": {"{{result}}": "orders"},
-        **_ANSWERS,
-        "Loads of models and rules": _RELOADS,
-    },
-    "churn": {
-        "Customers scored": {"{{decision}}": "decisions"},
-        "Decided by": {"{{method}}": "decisions"},
-        "Health": {"{{band}}": "bands"},
-        "Rules that fired": _RULES,
-        "Rows received, by table and outcome": {
-            "{{table}} {{outcome}}": "events",
-            "contradicting": "contradictions",
-        },
-        "Customers chosen, by playbook and arm": {
-            "{{playbook}} {{arm}}": "interventions",
-            "days planned {{outcome}}": "plans",
-        },
-        "Outcomes of interventions": {"{{kind}} {{value}}": "outcomes"},
-        "Health overridden": {"overrides": "overrides"},
-        "Fallbacks, by what was out": {"{{out}}": "fallbacks", "scored again": "rescored"},
-        **_ANSWERS,
-        "Loads of models, rules and playbooks": _RELOADS,
-    },
-    "moderation": {
-        "Posts decided": {"{{decision}}": "decisions"},
-        "Decided by": {"{{method}}": "decisions"},
-        "Policies that would have acted": {"{{policy}} {{action}}": "policies"},
-        "Media that could not be used": {"{{modality}}: {{reason}}": "undecoded"},
-        "Rules that fired": {**_RULES, "listed: {{kind}}": "hits"},
-        "Fallbacks, by what was out": {
-            "{{out}}": "fallbacks",
-            "judged afterwards": "rescored",
-            "asked again": "retries",
-        },
-        "Review: items leased and decided": {
-            "leased": "claimed",
-            "{{kind}}: {{outcome}}": "verdicts",
-        },
-        "Appeals": {"{{outcome}}": "appeals"},
-        "Time of a stage, p99": {"{{stage}}": "0.99 stage_ms"},
-        "Posts judged by one call of a model, p95": {"{{modality}}": "0.95 batch_posts"},
-        **_ANSWERS,
-        "Loads of models, rules, policies and lists": _RELOADS,
-    },
-}
+SYSTEMS: dict[str, dict[str, dict[str, str]]] = yaml.safe_load(
+    Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8")
+)
+"""Metrics by legend, by title of a panel, by system."""
 
 
 def dashboard(system: str) -> dict[str, Any]:

@@ -3,43 +3,18 @@
 import math
 from collections.abc import Mapping, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import yaml
 
 _MOST = 3
-_WORDS: Mapping[str, tuple[str, str]] = {
-    "amount_zscore": ("AMOUNT_UNUSUAL_FOR_USER", "Amount far from this customer's usual amounts"),
-    "amount_sum": ("AMOUNT_SPENT_RECENTLY", "Amount spent by this customer recently"),
-    "amount_mean_by_user": ("USUAL_AMOUNT_OF_USER", "This customer's usual amount"),
-    "amount_std_by_user": ("SPREAD_OF_USER_AMOUNTS", "Spread of this customer's amounts"),
-    "amount_mean_by_merchant": ("USUAL_AMOUNT_AT_MERCHANT", "Usual amount at this merchant"),
-    "amount": ("AMOUNT", "Amount of the payment"),
-    "log_amount": ("AMOUNT", "Amount of the payment"),
-    "hour": ("TIME_OF_DAY", "Time of day"),
-    "day_of_week": ("DAY_OF_WEEK", "Day of the week"),
-    "is_weekend": ("DAY_OF_WEEK", "Day of the week"),
-    "is_night": ("TIME_OF_DAY", "Time of day"),
-    "payment_method": ("PAYMENT_METHOD", "Payment method"),
-    "txn_count_by_user": ("PAYMENTS_RECENTLY", "Number of recent payments by this customer"),
-    "txn_count_by_merchant": ("MERCHANT_ACTIVITY", "Number of recent payments at this merchant"),
-    "txn_count_by_device": ("DEVICE_ACTIVITY", "Number of recent payments from this device"),
-    "minutes_since_last": ("TIME_SINCE_LAST_PAYMENT", "Time since the last payment"),
-    "decline_count": ("DECLINED_RECENTLY", "Declined attempts in the last day"),
-    "is_new_merchant": ("NEW_MERCHANT", "First payment of this customer at this merchant"),
-    "is_new_device": ("NEW_DEVICE", "First payment of this customer from this device"),
-    "is_new_payment_method": ("NEW_PAYMENT_METHOD", "First payment with this payment method"),
-    "fraud_rate_by_merchant": ("MERCHANT_FRAUD", "Frauds reported at this merchant"),
-    "fraud_rate_by_device": ("DEVICE_FRAUD", "Frauds reported from this device"),
-    "fraud_rate_by_user": ("USER_FRAUD", "Frauds reported for this customer"),
-    "user_count_by_device": ("DEVICE_SHARED", "Customers seen on this device"),
-    "distance_from_home": ("FAR_FROM_HOME", "Distance from the customer's usual place"),
-    "velocity": ("TRAVEL_SPEED", "Travel speed since the last payment"),
-    "impossible_velocity": ("IMPOSSIBLE_TRAVEL", "Travel faster than an airliner"),
-    "connected_fraud": ("CONNECTED_FRAUD", "Known frauds share this customer, merchant or device"),
-}
-
+_WORDS: Mapping[str, list[str]] = yaml.safe_load(
+    Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8")
+)
+"""Code and words by the beginning of a feature's name."""
 
 Reason = Mapping[str, Any]
 """One feature's part in a score: its stable `code`, that in plain English (`words`), its name
@@ -68,7 +43,8 @@ def reason_code(feature: str) -> tuple[str, str]:
     prefixes = [start for start in _WORDS if feature.startswith(start)]
     if not prefixes:
         return feature.upper(), feature.replace("_", " ").capitalize()
-    return _WORDS[max(prefixes, key=len)]
+    code, words = _WORDS[max(prefixes, key=len)]
+    return code, words
 
 
 def top_reasons(

@@ -4,64 +4,19 @@ Coordinates are those of the city centres; weights are rough sizes and nothing m
 to the antimeridian (Suva, Anadyr, Apia, Nuku'alofa), where naive arithmetic on longitudes breaks.
 """
 
-from typing import NamedTuple
+from pathlib import Path
 
 import numpy as np
+import pyarrow.csv
 
 from lib.fraud.simulation.payments import Floats
 
-
-class City(NamedTuple):
-    """A place where customers and merchants are."""
-
-    name: str
-    latitude: float
-    longitude: float
-    weight: float
-
-
-CITIES = (
-    City("New York", 40.71, -74.01, 8.0),
-    City("Los Angeles", 34.05, -118.24, 5.0),
-    City("Chicago", 41.88, -87.63, 4.0),
-    City("Toronto", 43.65, -79.38, 3.0),
-    City("Mexico City", 19.43, -99.13, 4.0),
-    City("Bogota", 4.71, -74.07, 2.0),
-    City("Sao Paulo", -23.55, -46.63, 5.0),
-    City("Buenos Aires", -34.60, -58.38, 3.0),
-    City("London", 51.51, -0.13, 6.0),
-    City("Paris", 48.86, 2.35, 5.0),
-    City("Madrid", 40.42, -3.70, 3.0),
-    City("Berlin", 52.52, 13.41, 3.0),
-    City("Rome", 41.90, 12.50, 2.0),
-    City("Warsaw", 52.23, 21.01, 2.0),
-    City("Istanbul", 41.01, 28.98, 4.0),
-    City("Cairo", 30.04, 31.24, 3.0),
-    City("Lagos", 6.52, 3.38, 3.0),
-    City("Nairobi", -1.29, 36.82, 2.0),
-    City("Johannesburg", -26.20, 28.05, 2.0),
-    City("Dubai", 25.20, 55.27, 2.0),
-    City("Mumbai", 19.08, 72.88, 5.0),
-    City("Delhi", 28.61, 77.21, 5.0),
-    City("Singapore", 1.35, 103.82, 3.0),
-    City("Jakarta", -6.21, 106.85, 4.0),
-    City("Hong Kong", 22.32, 114.17, 3.0),
-    City("Seoul", 37.57, 126.98, 4.0),
-    City("Tokyo", 35.68, 139.69, 7.0),
-    City("Sydney", -33.87, 151.21, 3.0),
-    City("Auckland", -36.85, 174.76, 1.5),
-    City("Suva", -18.12, 178.44, 0.7),
-    City("Anadyr", 64.73, 177.51, 0.3),
-    City("Apia", -13.83, -171.77, 0.4),
-    City("Nuku'alofa", -21.14, -175.20, 0.4),
-    City("Honolulu", 21.31, -157.86, 1.0),
-    City("Anchorage", 61.22, -149.90, 0.6),
-    City("Reykjavik", 64.15, -21.94, 0.6),
+_TABLE = pyarrow.csv.read_csv(Path(__file__).with_suffix(".csv"))
+CITIES: list[str] = _TABLE["name"].to_pylist()
+LATITUDES, LONGITUDES, _SIZES = (
+    _TABLE[name].to_numpy() for name in ("latitude", "longitude", "weight")
 )
-
-LATITUDES: Floats = np.array([city.latitude for city in CITIES])
-LONGITUDES: Floats = np.array([city.longitude for city in CITIES])
-WEIGHTS: Floats = np.array([city.weight for city in CITIES]) / sum(c.weight for c in CITIES)
+WEIGHTS: Floats = _SIZES / _SIZES.sum()
 EARTH_RADIUS_KM = 6_371.0
 
 
