@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 import yaml
 
 from jobs.data_fingerprint import fingerprint_of
+from jobs.framework.shuffle import gather_rows
 from jobs.quarantine_ledger import (
     Stage,
     adjustment_lines,
@@ -74,7 +75,7 @@ def mapping_for(contract: Contract, path: str | None, data: str | Sequence[str])
     """
     if path is not None:
         return load_mapping(path, (contract,), _folder_of(data))
-    column_names = _schema_of(contract, data).names
+    column_names = source_schema(Mapping(contract, ()), data).names
     columns = {
         column.name: {"from": column.name} | ({"unit": "minor"} if column.is_money else {})
         for column in contract.columns
@@ -102,19 +103,9 @@ def _folder_of(data: str | Sequence[str]) -> str:
     return above if "." in last else first
 
 
-def _schema_of(contract: Contract, data: str | Sequence[str]) -> pa.Schema:
-    return source_schema(Mapping(contract, ()), data)
-
-
 @dataclass(frozen=True)
 class _Piece:
-    """Part of one source file: some row groups of a Parquet file, or a whole CSV file.
-
-    Attributes:
-        path: of the file, or its URI where it lies in a bucket.
-        kind: "parquet" or "csv".
-        row_groups: None for the whole file.
-    """
+    """Some row groups of a Parquet file, or a whole CSV file; `path` is a URI in a bucket."""
 
     path: str
     kind: str
@@ -168,7 +159,7 @@ def _by_key(
     """Rows of one key as one row; no key is in two blocks."""
     contract, aggregation = mapping.contract, mapping.aggregation
     key, blocks = contract.key[0], -(-count // _SHUFFLED_ROWS)
-    rows = rows.repartition(blocks, keys=[key], sort=True) if blocks > 1 else rows.repartition(1)
+    rows = gather_rows(rows, key, max(1, blocks))
 
     def merge(table: pa.Table) -> pa.Table:
         if not table.num_rows:
@@ -224,16 +215,6 @@ def deduplicate(table: pa.Table, contract: Contract, key: str, quarantine: str) 
 def _write_keys(
     checked: Checked, table: pa.Table, name: str, key: str, quarantine: str, stage: Stage
 ) -> None:
-    """Count the rows of some keys.
-
-    Args:
-        checked: what `table` came to.
-        table: all rows of the keys in it.
-        name: of the contract.
-        key: column by which rows were brought together.
-        quarantine: folder or URI.
-        stage: in which the rows are counted.
-    """
     # no other table holds this key, and a second run of the task sees the same keys
     smallest = str(pc.min(table.column(key)).as_py())
     digest = sha256(f"{name} {smallest}".encode()).hexdigest()[:24]

@@ -9,8 +9,8 @@ from jobs.framework.paths import InputPath, LocalInput, OutputPath
 from jobs.framework.progress import JobOptions
 from jobs.ingestion import checked_mapping
 from lib.churn.contracts import CHURN
-from lib.churn.interventions import PLAYBOOKS_FILE
 from lib.churn.interventions.daily import Economics
+from lib.churn.interventions.playbooks import PLAYBOOKS_FILE
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,10 +12,10 @@ from jobs.framework.times import parse_time
 from jobs.ingestion import mapping_for, read_whole
 from jobs.publishing import store_report
 from lib.churn.contracts import CHURN
-from lib.churn.interventions import Budget, Playbooks, load_playbooks
 from lib.churn.interventions.daily import DailyPlan, log_of, plan_day
-from lib.churn.interventions.effects import Effect
-from lib.churn.interventions.outcomes import churned_customers, effects_of, revised_effects
+from lib.churn.interventions.effects import Effect, churned_customers, effects_of, revised_effects
+from lib.churn.interventions.plan import Budget
+from lib.churn.interventions.playbooks import Playbooks, load_playbooks
 from lib.churn.interventions.report import plan_report
 from lib.churn.model.scores import read_scores
 from lib.declaration import read_yaml_text

@@ -13,8 +13,7 @@ import pyarrow.compute as pc
 
 from jobs.churn.sources import TABLES
 from jobs.framework import tables
-from lib.churn.consistency import contradictions
-from lib.churn.matches import table_matches
+from lib.churn.consistency import contradictions, table_matches
 from lib.contract import MatchCounts
 from lib.contract.matches import match_lines, match_warnings
 from lib.storage import Storage, open_storage

@@ -55,10 +55,7 @@ def train_model(config: TrainConfig) -> str:
         untold=untold(source.base),
     )
     ours = findings.measures[evaluation.OURS]
-    kept = {
-        name: ours[name]
-        for name in (evaluation.AUC, evaluation.AP, evaluation.RECALL, evaluation.PRECISION)
-    }
+    kept = {name: ours[name] for name in evaluation.MEASURES if name != evaluation.REVENUE}
     version = training.save(
         model.save,
         stages,
@@ -136,16 +133,10 @@ def _closing_lines(
     config: TrainConfig, source: RowsSource, findings: evaluation.Evaluation, seconds: float
 ) -> list[str]:
     """Methods on the test rows, what the test was, and what was read."""
-    heads = {
-        evaluation.AUC: "AUC",
-        evaluation.AP: "AP",
-        evaluation.RECALL: "recall",
-        evaluation.PRECISION: "precision",
-        evaluation.REVENUE: "revenue",
-    }
-    rows = [("method", *heads.values())]
+    rows = [("method", "AUC", "AP", "recall", "precision", "revenue")]
     for name in evaluation.ordered(findings.measures):
-        rows.append((name, *(decimals(findings.measures[name][key]) for key in heads)))
+        figures = findings.measures[name]
+        rows.append((name, *(decimals(figures[key]) for key in evaluation.MEASURES)))
     early = warned(findings)
     flagged = early.get("flagged_60_days_before", float("nan"))
     return [

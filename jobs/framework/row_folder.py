@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jobs.private_rows import write_private_rows
 from lib.contract import ContractError
 from lib.storage import Storage, open_storage, split_address
 
@@ -113,3 +112,13 @@ def find_row_folder(folder: str, note: str, option: str, job: str) -> RowFolder:
         state = "is not finished" if storage.exists("work") else "is not there"
         raise ContractError(f"{option}: {folder} {state}: expected the output of {job}")
     return RowFolder(storage, note)
+
+
+def write_private_rows(rows: Dataset, storage: Storage, path: str) -> None:
+    """Write `rows` as Parquet files below `path` of a storage, for its owner alone.
+
+    Ray's writers make files as the umask says, so the folder is closed before they begin.
+    """
+    storage.make_private(path)
+    rows.write_parquet(storage.at(path), filesystem=storage.filesystem)
+    storage.make_private(path)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
-
-from jobs.feature_join import partitions_for
 
 if TYPE_CHECKING:
     from ray.data import Dataset
+
+_ONE_TASK_ROWS = 300_000
+_ONE_TASK_BYTES_PER_ROW = 2_500
+_FEW_CORES = 4  # bringing rows together takes about twice what is then done with them
+_PARTITION_ROWS = 1_000_000
 
 
 def shuffle_partitions(requested: int, rows: int) -> int:
@@ -22,7 +26,11 @@ def shuffle_partitions(requested: int, rows: int) -> int:
     if requested:
         return requested
     resources = ray.cluster_resources()
-    return partitions_for(rows, int(resources.get("CPU", 1)), resources.get("memory", 0.0))
+    cores = int(resources.get("CPU", 1))
+    fits = rows * _ONE_TASK_BYTES_PER_ROW < resources.get("memory", 0.0) / 3
+    if rows <= _ONE_TASK_ROWS or (cores <= _FEW_CORES and fits):
+        return 1  # a single task is done sooner than a shuffle
+    return max(2 * cores, math.ceil(rows / _PARTITION_ROWS))
 
 
 def choose_shuffle(rows: int, bytes_per_row: int) -> None:

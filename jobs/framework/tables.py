@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from jobs import ingestion
 from jobs.framework.progress import JobOptions
 from lib.contract import Contract
 from lib.contract import Mapping as ColumnMapping
+from lib.contract.end_of_data import DataEnd, end_of_data
+from lib.feature.windows import DAY
 from lib.storage import Storage
+
+if TYPE_CHECKING:
+    from ray.data import Dataset
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,3 +100,20 @@ def table_lines(tables: Mapping[str, Mapping[str, Any]], width: int) -> list[str
         lines += [f"    {count:>8,}  {reason}" for reason, count in table["reasons"].items()]
         lines += ingestion.adjustment_lines(dict(table))
     return lines
+
+
+def end_of(rows: Dataset) -> DataEnd | None:
+    """The end of rows by their `event_time`; None where there are none."""
+    newest = rows.map_batches(_days, batch_format="pyarrow", batch_size=None).to_pandas()
+    if not len(newest):
+        return None
+    return end_of_data(
+        newest["at_max"].to_numpy(dtype=np.int64), newest["at_count"].to_numpy(dtype=np.int64)
+    )
+
+
+def _days(table: pa.Table) -> pa.Table:
+    """Rows and newest time of each day."""
+    times = table["event_time"].cast(pa.int64())
+    grouped = pa.table({"day": pc.divide(times, DAY), "at": times}).group_by("day")
+    return grouped.aggregate([("at", "max"), ("at", "count")])

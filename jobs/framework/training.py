@@ -12,8 +12,8 @@ from typing import Any
 
 from jobs.cluster.admission import refuse_at_once
 from jobs.framework.cluster import start_ray
+from jobs.framework.progress import progress_style
 from jobs.framework.step_cache import StepCache
-from jobs.framework.step_printer import step_printer
 from jobs.framework.training_options import TrainingOptions
 from jobs.publishing import code_version, publish, store_report
 from lib.registry import MANIFEST, TrainingRecord, verify_artifact
@@ -49,10 +49,10 @@ class Training:
         """Where everything is written."""
         return open_storage(self.options.output)
 
-    @property
-    def step(self) -> Callable[[str], None]:
-        """Prints a step with the seconds since the start."""
-        return step_printer(self.started)
+    def step(self, text: str) -> None:
+        """Print a step with the seconds since the start; nothing under `--progress none`."""
+        if progress_style() != "none":
+            print(f"[{self.seconds:6.1f} s] {text}", flush=True)
 
     @property
     def parameters(self) -> dict[str, Any]:

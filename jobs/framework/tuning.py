@@ -14,7 +14,7 @@ from jobs.cluster.admission import Request, await_workers, with_gpus
 from jobs.cluster.run_storage import run_location
 from jobs.framework.cluster import start_ray
 from jobs.framework.progress import progress_style
-from jobs.framework.tune_options import TuneOptions
+from jobs.framework.training_options import TuneOptions
 from lib.storage import open_storage
 
 
@@ -84,37 +84,21 @@ class Tuner:
             shown = self._output.shown(f"search/{search.name}")
             print(f"{search.name}: going on with {shown}")
             return tune.Tuner.restore(
-                folder,
-                trainable,
-                resume_errored=True,
-                param_space=space,
-                storage_filesystem=files,
+                folder, trainable, resume_errored=True, param_space=space, storage_filesystem=files
             )
-        return tune.Tuner(
-            trainable,
-            param_space=space,
-            tune_config=_tune_config(search, self._options),
-            run_config=tune.RunConfig(name=search.name, verbose=_verbosity(), **location),
+        grace = max(1, min(search.longest, search.grace))
+        settings = tune.TuneConfig(
+            metric=search.measure,
+            mode=search.mode,
+            num_samples=self._options.trials,
+            max_concurrent_trials=self._options.concurrent,
+            scheduler=ASHAScheduler(time_attr="step", max_t=search.longest, grace_period=grace),
         )
+        verbose = 0 if progress_style() == "none" else 1
+        run = tune.RunConfig(name=search.name, verbose=verbose, **location)
+        return tune.Tuner(trainable, param_space=space, tune_config=settings, run_config=run)
 
     def store(self, best: Mapping[str, Any]) -> str:
         """Write OUTPUT/best.yaml; returns its address."""
         self._output.write("best.yaml", yaml.safe_dump(dict(best), sort_keys=False).encode())
         return self._output.address("best.yaml")
-
-
-def _verbosity() -> int:
-    """Of Ray Tune: a table of trials now and then, or nothing."""
-    return 0 if progress_style() == "none" else 1
-
-
-def _tune_config(search: Search, options: TuneOptions) -> tune.TuneConfig:
-    """ASHA over steps, with no more trials at once than asked."""
-    grace = max(1, min(search.longest, search.grace))
-    return tune.TuneConfig(
-        metric=search.measure,
-        mode=search.mode,
-        num_samples=options.trials,
-        max_concurrent_trials=options.concurrent,
-        scheduler=ASHAScheduler(time_attr="step", max_t=search.longest, grace_period=grace),
-    )

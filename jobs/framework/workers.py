@@ -69,19 +69,15 @@ def run_calls(
         request: cores and GPUs of each call, all of which run at once on Ray; None calls one after
             another in this process.
     """
+    answers = (
+        ((key, work(*arguments)) for key, arguments in calls.items())
+        if request is None
+        else _on_ray(work, calls, request)
+    )
     with progress(len(calls), label) as done:
-        for answer in (
-            _in_process(work, calls) if request is None else _on_ray(work, calls, request)
-        ):
+        for answer in answers:
             yield answer
             done(1)
-
-
-def _in_process(
-    work: Callable[..., Answer], calls: Mapping[Key, tuple[Any, ...]]
-) -> Iterator[tuple[Key, Answer]]:
-    for key, arguments in calls.items():
-        yield key, work(*arguments)
 
 
 def _on_ray(

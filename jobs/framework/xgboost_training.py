@@ -6,7 +6,7 @@ it, and only when it is used. The same function trains through Ray Train, with x
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any, Literal
 
@@ -78,6 +78,8 @@ def fit_boosted_trees(
                 f"{len(files)} {split} files for {workers.count} actors; "
                 "write at least one file for each actor"
             )
+    if not any(np.asarray(read_parquet(file, [LABEL])[LABEL]).any() for file in data.valid):
+        data = replace(data, valid=())  # no fraud is among them: there is nothing to judge by
     settings = {**parameters, "device": workers.device, "nthread": workers.cpus}
     # xgboost_ray would go on without the rows of a lost actor: elastic fits are Ray Train's
     if chosen == "xgboost_ray" and not workers.least:
@@ -91,7 +93,8 @@ def fit_boosted_trees(
             **storage_options,
         )
         booster = _with_ray_train(data, settings, trees, early_stopping, workers, run)
-    return bytes(_cut_back(booster).save_raw("ubj"))
+    best = booster.attr("best_iteration")  # noted by early stopping
+    return bytes((booster if best is None else booster[: int(best) + 1]).save_raw("ubj"))
 
 
 def backend_of(backend: Backend, version: str) -> Literal["xgboost_ray", "ray_train"]:
@@ -111,12 +114,6 @@ def backend_of(backend: Backend, version: str) -> Literal["xgboost_ray", "ray_tr
     return backend
 
 
-def _cut_back(booster: xgb.Booster) -> xgb.Booster:
-    """The booster up to its best tree, where early stopping noted one."""
-    best = booster.attr("best_iteration")
-    return booster if best is None else booster[: int(best) + 1]
-
-
 def _with_xgboost_ray(
     data: XGBoostData,
     settings: Mapping[str, Any],
@@ -127,15 +124,14 @@ def _with_xgboost_ray(
     """Actors load their own files; a lost actor is replaced and resumes from a checkpoint."""
     import xgboost_ray
 
-    judged = _judged(data)
     # a node may take minutes to come: the job says what it waits for, and this does not give up
     os.environ.setdefault("RXGB_PLACEMENT_GROUP_TIMEOUT_S", str(_NODE_SECONDS))
     return xgboost_ray.train(
         dict(settings),
         _matrix(xgboost_ray, data.train, data.features),
         num_boost_round=trees,
-        evals=[(_matrix(xgboost_ray, judged, data.features), "valid")] if judged else [],
-        early_stopping_rounds=early_stopping if judged else None,
+        evals=[(_matrix(xgboost_ray, data.valid, data.features), "valid")] if data.valid else [],
+        early_stopping_rounds=early_stopping if data.valid else None,
         verbose_eval=False,
         ray_params=xgboost_ray.RayParams(
             num_actors=workers.count,
@@ -158,12 +154,6 @@ def _matrix(xgboost_ray: ModuleType, files: Sequence[str], features: Sequence[st
     )
 
 
-def _judged(data: XGBoostData) -> tuple[str, ...]:
-    """Validation files, unless no fraud is among them: then there is nothing to judge by."""
-    frauds = any(np.asarray(read_parquet(file, [LABEL])[LABEL]).any() for file in data.valid)
-    return data.valid if frauds else ()
-
-
 def _with_ray_train(
     data: XGBoostData,
     settings: Mapping[str, Any],
@@ -173,13 +163,12 @@ def _with_ray_train(
     run: RunConfig,
 ) -> xgb.Booster:
     """Ray Train's workers, each with its share of the files."""
-    judged = _judged(data)
     trainer = XGBoostTrainer(
         _train_shard,
         train_loop_config={
             "settings": dict(settings),
             "train": list(data.train),
-            "valid": list(judged),
+            "valid": list(data.valid),
             "features": list(data.features),
             "trees": trees,
             "early_stopping": early_stopping,

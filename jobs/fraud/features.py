@@ -14,8 +14,7 @@ from jobs import ingestion
 from jobs.cluster.admission import await_core
 from jobs.feature_join import add_features
 from jobs.framework.cluster import start_ray
-from jobs.framework.command import run_job
-from jobs.framework.faults import cause_in
+from jobs.framework.command import cause_in, run_job
 from jobs.framework.paths import OutputPath
 from jobs.framework.row_folder import RowFolder
 from jobs.framework.shuffle import choose_shuffle, gather_rows, shuffle_partitions

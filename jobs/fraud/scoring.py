@@ -9,10 +9,10 @@ from ray.data import ActorPoolStrategy
 
 from jobs.cluster.admission import await_core
 from jobs.framework.cluster import start_ray
+from jobs.framework.row_folder import write_private_rows
 from jobs.fraud.score import ScoreConfig
 from jobs.fraud.training_set import open_source
 from jobs.model_source import model_directory
-from jobs.private_rows import write_private_rows
 from lib.fraud.features import FRAUD
 from lib.fraud.model.inputs import feature_matrix
 from lib.fraud.model.policy import DECISIONS

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from jobs.framework.command import run_job
 from jobs.framework.paths import InputPath
-from jobs.framework.tune_options import TuneOptions
+from jobs.framework.training_options import TuneOptions
 from lib.fraud.model.time_split import Lengths
 
 

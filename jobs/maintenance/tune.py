@@ -7,7 +7,7 @@ from typing import Literal
 
 from jobs.framework.command import run_job
 from jobs.framework.paths import InputPath
-from jobs.framework.tune_options import TuneOptions
+from jobs.framework.training_options import TuneOptions
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ import pyarrow.dataset as ds
 from jobs import ingestion
 from jobs.cluster.admission import await_core
 from jobs.framework.cluster import start_ray
-from jobs.framework.row_folder import RowFolder
+from jobs.framework.row_folder import RowFolder, write_private_rows
 from jobs.framework.shuffle import shuffle_partitions
 from jobs.moderation.media_decoding import DecodeSpec, decode_rows
 from jobs.moderation.post_events import (
@@ -30,7 +30,6 @@ from jobs.moderation.post_events import (
 from jobs.moderation.preprocess import NOTE, PreprocessConfig
 from jobs.moderation.row_builder import RowBuilder
 from jobs.moderation.sources import intakes, read_policies, table_lines
-from jobs.private_rows import write_private_rows
 from lib.contract import ContractError
 from lib.contract.end_of_data import end_of_data
 from lib.moderation.contracts import LABELS, MEDIA, POSTS

@@ -8,7 +8,7 @@ from typing import Literal
 from jobs.cluster.admission import AUTO
 from jobs.framework.command import run_job
 from jobs.framework.paths import InputPath
-from jobs.framework.tune_options import TuneOptions
+from jobs.framework.training_options import TuneOptions
 from lib.moderation.model.model_config import Split
 
 Modality = Literal["text", "image", "video"]

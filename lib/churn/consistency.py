@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from lib.churn.events import FLAGGED_LEFT, FLAGGED_STAYS
-from lib.churn.target import Ints
+from lib.contract import MatchCounts
+from lib.contract.matches import id_shape
 from lib.feature import DAY
 
 FLAG_WITHOUT_NOTICE = "customers flagged as having left, without notice"
@@ -19,77 +19,78 @@ USE_AFTER_END = "customers who use the product a month after their contract ende
 OVERLAPPING = "contracts that begin before the same customer's contract before ended"
 END_BEFORE_NOTICE = "contracts that ended before notice was given"
 _SLACK_DAYS = 30
+KINDS = {
+    "usage": "use",
+    "tickets": "opened|closed|cancels",
+    "invoices": "invoice",
+    "payments": "payment",
+    "surveys": "survey",
+    "signals": "signal",
+    "churn": "leaving",
+}
+"""First words of `event_id` in a stream, by the table that its rows come from."""
 
 
 def contradictions(happened: pa.Table) -> dict[str, int]:
     """How often each contradiction comes among the customers of a stream of happenings."""
-    names = happened["customer_id"].combine_chunks().dictionary_encode()
-    codes = names.indices.to_numpy(zero_copy_only=False)
-    count = len(names.dictionary)
-    read = {
-        name: happened[name].to_numpy()
-        for name in ("told", "leaving", "flagged", "start_day", "renewal_day", "ends_day", "used")
-    }
-    day = pc.divide(happened["event_time"].cast(pa.int64()), DAY).to_numpy()
-    is_contract, is_notice, used = read["told"] > 0, read["leaving"] > 0, read["used"] > 0
-    newest_flag = _newest(codes, day, read["flagged"], is_contract, count)
-    left = np.bincount(codes[is_notice], minlength=count) > 0
-    starts = _least(codes, read["start_day"], is_contract & (read["start_day"] >= 0), count)
-    ends = _least(codes, -read["ends_day"], is_notice & (read["ends_day"] > 0), count)
-    last_use = -_least(codes, -day, used, count)
-    last_told = -_least(codes, -day, is_contract, count)
-    ended = np.where(ends == _NONE, _NONE, -ends)
-    after = (ended != _NONE) & (last_use > ended + _SLACK_DAYS) & (last_told < ended)
-    counts = Counter(
+    columns = ("told", "leaving", "flagged", "start_day", "renewal_day", "ends_day", "used")
+    rows = pd.DataFrame({name: happened[name].to_numpy() for name in columns})
+    customers = happened["customer_id"].combine_chunks().dictionary_encode()
+    rows["customer"] = customers.indices.to_numpy(zero_copy_only=False)
+    rows["day"] = pc.divide(happened["event_time"].cast(pa.int64()), DAY).to_numpy()
+    contracts, notices = rows[rows["told"] > 0], rows[rows["leaving"] > 0]
+    flags = contracts.sort_values("day", kind="stable").groupby("customer")["flagged"].last()
+    gave_notice = flags.index.isin(notices["customer"])
+    starts = contracts[contracts["start_day"] >= 0].groupby("customer")["start_day"].min()
+    ending = notices[notices["ends_day"] > 0]
+    last = pd.DataFrame(
         {
-            FLAG_WITHOUT_NOTICE: int(((newest_flag == FLAGGED_LEFT) & ~left).sum()),
-            NOTICE_WITHOUT_FLAG: int(((newest_flag == FLAGGED_STAYS) & left).sum()),
-            NOTICE_BEFORE_START: int(
-                (is_notice & (day < starts[codes]) & (starts[codes] != _NONE)).sum()
-            ),
-            USE_AFTER_END: int(after.sum()),
-            END_BEFORE_NOTICE: int(
-                (is_notice & (read["ends_day"] > 0) & (read["ends_day"] < day)).sum()
-            ),
-            OVERLAPPING: _overlaps(
-                codes[is_contract], read["start_day"][is_contract], read["renewal_day"][is_contract]
-            ),
+            "ended": ending.groupby("customer")["ends_day"].max(),
+            "used": rows[rows["used"] > 0].groupby("customer")["day"].max(),
+            "told": contracts.groupby("customer")["day"].max(),
         }
     )
-    return {name: number for name, number in counts.items() if number}
+    used_after = (last["used"] > last["ended"] + _SLACK_DAYS) & ~(last["told"] >= last["ended"])
+    cases = {
+        FLAG_WITHOUT_NOTICE: (flags == FLAGGED_LEFT) & ~gave_notice,
+        NOTICE_WITHOUT_FLAG: (flags == FLAGGED_STAYS) & gave_notice,
+        NOTICE_BEFORE_START: notices["day"] < notices["customer"].map(starts),
+        USE_AFTER_END: used_after,
+        END_BEFORE_NOTICE: ending["ends_day"] < ending["day"],
+        OVERLAPPING: _overlaps(contracts),
+    }
+    return {name: int(mask.sum()) for name, mask in cases.items() if mask.any()}
 
 
-_NONE = np.iinfo(np.int64).max
-
-
-def _least(
-    codes: Ints, values: Ints, which: np.ndarray[tuple[int, ...], np.dtype[np.bool_]], count: int
-) -> Ints:
-    minimum = np.full(count, _NONE, dtype=np.int64)
-    np.minimum.at(minimum, codes[which], values[which])
-    return minimum
-
-
-def _newest(
-    codes: Ints,
-    day: Ints,
-    flags: Ints,
-    which: np.ndarray[tuple[int, ...], np.dtype[np.bool_]],
-    count: int,
-) -> Ints:
-    """The flag that was told last, by customer."""
-    rows = np.flatnonzero(which)
-    rows = rows[np.argsort(day[rows], kind="stable")]
-    newest_flags = np.zeros(count, dtype=np.int64)
-    newest_flags[codes[rows]] = flags[rows]
-    return newest_flags
-
-
-def _overlaps(codes: Ints, starts: Ints, renewals: Ints) -> int:
+def _overlaps(contracts: pd.DataFrame) -> pd.Series:
     """Contracts of another start, begun before the one before them ends."""
-    is_known = (starts >= 0) & (renewals >= 0)
-    pairs = np.unique(np.column_stack([codes, starts, renewals])[is_known], axis=0)
-    if len(pairs) < 2:
-        return 0
-    same = pairs[1:, 0] == pairs[:-1, 0]
-    return int((same & (pairs[1:, 1] > pairs[:-1, 1]) & (pairs[1:, 1] < pairs[:-1, 2])).sum())
+    columns = ["customer", "start_day", "renewal_day"]
+    is_known = (contracts["start_day"] >= 0) & (contracts["renewal_day"] >= 0)
+    spans = contracts.loc[is_known, columns].drop_duplicates().sort_values(columns)
+    before, start = spans.shift(), spans["start_day"]
+    is_same = spans["customer"] == before["customer"]
+    return is_same & (start > before["start_day"]) & (start < before["renewal_day"])
+
+
+def table_matches(happened: pa.Table) -> dict[str, MatchCounts]:
+    """Matches of each table of which there are rows; a ticket counts when opened and when closed.
+
+    Examples show the shape of identifiers, as they may be addresses of people.
+
+    Args:
+        happened: a stream with all rows of its customers, those of the customers' table included.
+    """
+    ids = happened["event_id"].combine_chunks()
+    customers = happened["customer_id"].combine_chunks()
+    listed = customers.filter(pc.starts_with(ids, "customer:")).unique()
+    known = pc.is_in(customers, value_set=listed)
+    subject = id_shape(pc.min(listed).as_py() or "")
+    matches = {}
+    for table, kinds in KINDS.items():
+        of_table = pc.match_substring_regex(ids, f"^({kinds}):")
+        rows = int(np.count_nonzero(of_table))
+        if rows:
+            strangers = customers.filter(pc.and_(of_table, pc.invert(known)))
+            example = id_shape(pc.min(strangers).as_py() or "")
+            matches[table] = MatchCounts(rows, len(strangers), example, subject)
+    return matches

@@ -24,47 +24,33 @@ from lib.contract import TIME
 from lib.feature import DAY
 
 TEXTS = ("user_id", "feature", "use_day", "invoice_id", "invoice_day", "item")
-_COUNTS = (
-    *("used", "opened", "closed", "urgent", "escalated", "resolution_hours", "rated"),
-    *(
+_TEXTS_OF = {"usage": TEXTS[:3], "invoices": TEXTS[3:]}
+ATTRIBUTES = ("start_day", "renewal_day", "mrr_minor", "seats_paid", "segment_place", "plan_place")
+_NUMBERS_OF = {
+    "usage": ("used",),
+    "tickets": (
+        *("opened", "closed", "urgent", "escalated", "resolution_hours", "rated"),
         "satisfaction_hundredths",
-        "invoiced",
-        "first_line",
-        "issued_day",
-        "amount_minor",
-        "discount_minor",
-        "credited_minor",
     ),
-    *("due_day", "paid", "paid_minor", "failed", "on_time_known", "late_days"),
-    *("surveyed", "score", "noticed", *SIGNALS, "told"),
-    *("leaving", "ends_day", "flagged"),
-)
-_ATTRIBUTES = ("start_day", "renewal_day", "mrr_minor", "seats_paid", "segment_place", "plan_place")
-NUMBERS = (*_COUNTS, *_ATTRIBUTES)
-FLAGGED_LEFT, FLAGGED_STAYS = 1, 2
-KEYS = ("event_id", "customer_id", "event_time", "received_at")
-_OF_NEIGHBOURS = ("start_day", "first_line", "issued_day")
-TABLE_OF = {
-    **dict.fromkeys(("user_id", "feature", "use_day", "used"), "usage"),
-    **dict.fromkeys(
-        (
-            *("opened", "closed", "urgent", "escalated", "resolution_hours", "rated"),
-            "satisfaction_hundredths",
-        ),
-        "tickets",
+    "invoices": (
+        *("invoiced", "first_line", "issued_day", "amount_minor", "discount_minor"),
+        *("credited_minor", "due_day"),
     ),
-    **dict.fromkeys(
-        (
-            *("invoice_id", "invoice_day", "item", "invoiced", "first_line", "issued_day"),
-            *("amount_minor", "discount_minor", "credited_minor", "due_day"),
-        ),
-        "invoices",
-    ),
-    **dict.fromkeys(("paid", "paid_minor", "failed", "on_time_known", "late_days"), "payments"),
-    **dict.fromkeys(("surveyed", "score"), "surveys"),
-    **dict.fromkeys(("noticed", *SIGNALS), "signals"),
+    "payments": ("paid", "paid_minor", "failed", "on_time_known", "late_days"),
+    "surveys": ("surveyed", "score"),
+    "signals": ("noticed", *SIGNALS),
+    "customers": ("told", "leaving", "ends_day", "flagged", *ATTRIBUTES),
 }
-"""The table that each column comes from; the rest are the customers' own."""
+NUMBERS = tuple(name for names in _NUMBERS_OF.values() for name in names)
+TABLE_OF = {
+    name: table
+    for columns in (_TEXTS_OF, _NUMBERS_OF)
+    for table, names in columns.items()
+    for name in names
+}
+"""The table that each column comes from."""
+FLAGGED_LEFT, FLAGGED_STAYS = 1, 2
+_OF_NEIGHBOURS = ("start_day", "first_line", "issued_day")
 SCHEMA = pa.schema(
     [
         pa.field("event_id", pa.string()),
@@ -76,8 +62,6 @@ SCHEMA = pa.schema(
     ]
 )
 """Of a stream. Texts are null and numbers 0 where a happening says nothing of them."""
-
-
 _CONTENT = tuple(
     name for name in SCHEMA.names if name not in ("event_id", "received_at", *_OF_NEIGHBOURS)
 )

@@ -7,11 +7,11 @@ units of the settlement currency. Trends compare a customer with its own past: 1
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, partial
 
 from lib.churn import formulas
 from lib.churn.contracts import SIGNALS
-from lib.churn.events import TABLE_OF
+from lib.churn.events import ATTRIBUTES, TABLE_OF
 from lib.churn.vocabulary import CustomerVocabulary
 from lib.feature import (
     DAY,
@@ -27,9 +27,6 @@ from lib.feature import (
     Window,
 )
 from lib.feature.measures import Distinct, Key, Measure, quantities_of
-
-GROUPS = ("adoption", "engagement", "support", "payment", "sentiment", "contract")
-"""The first five are the components of a health score."""
 
 _CUSTOMER: Key = ("customer_id",)
 _EVER = 100 * 365 * DAY
@@ -81,13 +78,19 @@ def _derived(name: str, unit: str, formula: Callable[..., object], *inputs: str)
     return Derived(name, unit, inputs, formula)
 
 
-_ATTRIBUTES = ("start_day", "renewal_day", "mrr_minor", "seats_paid", "segment_place", "plan_place")
+def _share(name: str, unit: str, part: str, total: str) -> Derived:
+    return Derived(name, unit, (part, total), formulas.share)
+
+
+def _trend(measure: str) -> Derived:
+    inputs = (f"{measure}_30d", f"{measure}_90d")
+    return Derived(f"{measure}_trend_30d", _RATIO, inputs, formulas.trend_of_month)
 
 
 def _contract(base: CustomerVocabulary) -> Iterator[Made]:
     yield Direct("as_of_day", "days since 1970", ("event_time",), formulas.day_of, hidden=True)
-    for name in _ATTRIBUTES:
-        yield _last(f"{name}_told", "as told", name, "told", _ATTRIBUTES)
+    for name in ATTRIBUTES:
+        yield _last(f"{name}_told", "as told", name, "told", ATTRIBUTES)
     yield _derived("tenure_days", "days", formulas.days_since, "as_of_day", "start_day_told")
     yield _derived("days_to_renewal", "days", formulas.days_until, "as_of_day", "renewal_day_told")
     yield Derived("mrr_minor", "minor units", ("mrr_minor_told",), formulas.or_missing, hidden=True)
@@ -104,11 +107,9 @@ def _adoption() -> Iterator[Made]:
         yield _distinct(f"active_users_{window.label}", "users", "user_id", window)
     for window in (_W30, _W90):
         yield _distinct(f"features_used_{window.label}", "features", "feature", window)
-    yield _derived("seats_active_share", _RATIO, formulas.share, "active_users_30d", "seats")
+    yield _share("seats_active_share", _RATIO, "active_users_30d", "seats")
     for measure in ("active_users", "features_used"):
-        yield _derived(
-            f"{measure}_kept_share", _RATIO, formulas.share, f"{measure}_30d", f"{measure}_90d"
-        )
+        yield _share(f"{measure}_kept_share", _RATIO, f"{measure}_30d", f"{measure}_90d")
 
 
 def _engagement() -> Iterator[Made]:
@@ -116,13 +117,10 @@ def _engagement() -> Iterator[Made]:
         yield _sum(f"usage_{window.label}", "uses", "used", window)
     for window in (_W30, _W90):
         yield _distinct(f"active_days_{window.label}", "days", "use_day", window)
-    yield _derived("usage_per_seat_30d", "uses", formulas.share, "usage_30d", "seats")
-    yield _derived("usage_trend_30d", _RATIO, formulas.trend_of_month, "usage_30d", "usage_90d")
+    yield _share("usage_per_seat_30d", "uses", "usage_30d", "seats")
+    yield _trend("usage")
     yield _derived("usage_trend_7d", _RATIO, formulas.trend_of_week, "usage_7d", "usage_30d")
-    yield _derived(
-        "active_days_trend_30d", _RATIO, formulas.trend_of_month, "active_days_30d",
-        "active_days_90d",
-    )  # fmt: skip
+    yield _trend("active_days")
     yield from _since("days_since_use", "used")
 
 
@@ -136,17 +134,11 @@ def _support() -> Iterator[Made]:
     yield _derived("open_tickets", "tickets", formulas.difference, "opened_ever", "closed_ever")
     yield _sum("closed_90d", "tickets", "closed", _W90, hidden=True)
     yield _sum("resolution_hours_90d", "hours", "resolution_hours", _W90, hidden=True)
-    yield _derived(
-        "resolution_hours_mean_90d", "hours", formulas.share, "resolution_hours_90d", "closed_90d"
-    )
+    yield _share("resolution_hours_mean_90d", "hours", "resolution_hours_90d", "closed_90d")
     yield _sum("rated_180d", "tickets", "rated", _W180, hidden=True)
     yield _sum("satisfaction_180d", "points", "satisfaction_hundredths", _W180, 100.0, hidden=True)
-    yield _derived(
-        "satisfaction_mean_180d", "points", formulas.share, "satisfaction_180d", "rated_180d"
-    )
-    yield _derived(
-        "tickets_trend_30d", _RATIO, formulas.trend_of_month, "tickets_30d", "tickets_90d"
-    )
+    yield _share("satisfaction_mean_180d", "points", "satisfaction_180d", "rated_180d")
+    yield _trend("tickets")
     yield from _since("days_since_ticket", "opened")
 
 
@@ -160,10 +152,8 @@ def _payment() -> Iterator[Made]:
         yield _sum(f"lines_{window.label}", "lines", "invoiced", window)
     for window in (_W30, _W90, _W180, _W365):
         yield _sum(f"invoiced_{window.label}", _MONEY, "amount_minor", window, formulas.MINOR_UNITS)
-    yield _derived("invoice_mean_365d", _MONEY, formulas.share, "invoiced_365d", "invoices_365d")
-    yield _derived(
-        "invoiced_trend_30d", _RATIO, formulas.trend_of_month, "invoiced_30d", "invoiced_90d"
-    )
+    yield _share("invoice_mean_365d", _MONEY, "invoiced_365d", "invoices_365d")
+    yield _trend("invoiced")
     yield from _since("days_since_invoice", "invoiced")
     yield from _timing()
     yield _derived(
@@ -175,13 +165,11 @@ def _payment() -> Iterator[Made]:
             f"credited_{window.label}", _MONEY, "credited_minor", window, formulas.MINOR_UNITS
         )
     yield _sum("discounts_90d", _MONEY, "discount_minor", _W90, formulas.MINOR_UNITS)
-    yield _derived("discount_share_90d", _RATIO, formulas.share, "discounts_90d", "invoiced_90d")
+    yield _share("discount_share_90d", _RATIO, "discounts_90d", "invoiced_90d")
     yield _sum("failed_payments_90d", "payments", "failed", _W90)
     yield _sum("timed_payments_180d", "payments", "on_time_known", _W180, hidden=True)
     yield _sum("late_days_180d", "days", "late_days", _W180, hidden=True)
-    yield _derived(
-        "late_days_mean_180d", "days", formulas.share, "late_days_180d", "timed_payments_180d"
-    )
+    yield _share("late_days_mean_180d", "days", "late_days_180d", "timed_payments_180d")
     yield _sum("invoiced_ever", _MONEY, "amount_minor", None, formulas.MINOR_UNITS, hidden=True)
     yield _sum("settled_ever", _MONEY, "paid_minor", None, formulas.MINOR_UNITS, hidden=True)
     yield _sum("credited_ever", _MONEY, "credited_minor", None, formulas.MINOR_UNITS, hidden=True)
@@ -205,30 +193,13 @@ def _timing() -> Iterator[Made]:
         "issued_squares_365d", "days squared", _CUSTOMER, Sum(squared), _W365, hidden=True
     )
     # a date means nothing at another moment: only its distance is a feature
-    yield Derived(
-        "issued_mean",
-        "days since 1970",
-        ("issued_days_365d", "first_lines_365d"),
-        formulas.share,
-        hidden=True,
-    )
+    inputs = ("issued_days_365d", "first_lines_365d")
+    yield Derived("issued_mean", "days since 1970", inputs, formulas.share, hidden=True)
     yield _derived("invoice_age_mean_365d", "days", formulas.difference, "as_of_day", "issued_mean")
-    yield _derived(
-        "invoice_age_std_365d",
-        "days",
-        formulas.spread,
-        "issued_squares_365d",
-        "issued_days_365d",
-        "first_lines_365d",
-    )
-    yield _derived(
-        "invoice_gap_mean_365d",
-        "days",
-        formulas.usual_gap,
-        "tenure_days",
-        "days_since_invoice",
-        "invoice_days_365d",
-    )
+    sums = ("issued_squares_365d", *inputs)
+    yield Derived("invoice_age_std_365d", "days", sums, formulas.spread)
+    pace = ("tenure_days", "days_since_invoice", "invoice_days_365d")
+    yield Derived("invoice_gap_mean_365d", "days", pace, formulas.usual_gap)
 
 
 def _sentiment() -> Iterator[Made]:
@@ -236,7 +207,7 @@ def _sentiment() -> Iterator[Made]:
     yield Derived("nps_last", "points", ("score_told",), formulas.or_missing)
     yield _sum("surveys_365d", "surveys", "surveyed", _W365, hidden=True)
     yield _sum("scores_365d", "points", "score", _W365, hidden=True)
-    yield _derived("nps_mean_365d", "points", formulas.share, "scores_365d", "surveys_365d")
+    yield _share("nps_mean_365d", "points", "scores_365d", "surveys_365d")
     yield _derived("nps_change", "points", formulas.difference, "nps_last", "nps_mean_365d")
     yield from _since("days_since_survey", "surveyed")
     for name in SIGNALS:
@@ -251,6 +222,7 @@ _MAKERS: dict[str, Callable[[], Iterator[Made]]] = {
     "payment": _payment,
     "sentiment": _sentiment,
 }
+"""Groups of features, which are the components of a health score; a sixth is `contract`."""
 
 
 def churn_features(base: CustomerVocabulary) -> FeatureSet:
@@ -263,12 +235,11 @@ def churn_features(base: CustomerVocabulary) -> FeatureSet:
 def untold(base: CustomerVocabulary) -> tuple[str, ...]:
     """Features of tables that a base is not told, missing for every customer."""
     lost: set[str] = set()
+    tables = base_tables(base)
     for feature in churn_features(base).features:
         if isinstance(feature, Feature):
             columns = {column for measure in feature.measures for column in _columns(measure)}
-            if any(
-                TABLE_OF.get(column, "customers") not in base_tables(base) for column in columns
-            ):
+            if any(TABLE_OF.get(column, "customers") not in tables for column in columns):
                 lost.add(feature.name)
         elif isinstance(feature, Derived) and lost.intersection(feature.inputs):
             lost.add(feature.name)
@@ -288,11 +259,13 @@ def _columns(measure: Measure) -> tuple[str, ...]:
 @cache
 def group_of() -> dict[str, str]:
     """The group of each feature that a model sees, by name."""
-    groups = {
-        feature.name: "contract"
-        for feature in _contract(CustomerVocabulary())
+    makers: dict[str, Callable[[], Iterator[Made]]] = {
+        "contract": partial(_contract, CustomerVocabulary()),
+        **_MAKERS,
+    }
+    return {
+        feature.name: group
+        for group, maker in makers.items()
+        for feature in maker()
         if not feature.hidden
     }
-    for group, maker in _MAKERS.items():
-        groups |= {feature.name: group for feature in maker() if not feature.hidden}
-    return groups

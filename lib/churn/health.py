@@ -106,16 +106,6 @@ def _levels(rows: Floats) -> Floats:
 
 
 @dataclass(frozen=True)
-class HealthComponent:
-    """One measure of a customer beside its segment: what is told, what is usual, and its rank."""
-
-    name: str
-    value: float
-    usual: float
-    rank: float
-
-
-@dataclass(frozen=True)
 class Health:
     """A customer's health.
 
@@ -124,13 +114,11 @@ class Health:
             median customer of training.
         band: red, amber or green.
         components: 0 to 100 by name, None where nothing is told.
-        measures: what each component is made of, the worst rank first.
     """
 
     score: float
     band: str
     components: dict[str, float | None]
-    measures: dict[str, tuple[HealthComponent, ...]]
 
 
 def health_of(
@@ -147,24 +135,24 @@ def health_of(
     code = row[names.index("segment_code")]
     own = np.flatnonzero(reference.codes == code)
     levels = reference.levels[own[0] if len(own) else -1]
-    components: dict[str, float | None] = {}
-    measures: dict[str, tuple[HealthComponent, ...]] = {}
-    for component, directions in MEASURES.items():
-        component_measures = []
-        for name, direction in directions.items():
-            value, line = float(row[names.index(name)]), levels[_MEASURED.index(name)]
-            if not np.isnan(value) and not np.isnan(line).any():
-                rank = _rank(line, value)
-                good = rank if direction == MORE_IS_BETTER else 100.0 - rank
-                component_measures.append(HealthComponent(name, value, float(line[10]), good))
-        measures[component] = tuple(sorted(component_measures, key=lambda measure: measure.rank))
-        components[component] = (
-            float(np.mean([measure.rank for measure in component_measures]))
-            if component_measures
-            else None
-        )
+    components = {
+        component: _mean_rank(directions, names, row, levels)
+        for component, directions in MEASURES.items()
+    }
     score = score_of(reference, probability)
-    return Health(score, band_of(score), components, measures)
+    return Health(score, band_of(score), components)
+
+
+def _mean_rank(
+    directions: Mapping[str, int], names: tuple[str, ...], row: Floats, levels: Floats
+) -> float | None:
+    ranks = []
+    for name, direction in directions.items():
+        value, line = float(row[names.index(name)]), levels[_MEASURED.index(name)]
+        if not np.isnan(value) and not np.isnan(line).any():
+            rank = _rank(line, value)
+            ranks.append(rank if direction == MORE_IS_BETTER else 100.0 - rank)
+    return float(np.mean(ranks)) if ranks else None
 
 
 def score_of(reference: HealthReference, probability: float) -> float:
@@ -179,12 +167,7 @@ def band_of(score: float) -> str:
 
 def _rank(levels: Floats, value: float) -> float:
     """Share of customers below, in percent; those that are equal count half."""
-    below = np.interp(value, levels, np.linspace(0.0, 100.0, len(levels)))
-    left, right = (
-        np.searchsorted(levels, [value], "left"),
-        np.searchsorted(levels, [value], "right"),
-    )
-    if right[0] > left[0]:
-        last = len(levels) - 1
-        return 50.0 * (min(int(left[0]), last) + min(int(right[0]) - 1, last)) / last
-    return float(below)
+    left, right = (int(np.searchsorted(levels, value, side)) for side in ("left", "right"))
+    if right > left:
+        return 50.0 * (left + right - 1) / (len(levels) - 1)
+    return float(np.interp(value, levels, np.linspace(0.0, 100.0, len(levels))))

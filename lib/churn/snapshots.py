@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lib.churn.events import probes
 from lib.churn.features import churn_features, untold
-from lib.churn.target import NEVER, Floats, Ints, Leaving, Target, labelled, leaving_of, next_notice
+from lib.churn.target import NEVER, Floats, Ints, Target
 from lib.churn.vocabulary import CustomerVocabulary
 from lib.contract import TIME
 from lib.feature import DAY, compute
-
-OUTCOMES = ("label", "notice_at")
 
 
 @dataclass(frozen=True)
@@ -62,18 +62,6 @@ class Snapshots:
         """Rows whose outcome is known."""
         return self.take(~np.isnan(self.labels))
 
-    @classmethod
-    def joined(cls, parts: Sequence[Snapshots]) -> Snapshots:
-        """All rows of several."""
-        return cls(
-            np.concatenate([part.customers for part in parts]),
-            np.concatenate([part.at_us for part in parts]),
-            np.concatenate([part.matrix for part in parts]),
-            parts[0].names,
-            np.concatenate([part.labels for part in parts]),
-            np.concatenate([part.notice_us for part in parts]),
-        )
-
 
 def snapshots(
     happened: pa.Table,
@@ -87,24 +75,98 @@ def snapshots(
     Args:
         happened: a stream of happenings with all rows of its customers.
         base: vocabularies.
-        moments: microseconds UTC.
+        moments: microseconds UTC, rising.
         target: what leaving means.
         until_us: up to when it is known who left.
     """
-    leaving = leaving_of(target, happened)
-    parts = [(at, *labelled(target, leaving, at, until_us)) for at in moments]
-    indices = np.concatenate([np.zeros(0, dtype=np.int64), *(part[1] for part in parts)])
-    times = np.array(moments, dtype=np.int64)
-    at_us = np.repeat(times, [len(part[1]) for part in parts])
-    names = [leaving.names[index] for index in indices.tolist()]
+    rows = _labelled(target, happened, moments, until_us)
+    names, at_us = rows["customer_id"].tolist(), rows["at"].to_numpy()
     return Snapshots(
         np.array(names, dtype=np.str_),
         at_us,
         features_at(base, happened, names, at_us),
         churn_features(base).names,
-        np.concatenate([np.zeros(0), *(part[2] for part in parts)]),
-        _notices(leaving, indices, at_us),
+        rows["label"].to_numpy(),
+        rows["notice"].to_numpy(),
     )
+
+
+def _labelled(
+    target: Target, happened: pa.Table, moments: Sequence[int], until_us: int
+) -> pd.DataFrame:
+    """Customers at moments, and whether they leave.
+
+    Returns `customer_id`, `at`, `label` and `notice` by moment and name; customers of whom nothing
+    was told are left out.
+    """
+    customers = happened.filter(pc.greater(happened["told"], 0))["customer_id"]
+    names = pc.unique(customers).sort()
+    listed = _events(happened, "told", names)
+    starts = listed.groupby("customer")["time"].min().sort_index().to_numpy()
+    present = [np.flatnonzero(starts < at) for at in moments]
+    at_us = np.repeat(np.array(moments, dtype=np.int64), [len(places) for places in present])
+    rows = pd.DataFrame(
+        {"at": at_us, "customer": np.concatenate([np.zeros(0, dtype=np.int64), *present])}
+    )
+    rows["first"], last = rows["at"] + target.lead_days * DAY, rows["at"] + target.reach_us
+    if target.means == "notice":
+        rows["notice"] = _next_notices(rows, listed, _events(happened, "leaving", names))
+        is_row = rows["notice"] > rows["first"]
+        leaves = rows["notice"] <= last
+    else:
+        acts = _events(happened, "invoiced" if target.means == "no_invoice" else "used", names)
+        rows["notice"] = NEVER
+        newest = _nearest(rows, "at", acts, "time", exact=False)
+        is_row = newest >= rows["at"] - target.active_days * DAY
+        leaves = ~(_nearest(rows, "first", acts, "time", direction="forward") < last)
+    # a leaver is not told of earlier than a stayer: else late rows would all be leavers
+    rows["label"] = leaves.astype(np.float64).where(last <= until_us)
+    rows["customer_id"] = names.take(pa.array(rows["customer"])).to_pylist()
+    return rows[is_row]
+
+
+def _next_notices(rows: pd.DataFrame, listed: pd.DataFrame, notices: pd.DataFrame) -> Ints:
+    """When each customer gives notice next; its moment for one who is no customer then.
+
+    Whatever is told of a customer before the contract ended is no return.
+    """
+    notices = notices.groupby(["time", "customer"], as_index=False)["ends"].max()
+    ended = _nearest(rows, "at", notices, "ends")
+    is_customer = ended.isna() | (_nearest(rows, "at", listed, "time") > ended)
+    following = _nearest(rows, "at", notices, "time", direction="forward", exact=False)
+    times = np.where(following.isna(), NEVER, following.fillna(0).astype(np.int64))
+    return np.where(is_customer, times, rows["at"])
+
+
+def _events(happened: pa.Table, column: str, names: pa.Array) -> pd.DataFrame:
+    """`customer` (place in the names), `time`, and `ends` of the contract, not before it."""
+    rows = happened.filter(pc.greater(happened[column], 0))
+    time = rows["event_time"].cast(pa.int64()).to_numpy()
+    places = pc.fill_null(pc.index_in(rows["customer_id"], value_set=names), -1)
+    frame = pd.DataFrame(
+        {
+            "customer": places.to_numpy().astype(np.int64),
+            "time": time,
+            "ends": np.maximum(time, rows["ends_day"].to_numpy() * DAY),
+        }
+    )
+    return frame[frame["customer"] >= 0].sort_values("time", kind="stable")
+
+
+def _nearest(
+    rows: pd.DataFrame,
+    key: str,
+    events: pd.DataFrame,
+    column: str,
+    direction: Literal["backward", "forward"] = "backward",
+    exact: bool = True,
+) -> pd.Series:
+    """A column of each customer's event before or after the time in `key`; NaN without one."""
+    merged = pd.merge_asof(
+        rows[[key, "customer"]], events[["time", "customer", "ends"]], left_on=key,
+        right_on="time", by="customer", direction=direction, allow_exact_matches=exact,
+    )  # fmt: skip
+    return merged[column]
 
 
 def features_at(
@@ -122,11 +184,6 @@ def features_at(
     return np.column_stack(
         [missing if name in lost else rows[name].to_numpy() for name in features.names]
     )
-
-
-def _notices(leaving: Leaving, indices: Ints, at_us: Ints) -> Ints:
-    pairs = zip(indices.tolist(), at_us.tolist(), strict=True)
-    return np.array([next_notice(leaving, index, at) for index, at in pairs], dtype=np.int64)
 
 
 def moments_between(first_us: int, last_us: int, every_days: int) -> list[int]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import yaml
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 
 from lib.declaration import load_declaration
 
@@ -32,6 +32,8 @@ class CustomerVocabulary:
     Raises:
         ChurnError: a name comes twice, or there are more than features can be made of.
     """
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
 
     segments: tuple[str, ...] = ()
     plans: tuple[str, ...] = ()
@@ -68,22 +70,13 @@ def _listed(names: tuple[str, ...]) -> str:
     return ", ".join(names) or "none"
 
 
-class _File(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    segments: tuple[str, ...] = ()
-    plans: tuple[str, ...] = ()
-    tables: tuple[str, ...] = TABLES
-
-
 def parse_vocabulary(text: str, origin: str = "base") -> CustomerVocabulary:
     """The base in a YAML text: `segments`, `plans` and `tables`, lists, all optional.
 
     Raises:
         ChurnError: unknown keys, or something else than lists of names.
     """
-    content = load_declaration(text, _File, origin, ChurnError)
-    return CustomerVocabulary(**content.model_dump(exclude_unset=True))
+    return load_declaration(text, CustomerVocabulary, origin, ChurnError)
 
 
 def vocabulary_of(

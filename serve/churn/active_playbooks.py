@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from lib.churn.interventions import PLAYBOOKS_FILE, Playbooks, load_playbooks
+from lib.churn.interventions.playbooks import PLAYBOOKS_FILE, Playbooks, load_playbooks
 from serve.framework.reloadable import Reloadable, read_source
 
 

@@ -14,8 +14,7 @@ from lib.churn.intervention_repository import (
     InterventionOutcome,
     InterventionRepository,
 )
-from lib.churn.interventions import Effect
-from lib.churn.interventions.outcomes import effects_of, revised_effects
+from lib.churn.interventions.effects import Effect, effects_of, revised_effects
 from lib.concurrency.bounded_executor import BoundedExecutor
 from lib.contract import TIME
 from lib.feature import DAY

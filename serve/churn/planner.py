@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from lib.churn.interventions import Budget, load_playbooks
 from lib.churn.interventions.daily import Economics, log_of, plan_day
+from lib.churn.interventions.plan import Budget
+from lib.churn.interventions.playbooks import load_playbooks
 from lib.churn.vocabulary import ChurnError
 from serve.framework.offload import Payload
 

@@ -21,24 +21,20 @@ from lib.churn.events import stream
 from lib.churn.health import fit_reference
 from lib.churn.model.baselines import baseline_scores
 from lib.churn.model.evaluation import OURS, Evaluation, evaluate, measures_of, ordered
-from lib.churn.model.fitting import Split, calibrated, fit_halves, split_by_time
+from lib.churn.model.fitting import Split, fit_halves, split_by_time
 from lib.churn.model.model import ChurnModel
 from lib.churn.model.settings import ModelSettings
-from lib.churn.simulation import (
-    CAUSES,
-    Lifecycles,
-    SimulationConfig,
-    chances_to_leave,
-    draw_accounts,
-    simulate_lifecycles,
-    write_tables,
-)
+from lib.churn.simulation.accounts import SimulationConfig, draw_accounts
+from lib.churn.simulation.effects import chances_to_leave
+from lib.churn.simulation.lifecycle import CAUSES, Lifecycles, simulate_lifecycles
+from lib.churn.simulation.tables import write_tables
 from lib.churn.snapshots import Snapshots, moments_between, snapshots
 from lib.churn.target import Floats, Ints, Target
 from lib.churn.vocabulary import vocabulary_of
 from lib.evaluation import bootstrap_interval
 from lib.feature import DAY
 from tests.benchmarks.result import print_result
+from tests.churn.small_model import calibrated
 
 TARGET = Target()
 _WARM_UP, _EVERY = 365, 14  # so that no window reaches before the data begins

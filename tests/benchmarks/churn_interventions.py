@@ -19,39 +19,32 @@ import numpy as np
 
 from lib.churn.events import stream
 from lib.churn.features import churn_features
-from lib.churn.interventions import (
-    PLAYBOOKS_FILE,
+from lib.churn.interventions.effects import Effect, estimate_effect, revised
+from lib.churn.interventions.plan import (
+    NOTHING,
     Budget,
     Candidates,
-    Effect,
-    Playbooks,
+    Plan,
     candidates_of,
-    estimate_effect,
-    expected_value,
     highest_risk_first,
-    load_playbooks,
     plan_interventions,
     random_plan,
-    revised,
-    violations,
 )
-from lib.churn.interventions.plan import NOTHING, Plan
-from lib.churn.model.fitting import calibrated, fit_halves
+from lib.churn.interventions.playbooks import PLAYBOOKS_FILE, Playbooks, load_playbooks
+from lib.churn.model.fitting import fit_halves
 from lib.churn.model.model import blended
 from lib.churn.model.settings import ModelSettings
-from lib.churn.simulation import (
-    Lifecycles,
-    SimulationConfig,
-    chances_to_leave,
-    draw_accounts,
-    simulate_lifecycles,
-    write_tables,
-)
+from lib.churn.simulation.accounts import SimulationConfig, draw_accounts
+from lib.churn.simulation.effects import chances_to_leave
+from lib.churn.simulation.lifecycle import Lifecycles, simulate_lifecycles
+from lib.churn.simulation.tables import write_tables
 from lib.churn.snapshots import Snapshots, snapshots
 from lib.churn.target import Floats, Ints, Target
 from lib.churn.vocabulary import vocabulary_of
 from lib.feature import DAY
 from tests.benchmarks.result import print_result
+from tests.churn.plan_limits import violations
+from tests.churn.small_model import calibrated
 
 TARGET = Target()
 _DAYS, _EVERY, _FIRST = 480, 30, 120
@@ -156,7 +149,7 @@ def _candidates(
     uplift: Floats,
     open_to: np.ndarray[tuple[int, ...], np.dtype[np.bool_]],
 ) -> Candidates:
-    value = expected_value(mrr, _MARGIN, _MONTHS)
+    value = np.nan_to_num(mrr) * _MARGIN * _MONTHS
     names = tuple(simulation.now.customers.tolist())
     return candidates_of(
         names, uplift, value, np.nan_to_num(mrr) * 12.0, open_to, simulation.playbooks

@@ -17,7 +17,7 @@ from lib.calibration import expected_calibration_error
 from lib.churn.contracts import CONTRACTS
 from lib.churn.events import stream
 from lib.churn.model.baselines import rfm_scores
-from lib.churn.model.fitting import Split, calibrated, fit_halves, split_at
+from lib.churn.model.fitting import Split, fit_halves, split_at
 from lib.churn.model.model import blended
 from lib.churn.model.settings import ModelSettings
 from lib.churn.snapshots import Snapshots, moments_between, snapshots
@@ -26,6 +26,7 @@ from lib.churn.vocabulary import vocabulary_of
 from lib.contract import load_mapping, read_checked, utc_us
 from lib.evaluation import average_precision, bootstrap_interval, roc_auc
 from tests.benchmarks.result import print_result
+from tests.churn.small_model import calibrated
 
 _MAPPINGS = Path(__file__).with_name("mappings")
 _TEST, _FIRST, _LAST = utc_us(2011, 10), utc_us(2011, 5), utc_us(2011, 8, 2)

@@ -7,16 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
+from lib.calibration import Calibrator, fit_calibrator
 from lib.churn.events import stream
 from lib.churn.health import fit_reference
-from lib.churn.model.fitting import (
-    calibrated,
-    fit_halves,
-)
+from lib.churn.model.fitting import FOLDS, customer_folds, fit_halves, fold_log_odds
 from lib.churn.model.model import ChurnModel
 from lib.churn.model.settings import ModelSettings, TreeSettings
 from lib.churn.snapshots import Snapshots, moments_between, snapshots
-from lib.churn.target import Target
+from lib.churn.target import Floats, Target
 from lib.churn.vocabulary import CustomerVocabulary
 from lib.registry import TrainingRecord
 from tests.churn.tables import base_in, day, world
@@ -25,6 +23,17 @@ TARGET = Target()
 
 
 SETTINGS = ModelSettings(trees=TreeSettings(trees=40, boosters=2, min_child_weight=5.0))
+
+
+def calibrated(
+    base: CustomerVocabulary, rows: Snapshots, settings: ModelSettings, seed: int
+) -> tuple[Calibrator, Floats]:
+    """A calibrator from rows out of fold, and their calibrated chances."""
+    folds, outside = customer_folds(rows, seed), np.zeros(len(rows))
+    for fold in range(FOLDS):
+        outside[folds == fold] = fold_log_odds(base, rows, folds, fold, settings, seed)
+    calibrator = fit_calibrator(outside, rows.labels)
+    return calibrator, calibrator.probabilities(outside)
 
 
 @cache

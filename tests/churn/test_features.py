@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from lib.churn.events import stream
-from lib.churn.features import GROUPS, churn_features, group_of, untold
+from lib.churn.features import churn_features, group_of, untold
+from lib.churn.health import COMPONENTS
 from lib.churn.reasons import words_for
 from lib.churn.snapshots import features_at
 from lib.churn.vocabulary import ChurnError, CustomerVocabulary, parse_vocabulary
@@ -114,7 +115,7 @@ def test_features_of_tables_that_are_not_told_are_missing():
 def test_every_feature_has_a_group_and_words():
     names = churn_features(BASE).names
     assert set(names) == group_of().keys()
-    assert set(group_of().values()) == set(GROUPS)
+    assert set(group_of().values()) == {*COMPONENTS, "contract"}
     assert all(words_for(name) and "_" not in words_for(name) for name in names)
 
 

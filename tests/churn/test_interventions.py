@@ -11,31 +11,31 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lib.churn.features import churn_features
-from lib.churn.interventions import (
-    PLAYBOOKS_FILE,
+from lib.churn.interventions.daily import Economics, is_held_out, log_of, plan_day
+from lib.churn.interventions.effects import (
+    Effect,
+    churned_customers,
+    effects_of,
+    estimate_effect,
+    revised,
+    revised_effects,
+)
+from lib.churn.interventions.plan import (
+    NOTHING,
     Budget,
     Candidates,
-    PlaybookError,
-    estimate_effect,
-    fit_uplift,
     highest_risk_first,
-    is_held_out,
-    load_playbooks,
     plan_interventions,
-    qini_coefficient,
-    qini_curve,
+    plan_of,
     random_plan,
-    revised,
-    violations,
 )
-from lib.churn.interventions.daily import Economics, log_of, plan_day
-from lib.churn.interventions.effects import Effect
-from lib.churn.interventions.outcomes import churned_customers, effects_of, revised_effects
-from lib.churn.interventions.plan import NOTHING, plan_of
+from lib.churn.interventions.playbooks import PLAYBOOKS_FILE, PlaybookError, load_playbooks
 from lib.churn.interventions.report import plan_report
+from lib.churn.interventions.uplift import fit_uplift, qini_coefficient, qini_curve
 from lib.churn.vocabulary import ChurnError
 from lib.feature import DAY
 from lib.report import render_page
+from tests.churn.plan_limits import violations
 from tests.churn.small_model import rows, trained
 from tests.churn.tables import BASE
 

@@ -21,8 +21,7 @@ from jobs.churn.training_config import TrainConfig
 from jobs.churn.tune import TuneConfig
 from lib.churn.consistency import NOTICE_WITHOUT_FLAG
 from lib.churn.events import stream
-from lib.churn.interventions import PLAYBOOKS_FILE
-from lib.churn.interventions.playbooks import PlaybookError
+from lib.churn.interventions.playbooks import PLAYBOOKS_FILE, PlaybookError
 from lib.churn.model.model import load_model
 from lib.churn.model.scores import features_in
 from lib.churn.model.settings import ModelSettings, TreeSettings

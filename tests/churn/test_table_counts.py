@@ -7,7 +7,7 @@ import pytest
 
 from jobs.churn.features import closing_lines
 from jobs.churn.table_counts import table_lines, table_warnings
-from lib.churn.matches import table_matches
+from lib.churn.consistency import table_matches
 from lib.churn.target import Target
 from lib.contract import MatchCounts
 from lib.contract.matches import match_figures

@@ -65,6 +65,13 @@ def test_news_of_a_customer_who_is_leaving_is_no_return():
     assert label(at(7, 1), customers=news, churn=leaving) is None
 
 
+def test_the_end_counts_where_a_ticket_cancels_at_the_moment_of_the_notice():
+    news = table("customers", SIGNED, {**SIGNED, "event_time": at(5, 10), "seats": 5})
+    leaving = table("churn", {"event_time": at(5, 1), "ends_at": at(6, 1)})
+    ticket = table("tickets", {"ticket_id": "t", "event_time": at(5, 1), "about_leaving": True})
+    assert label(at(5, 20), customers=news, churn=leaving, tickets=ticket) is None
+
+
 def test_outcomes_that_are_not_known_yet_are_missing_for_leavers_too():
     until = us(at(5, 10))
     assert math.isnan(label(at(4, 1), until=until, churn=notice(at(5, 1))))  # type: ignore[arg-type]

@@ -11,8 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jobs.framework.command import run_job
-from jobs.framework.faults import message_for_user, one_traceback
+from jobs.framework.command import message_for_user, one_traceback, run_job
 from jobs.framework.paths import PathRole, check_paths, paths_of
 from jobs.framework.progress import JobOptions, progress, set_progress
 from jobs.fraud.features import FeaturesConfig

@@ -8,7 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from lib.churn.intervention_repository import StoredPlan
-from lib.churn.interventions import PLAYBOOKS_FILE, is_held_out
+from lib.churn.interventions.daily import is_held_out
+from lib.churn.interventions.playbooks import PLAYBOOKS_FILE
 from lib.churn.model.scores import NOTE, scores_table
 from lib.feature import DAY
 from tests.churn.small_model import rows, trained

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,7 +11,6 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from lib.churn.interventions import plan as plans
-from lib.churn.interventions.holdout import is_held_out
 from lib.churn.interventions.playbooks import Playbooks
 from lib.churn.model.scores import features_in
 from lib.churn.target import Floats, Ints
@@ -110,7 +110,7 @@ def plan_day(
     candidates = plans.candidates_of(
         customers,
         expected,
-        plans.expected_value(mrr, economics.margin, economics.months),
+        mrr * economics.margin * economics.months,
         mrr * _MONTHS_A_YEAR,
         open_to,
         playbooks,
@@ -129,6 +129,18 @@ def plan_day(
             "random": plans.random_plan(candidates, limits, seed).value,
         },
     )
+
+
+def is_held_out(customer_id: str, share: float, salt: str) -> bool:
+    """Whether a customer belongs to the holdout: always the same answer for the same salt.
+
+    Args:
+        customer_id: who.
+        share: of customers, 0 to 1.
+        salt: another one draws another holdout; change it only to begin a new experiment.
+    """
+    digest = hashlib.sha256(f"{salt}\x00{customer_id}".encode()).digest()[:8]
+    return int.from_bytes(digest, "big") / 2.0**64 < share
 
 
 def _shares(playbooks: Playbooks, effects: dict[str, float] | None) -> Floats:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 from scipy.stats import norm, t
 
+from lib.churn.interventions.playbooks import Playbooks
 from lib.churn.target import Floats
 from lib.churn.vocabulary import ChurnError
+from lib.feature import DAY
 
 _LEVEL, _POWER = 0.95, 0.80
+_DOUBT = 0.15
+_FEWEST = 30
 
 
 @dataclass(frozen=True)
@@ -72,9 +78,13 @@ def estimate_effect(
     residual = left - probabilities
     weight = np.where(treated, 1.0 / propensity, 1.0 / (1.0 - propensity))
     arms = [_arm(residual, probabilities, weight, which) for which in (treated, ~treated)]
-    value = arms[1].mean - arms[0].mean
-    error = float(np.sqrt(arms[0].variance + arms[1].variance))
-    reach = float(t.ppf(0.5 + _LEVEL / 2.0, _freedom(arms)))
+    means, variances, rows = np.array(arms).T
+    value = means[1] - means[0]
+    error = float(np.sqrt(variances.sum()))
+    # Welch and Satterthwaite's degrees of freedom
+    parts = float((variances**2 / np.maximum(rows - 1.0, 1.0)).sum())
+    freedom = float(variances.sum() ** 2 / parts) if parts > 0 else 1e9
+    reach = float(t.ppf(0.5 + _LEVEL / 2.0, freedom))
     enough = float(norm.ppf(_POWER))
     power = float(norm.cdf(abs(expected) / error - reach)) if error > 0 else 1.0
     return Effect(
@@ -103,17 +113,10 @@ def revised(expected: float, doubt: float, effect: Effect, mean_chance: float) -
     return float(np.clip(expected + weight * (estimate - expected), 0.0, 0.95))
 
 
-@dataclass(frozen=True)
-class _Arm:
-    """One side of the comparison: weighted mean, its variance, and how many rows it stands on."""
-
-    mean: float
-    variance: float
-    rows: float
-
-
-def _arm(residual: Floats, probabilities: Floats, weight: Floats, which: NDArray[np.bool_]) -> _Arm:
-    """A Hajek mean, whose variance is at least that of the foreseen chances.
+def _arm(
+    residual: Floats, probabilities: Floats, weight: Floats, which: NDArray[np.bool_]
+) -> tuple[float, float, float]:
+    """A Hajek mean, its variance, at least that of the foreseen chances, and how many rows it has.
 
     Few leavers may scatter less than chance would have it, none not at all.
     """
@@ -125,11 +128,69 @@ def _arm(residual: Floats, probabilities: Floats, weight: Floats, which: NDArray
         float((weights**2 * (values - mean) ** 2).sum() / total**2) * rows / max(rows - 1, 1.0)
     )
     foreseen = probabilities[which] * (1.0 - probabilities[which])
-    return _Arm(mean, max(variance, float((weights**2 * foreseen).sum() / total**2)), rows)
+    return mean, max(variance, float((weights**2 * foreseen).sum() / total**2)), rows
 
 
-def _freedom(arms: list[_Arm]) -> float:
-    """Welch and Satterthwaite's degrees of freedom."""
-    total = sum(arm.variance for arm in arms)
-    parts = sum(arm.variance**2 / max(arm.rows - 1.0, 1.0) for arm in arms)
-    return float(total**2 / parts) if parts > 0 else 1e9
+def churned_customers(log: pa.Table, churn: pa.Table, window_days: int, until_us: int) -> Floats:
+    """Of each logged intervention, 1.0 where the customer gave notice within the window after it.
+
+    NaN where the window is not over at `until_us`.
+    """
+    notices = defaultdict(list)
+    times = churn["event_time"].cast(pa.int64()).to_pylist()
+    for name, time in zip(churn["customer_id"].to_pylist(), times, strict=True):
+        notices[name].append(time)
+    outcomes = np.zeros(log.num_rows)
+    planned = log["planned_at"].cast(pa.int64()).to_pylist()
+    for row, (name, at) in enumerate(zip(log["customer_id"].to_pylist(), planned, strict=True)):
+        end = at + window_days * DAY
+        left = any(at < time <= end for time in notices[name])
+        outcomes[row] = left if end <= until_us else np.nan
+    return outcomes
+
+
+def effects_of(log: pa.Table, left: Floats) -> dict[str, Effect]:
+    """What each playbook changed, where enough outcomes of both sides are known.
+
+    Args:
+        log: of earlier plans; see `log_of`.
+        left: see `churned_customers`.
+    """
+    is_known = ~np.isnan(left)
+    books = np.array(log["playbook"].to_pylist(), dtype=np.str_)
+    treated = ~log["held_out"].to_numpy(zero_copy_only=False).astype(np.bool_)
+    effects = {}
+    for name in np.unique(books).tolist():
+        rows = is_known & (books == name)
+        if rows.sum() < _FEWEST:
+            continue
+        expected = float(log["expected_fall"].to_numpy()[rows].mean())
+        try:
+            effects[name] = estimate_effect(
+                left[rows],
+                treated[rows],
+                log["propensity"].to_numpy()[rows],
+                log["chance"].to_numpy()[rows],
+                expected,
+            )
+        except ChurnError:
+            continue
+    return effects
+
+
+def revised_effects(
+    playbooks: Playbooks, log: pa.Table, effects: dict[str, Effect]
+) -> dict[str, float]:
+    """By playbook, the assumed share of the chance that goes, revised by what was seen."""
+    books = np.array(log["playbook"].to_pylist(), dtype=np.str_)
+    probabilities = log["chance"].to_numpy()
+    return {
+        playbook.id: revised(
+            playbook.effect,
+            _DOUBT,
+            effects[playbook.id],
+            float(probabilities[books == playbook.id].mean()),
+        )
+        for playbook in playbooks.playbooks
+        if playbook.id in effects
+    }

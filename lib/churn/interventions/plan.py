@@ -75,11 +75,6 @@ class Plan:
     hours: float
 
 
-def expected_value(mrr: Floats, margin: float, months: float) -> Floats:
-    """What a customer who stays is worth: margin x revenue of the months that it would stay."""
-    return np.asarray(np.nan_to_num(mrr) * margin * months)
-
-
 def candidates_of(
     customers: tuple[str, ...],
     uplift: Floats,
@@ -93,7 +88,7 @@ def candidates_of(
     Args:
         customers: ids.
         uplift: (customers, playbooks) fall of the chance to leave; below 0 where it rises.
-        value_of_staying: (customers,) see `expected_value`.
+        value_of_staying: (customers,) what each is worth if it stays, currency units.
         yearly_revenue: (customers,) currency units.
         open_to: (customers, playbooks) who may get what.
         playbooks: costs and hours.
@@ -194,23 +189,3 @@ def _in_turn(
                 left[book] -= 1
                 break
     return plan_of(candidates, chosen)
-
-
-def violations(candidates: Candidates, limits: Budget, plan: Plan) -> list[str]:
-    """Constraints that a plan breaks, counted anew: none of one that was solved."""
-    customers = np.flatnonzero(plan.chosen != NOTHING)
-    books, slack = plan.chosen[customers], 1e-6
-    violations = []
-    if not np.isfinite(candidates.value[customers, books]).all():
-        violations.append("an intervention that is not open to the customer")
-    if candidates.hours[books].sum() > limits.hours + slack:
-        violations.append("hours")
-    if candidates.cost[customers, books].sum() > limits.budget + slack:
-        violations.append("budget")
-    if limits.most is not None and len(customers) > limits.most:
-        violations.append("most interventions")
-    count = np.bincount(books, minlength=len(candidates.most))
-    violations += [
-        f"most of playbook {k}" for k in np.flatnonzero(count > candidates.most).tolist()
-    ]
-    return violations

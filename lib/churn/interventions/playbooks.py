@@ -78,10 +78,6 @@ class Playbooks:
     playbooks: tuple[Playbook, ...]
     conditions: tuple[Condition, ...] = field(repr=False)
 
-    def named(self, playbook_id: str) -> Playbook:
-        """A playbook by its id; a KeyError where there is none."""
-        return {playbook.id: playbook for playbook in self.playbooks}[playbook_id]
-
     def qualified(self, names: tuple[str, ...], matrix: Floats) -> NDArray[np.bool_]:
         """Who qualifies for what (customers, playbooks), of features (customers, features)."""
         table = pa.table({name: matrix[:, k] for k, name in enumerate(names)})

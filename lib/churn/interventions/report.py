@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from itertools import starmap
 from typing import Any
 
 import numpy as np
@@ -67,30 +69,29 @@ def _overview(
     at_risk = float((day.probabilities * mrr).sum()) * 12.0
     held_out = int(log["held_out"].to_numpy(zero_copy_only=False).sum())
     figures = (
-        report.KeyFigure(
+        (
             "customers",
             f"{scores.num_rows:,}",
             f"{int(day.probabilities.sum()):,} expected to leave",
         ),
-        report.KeyFigure("yearly revenue at risk", f"{at_risk:,.0f}", "probability times revenue"),
-        report.KeyFigure(
+        ("yearly revenue at risk", f"{at_risk:,.0f}", "probability times revenue"),
+        (
             "customers to contact",
             f"{log.num_rows - held_out:,}",
             f"{held_out} more in the control group",
         ),
-        report.KeyFigure(
-            "expected gain", f"{day.plan.value:,.0f}", "value of retained customers minus cost"
-        ),
-        report.KeyFigure("hours", f"{day.plan.hours:,.1f}", f"of {limits.hours:,.1f}"),
-        report.KeyFigure("cost", f"{day.plan.cost:,.0f}", f"of {limits.budget:,.0f}"),
+        ("expected gain", f"{day.plan.value:,.0f}", "value of retained customers minus cost"),
+        ("hours", f"{day.plan.hours:,.1f}", f"of {limits.hours:,.1f}"),
+        ("cost", f"{day.plan.cost:,.0f}", f"of {limits.budget:,.0f}"),
     )
     text = (
         f"A retained customer is valued at {economics.margin:.0%} of its revenue for "
         f"{economics.months:g} months. The gain is computed with the playbooks' effects below; "
-        "where "
-        "these are assumptions, the gain is one, too."
+        "where these are assumptions, the gain is one, too."
     )
-    return report.Section("Summary", [report.KeyFigures(figures), report.Note(text)])
+    return report.Section(
+        "Summary", [report.KeyFigures(tuple(starmap(report.KeyFigure, figures))), report.Note(text)]
+    )
 
 
 def _people(treated: pa.Table, scores: pa.Table, playbooks: Playbooks) -> report.Section:
@@ -103,27 +104,15 @@ def _people(treated: pa.Table, scores: pa.Table, playbooks: Playbooks) -> report
         customer = about[row["customer_id"]]
         raising = [why["words"] for why in json.loads(customer["reasons"]) if why["effect"] > 0]
         why = "; ".join(text.removesuffix("; raises the risk") for text in raising[:2]) or "-"
-        rows.append(
-            (
-                row["customer_id"],
-                customer["segment"] or "-",
-                f"{row['chance']:.1%}",
-                f"{customer['score']:.0f} ({customer['band']})",
-                why,
-                labels[row["playbook"]],
-                float(row["value"]),
-            )
-        )
+        name, segment = row["customer_id"], customer["segment"] or "-"
+        health = f"{customer['score']:.0f} ({customer['band']})"
+        plan = labels[row["playbook"]], float(row["value"])
+        rows.append((name, segment, f"{row['chance']:.1%}", health, why, *plan))
     header = ("customer", "segment", "probability", "health", "reasons", "playbook", "value")
     caption = f"The {len(rows)} most valuable of {treated.num_rows} interventions."
-    blocks: list[Any] = [report.Table(header, tuple(rows), digits=0, caption=caption)]
-    if not rows:
-        blocks = [
-            report.Note(
-                "No interventions today: no customer qualifies, or their costs exceed their gains."
-            )
-        ]
-    return report.Section("Interventions", blocks)
+    nobody = "No interventions today: no customer qualifies, or their costs exceed their gains."
+    table = report.Table(header, tuple(rows), digits=0, caption=caption)
+    return report.Section("Interventions", [table if rows else report.Note(nobody)])
 
 
 def _ways(day: DailyPlan, log: pa.Table) -> report.Section:
@@ -133,23 +122,15 @@ def _ways(day: DailyPlan, log: pa.Table) -> report.Section:
         "Expected gain of other selection methods within the same hours and budget, computed with "
         f"the same expected effects. {log.num_rows} customers are chosen by this plan."
     )
-    return report.Section(
-        "Comparison with other selection methods",
-        [
-            report.Table(
-                ("method", "expected gain"), tuple(rows), digits=0, emphasis=len(rows) - 1
-            ),
-            report.Note(text),
-        ],
-    )
+    header = ("method", "expected gain")
+    table = report.Table(header, tuple(rows), digits=0, emphasis=len(rows) - 1)
+    return report.Section("Comparison with other selection methods", [table, report.Note(text)])
 
 
 def _spent(
     day: DailyPlan, treated: pa.Table, playbooks: Playbooks, limits: Budget
 ) -> report.Section:
-    count = {playbook.id: 0 for playbook in playbooks.playbooks}
-    for name in treated["playbook"].to_pylist():
-        count[name] += 1
+    count = Counter(treated["playbook"].to_pylist())
     plot = report.bar_plot(
         "Interventions by playbook",
         [playbook.words for playbook in playbooks.playbooks],
@@ -165,21 +146,11 @@ def _spent(
 def _effects(playbooks: Playbooks, effects: dict[str, Effect]) -> report.Section:
     rows: list[tuple[report.Cell, ...]] = []
     for playbook in playbooks.playbooks:
-        effect = effects.get(playbook.id)
-        interval = "-"
-        if effect is not None:
+        measured: tuple[report.Cell, ...] = ("-", None, None, "-")
+        if effect := effects.get(playbook.id):
             interval = f"{effect.value:+.1%} ({effect.low:+.1%} to {effect.high:+.1%})"
-        rows.append(
-            (
-                playbook.words,
-                f"{playbook.effect:.0%}",
-                playbook.evidence,
-                interval,
-                None if effect is None else effect.treated,
-                None if effect is None else effect.held_out,
-                "-" if effect is None else f"{effect.detectable:.1%}",
-            )
-        )
+            measured = (interval, effect.treated, effect.held_out, f"{effect.detectable:.1%}")
+        rows.append((playbook.words, f"{playbook.effect:.0%}", playbook.evidence, *measured))
     header = (
         *("playbook", "expected reduction", "evidence", "measured reduction of the probability"),
         *("treated", "control", "smallest detectable reduction"),

@@ -32,9 +32,7 @@ def baseline_scores(split: Split, seed: int, threads: int = 2) -> dict[str, Floa
         scores["rule: usage halved"] = np.asarray(-halved)
     train, test = _filled(split)
     labels = split.train.labels
-    linear = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
-    linear.fit(train, labels)
-    scores["logistic regression"] = np.asarray(linear.decision_function(test))
+    scores["logistic regression"] = _logistic_scores(train, labels, test)
     forest = RandomForestClassifier(
         200, min_samples_leaf=10, n_jobs=threads, random_state=seed
     ).fit(train, labels)
@@ -50,9 +48,12 @@ def rfm_scores(split: Split) -> Floats:
         np.nan_to_num(np.column_stack([rows.column(name) for name in RFM]))
         for rows in (split.train, split.test)
     )
+    return _logistic_scores(train, split.train.labels, test)
+
+
+def _logistic_scores(train: Floats, labels: Floats, test: Floats) -> Floats:
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
-    model.fit(train, split.train.labels)
-    return np.asarray(model.decision_function(test))
+    return np.asarray(model.fit(train, labels).decision_function(test))
 
 
 def _first_told(rows: Snapshots, names: tuple[str, ...]) -> Floats | None:

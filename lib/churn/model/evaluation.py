@@ -22,7 +22,7 @@ from lib.evaluation import (
 from lib.feature import DAY
 
 OURS = "ours"
-AUC, AP, RECALL, PRECISION, REVENUE = (
+MEASURES = AUC, AP, RECALL, PRECISION, REVENUE = (
     *("auc", "ap", "recall_at_capacity", "precision_at_capacity"),
     "revenue_recall_at_capacity",
 )
@@ -183,17 +183,19 @@ def _segments(test: Snapshots, scores: Floats) -> tuple[tuple[float, int, float,
     for code in np.unique(codes[~np.isnan(codes)]).tolist():
         in_segment = codes == code
         labels = test.labels[in_segment]
-        both = 0 < labels.sum() < len(labels)
-        auc = roc_auc(labels, scores[in_segment]) if both else float("nan")
-        segments.append((float(code), int(in_segment.sum()), float(labels.mean()), auc))
+        auc = _auc(labels, scores[in_segment])
+        segments.append((float(code), len(labels), float(labels.mean()), auc))
     return tuple(sorted(segments, key=lambda segment: -segment[1]))
 
 
 def _unseen(split: Split, scores: Floats) -> tuple[int, float]:
     labels = split.test.labels[split.unseen]
-    if not 0 < labels.sum() < len(labels):
-        return len(labels), float("nan")
-    return len(labels), roc_auc(labels, scores[split.unseen])
+    return len(labels), _auc(labels, scores[split.unseen])
+
+
+def _auc(labels: Floats, scores: Floats) -> float:
+    """NaN with one class."""
+    return roc_auc(labels, scores) if 0 < labels.sum() < len(labels) else float("nan")
 
 
 def ordered(measures: Mapping[str, Mapping[str, float]]) -> Sequence[str]:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lib.calibration import Calibrator, fit_calibrator
 from lib.churn.features import churn_features
 from lib.churn.model.linear import FEW, Linear, SparseLinear, fit_linear
 from lib.churn.model.model import blended
@@ -143,14 +142,3 @@ def fold_log_odds(
     linear, trees = fit_halves(base, rows.take(~in_fold), settings, seed + fold)
     left_out = rows.matrix[in_fold]
     return blended(linear.log_odds(left_out), trees.log_odds(left_out), settings.linear_share)
-
-
-def calibrated(
-    base: CustomerVocabulary, rows: Snapshots, settings: ModelSettings, seed: int
-) -> tuple[Calibrator, Floats]:
-    """A calibrator from rows out of fold, and their calibrated chances."""
-    folds, outside = customer_folds(rows, seed), np.zeros(len(rows))
-    for fold in range(FOLDS):
-        outside[folds == fold] = fold_log_odds(base, rows, folds, fold, settings, seed)
-    calibrator = fit_calibrator(outside, rows.labels)
-    return calibrator, calibrator.probabilities(outside)

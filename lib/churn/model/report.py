@@ -5,21 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import starmap
 from typing import Any
 
 import numpy as np
 
 from lib import report
-from lib.churn.model.evaluation import (
-    AP,
-    AUC,
-    OURS,
-    PRECISION,
-    RECALL,
-    REVENUE,
-    Evaluation,
-    ordered,
-)
+from lib.churn.model.evaluation import MEASURES, OURS, PRECISION, RECALL, Evaluation, ordered
 from lib.churn.model.fitting import Split
 from lib.churn.model.model import ChurnModel
 from lib.churn.reasons import words_for
@@ -99,43 +91,33 @@ def warned(findings: Evaluation) -> dict[str, float]:
 
 def _overview(findings: Evaluation, outcome: str) -> report.Section:
     ours = findings.measures[OURS]
-    figures = [
-        report.KeyFigure(
-            "customers who " + outcome, f"{findings.prevalence:.1%}", "of the test's rows"
-        ),
-        report.KeyFigure(
+    auc, ap = findings.auc, findings.ap
+    figures = (
+        ("customers who " + outcome, f"{findings.prevalence:.1%}", "of the test's rows"),
+        (
             "recall at capacity",
             f"{ours[RECALL]:.0%}",
             f"of leavers among the riskiest {findings.capacity:.0%} of customers",
         ),
-        report.KeyFigure(
-            "precision at capacity", f"{ours[PRECISION]:.1%}", "of the flagged customers leave"
-        ),
-        report.KeyFigure(
-            "AUC", f"{findings.auc.value:.3f}", f"{findings.auc.low:.3f} to {findings.auc.high:.3f}"
-        ),
-        report.KeyFigure(
-            "average precision",
-            f"{findings.ap.value:.3f}",
-            f"{findings.ap.low:.3f} to {findings.ap.high:.3f}",
-        ),
-        report.KeyFigure(
-            "calibration error", f"{findings.calibration_error:.3f}", "predicted against observed"
-        ),
-    ]
+        ("precision at capacity", f"{ours[PRECISION]:.1%}", "of the flagged customers leave"),
+        ("AUC", f"{auc.value:.3f}", f"{auc.low:.3f} to {auc.high:.3f}"),
+        ("average precision", f"{ap.value:.3f}", f"{ap.low:.3f} to {ap.high:.3f}"),
+        ("calibration error", f"{findings.calibration_error:.3f}", "predicted against observed"),
+    )
     text = (
         f"{findings.rows:,} rows of {findings.customers:,} customers. Intervals are 95% "
         "bootstrap intervals over customers. Compare average precision with the share of customers "
         "who leave, which a random order reaches."
     )
-    return report.Section("Summary", [report.KeyFigures(tuple(figures)), report.Note(text)])
+    return report.Section(
+        "Summary", [report.KeyFigures(tuple(starmap(report.KeyFigure, figures))), report.Note(text)]
+    )
 
 
 def _methods(findings: Evaluation) -> report.Section:
-    names = ordered(findings.measures)
-    keys = (AUC, AP, RECALL, PRECISION, REVENUE)
     rows: list[tuple[report.Cell, ...]] = [
-        (name, *(findings.measures[name][key] for key in keys)) for name in names
+        (name, *(findings.measures[name][key] for key in MEASURES))
+        for name in ordered(findings.measures)
     ]
     header = (
         *("method", "AUC", "average precision", "leavers found"),
@@ -153,10 +135,8 @@ def _methods(findings: Evaluation) -> report.Section:
 
 def _pictures(findings: Evaluation) -> report.Section:
     percent = np.arange(101) / 100.0
-    lift = {OURS: report.Curve(percent, findings.lift[OURS])}
-    lift |= {
-        name: report.Curve(percent, curve) for name, curve in findings.lift.items() if name != OURS
-    }
+    curves = {OURS: findings.lift[OURS], **findings.lift}
+    lift = {name: report.Curve(percent, curve) for name, curve in curves.items()}
     stated = [reliability_bin.stated for reliability_bin in findings.calibration]
     observed = [reliability_bin.observed for reliability_bin in findings.calibration]
     top = max(*stated, *observed, 1e-9)
@@ -210,16 +190,14 @@ def _early(findings: Evaluation) -> report.Section:
         f"Of {len(days):,} leavers with a full window of data before their notice, "
         f"{shares['flagged']:.0%} were flagged before it, {shares['flagged_30_days_before']:.0%} "
         f"at least 30 and {shares['flagged_60_days_before']:.0%} at least 60 days ahead. A "
-        "customer "
-        f"is flagged if its probability is among the riskiest {findings.capacity:.0%} of the "
-        "training data."
+        "customer is flagged if its probability is among the riskiest "
+        f"{findings.capacity:.0%} of the training data."
     )
     blocks: list[Any] = [report.Note(text)]
     if len(flagged_days):
-        plot = report.histogram(
-            "First flagged", {"leavers": flagged_days}, report.Axis("days before notice"), bins=20,
-            logarithmic=False,
-        )  # fmt: skip
+        axis = report.Axis("days before notice")
+        leavers = {"leavers": flagged_days}
+        plot = report.histogram("First flagged", leavers, axis, bins=20, logarithmic=False)
         blocks.append(report.Figures((plot,)))
     return report.Section("Lead time", blocks)
 
@@ -243,11 +221,11 @@ def _data(subject: Subject) -> report.Section:
         for name, table in subject.tables.items()
     ]
     blocks: list[Any] = [
+        *map(report.Note, match_warnings(subject.matches, "customer")),
         report.Table(
             ("table", "rows", "left out", "repeats dropped", "merged", "quarantined"), tuple(rows)
-        )
+        ),
     ]
-    blocks = [*map(report.Note, match_warnings(subject.matches, "customer")), *blocks]
     reasons = [
         (f"{name}: {reason}", int(count))
         for name, table in subject.tables.items()
@@ -260,12 +238,10 @@ def _data(subject: Subject) -> report.Section:
             report.Table(("rows whose customer is unknown", "rows"), tuple(strangers.items()))
         )
     if subject.contradictions:
-        contradiction_rows = tuple((kind, count) for kind, count in subject.contradictions.items())
-        blocks.append(
-            report.Table(("contradictions between tables", "times"), contradiction_rows,
-                  caption="Contradictions are counted and not corrected: events are used, flags "
-                  "are not.")
-        )  # fmt: skip
+        caption = "Contradictions are counted and not corrected: events are used, flags are not."
+        header = ("contradictions between tables", "times")
+        table_rows = tuple(subject.contradictions.items())
+        blocks.append(report.Table(header, table_rows, caption=caption))
     if subject.untold:
         blocks.append(
             report.Note(
