@@ -15,11 +15,11 @@ from lib.concurrency.bounded_executor import BoundedExecutor
 from lib.feature import DAY
 from lib.records import RecordsUnavailableError
 from serve.churn import metrics
-from serve.churn.plan_responses import intervention_answer
 from serve.churn.schemas import (
     CustomerResponse,
     HealthAnswer,
     HealthPoint,
+    InterventionAnswer,
     OverrideRequest,
     OverrideResponse,
     ReasonAnswer,
@@ -100,12 +100,12 @@ class HealthHistory:
                 _override_answer(override, now, override is holds) for override in overrides
             ],
             reasons=[ReasonAnswer.model_validate(dict(reason)) for reason in newest.reasons],
-            history=[_point(entry) for entry in past[:_SHOWN]],
+            history=[HealthPoint.of(entry) for entry in past[:_SHOWN]],
             # who is held out is not told: it would be treated by mistake
             interventions=[
-                intervention_answer(intervention, None)
-                for intervention in chosen
-                if not intervention.held_out
+                InterventionAnswer.of(row, intervention_id=row.id, words=None)
+                for row in chosen
+                if not row.held_out
             ],
             model_version=newest.model_version,
             request_id=context.request_id,
@@ -174,21 +174,8 @@ def _in_force(override: Override, now: int) -> bool:
 
 
 def _override_answer(override: Override, now: int, newest: bool) -> OverrideResponse:
-    return OverrideResponse(
-        score=override.score,
-        band=None if override.score is None else band_of(override.score),  # type: ignore[arg-type]
-        author=override.author,
-        reason=override.reason,
-        created_at=to_datetime(override.created_at),
-        expires_at=to_datetime(override.expires_at),
+    return OverrideResponse.of(
+        override,
+        band=None if override.score is None else band_of(override.score),
         in_force=newest and _in_force(override, now),
-    )
-
-
-def _point(entry: HealthEntry) -> HealthPoint:
-    return HealthPoint(
-        at=to_datetime(entry.at),
-        chance=entry.chance,
-        score=entry.score,
-        band=entry.band,  # type: ignore[arg-type]
     )

@@ -189,17 +189,8 @@ def _effect_answer(
 ) -> EffectAnswer:
     treated = [row.id for row in past if row.playbook == name and not row.held_out]
     values = [delivered[row_id] for row_id in treated if row_id in delivered]
-    return EffectAnswer(
-        fall=effect.value,
-        low=effect.low,
-        high=effect.high,
-        shown=effect.shown,
-        treated=effect.treated,
-        held_out=effect.held_out,
-        delivered_share=sum(values) / len(values) if values else None,
-        detectable=effect.detectable,
-        power=effect.power,
-    )
+    delivered_share = sum(values) / len(values) if values else None
+    return EffectAnswer.of(effect, fall=effect.value, delivered_share=delivered_share)
 
 
 def _text(effects: Mapping[str, Effect], outcome_count: int) -> str:

@@ -44,27 +44,11 @@ def plan_answer(
         plan_id=plan.id,
         planned_at=to_datetime(plan.planned_at),
         interventions=[
-            intervention_answer(row, instructions.get(row.playbook))
+            InterventionAnswer.of(row, intervention_id=row.id, words=instructions.get(row.playbook))
             for row in chosen
             if not row.held_out
         ],
         held_out=sum(row.held_out for row in chosen),
         request_id=context.request_id,
         **summary,
-    )
-
-
-def intervention_answer(intervention: Intervention, instruction: str | None) -> InterventionAnswer:
-    """An intervention, with what its playbook says to do."""
-    return InterventionAnswer(
-        intervention_id=intervention.id,
-        customer_id=intervention.customer_id,
-        playbook=intervention.playbook,
-        words=instruction,
-        planned_at=to_datetime(intervention.planned_at),
-        chance=intervention.chance,
-        expected_fall=intervention.expected_fall,
-        value=intervention.value,
-        cost=intervention.cost,
-        hours=intervention.hours,
     )

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import (
     BaseModel,
-    ConfigDict,
     Field,
     FiniteFloat,
     StrictBool,
@@ -23,20 +22,19 @@ from serve.framework.response_fields import (
     LatencyMs,
     ModelVersion,
     Reason,
+    RequestBody,
     RequestId,
+    RowAnswer,
     RuleId,
     RulesVersion,
+    Time,
 )
 
 MOST_ROWS, MOST_PLANNED, MOST_OUTCOMES = 20_000, 5_000, 1_000
 Band = Literal["red", "amber", "green"]
 
 
-class _Sent(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class _Events(_Sent):
+class _Events(RequestBody):
     @model_validator(mode="after")
     def _some_rows(self) -> _Events:
         counts = [len(getattr(self, contract.name)) for contract in CONTRACTS]
@@ -104,7 +102,7 @@ class EventsResponse(BaseModel):
     request_id: RequestId
 
 
-class ScoreRequest(_Sent):
+class ScoreRequest(RequestBody):
     """The customer to score, and the time of the score."""
 
     customer_id: PathId = Field(description="Id of the customer.")
@@ -187,7 +185,7 @@ class ScoreResponse(BaseModel):
     request_id: RequestId
 
 
-class OverrideResponse(BaseModel):
+class OverrideResponse(RowAnswer):
     """A health score that a person set for a customer."""
 
     score: float | None = Field(
@@ -196,23 +194,23 @@ class OverrideResponse(BaseModel):
     band: Band | None = Field(description="Colour band of `score`; null if `score` is null.")
     author: str = Field(description="Name of the person who set the score.")
     reason: str = Field(description="Reason that the author gave.")
-    created_at: datetime = Field(description="Time at which the score was set, ISO 8601 in UTC.")
-    expires_at: datetime = Field(description="Time at which the override ends, ISO 8601 in UTC.")
+    created_at: Time = Field(description="Time at which the score was set, ISO 8601 in UTC.")
+    expires_at: Time = Field(description="Time at which the override ends, ISO 8601 in UTC.")
     in_force: bool = Field(
         description="True if this override is active: the newest one, not withdrawn, not expired."
     )
 
 
-class HealthPoint(BaseModel):
+class HealthPoint(RowAnswer):
     """One stored score of a customer."""
 
-    at: datetime = Field(description="Time of the score, ISO 8601 in UTC.")
+    at: Time = Field(description="Time of the score, ISO 8601 in UTC.")
     chance: float = Field(description="Probability that the customer leaves, 0 to 1.")
     score: float = Field(description="Health score, 0 (worst) to 100 (best).")
     band: Band = Field(description="Colour band of the score.")
 
 
-class InterventionAnswer(BaseModel):
+class InterventionAnswer(RowAnswer):
     """A planned intervention for one customer. Money is in units of the settlement currency."""
 
     intervention_id: str = Field(description="Id of the intervention; outcomes refer to it.")
@@ -221,7 +219,7 @@ class InterventionAnswer(BaseModel):
     words: str | None = Field(
         description="Instruction of the playbook, in English; null in the list of a customer."
     )
-    planned_at: datetime = Field(description="Time of the plan, ISO 8601 in UTC.")
+    planned_at: Time = Field(description="Time of the plan, ISO 8601 in UTC.")
     chance: float = Field(
         description="Probability that the customer leaves without an intervention, 0 to 1."
     )
@@ -266,7 +264,7 @@ class CustomerResponse(BaseModel):
     request_id: RequestId
 
 
-class OverrideRequest(_Sent):
+class OverrideRequest(RequestBody):
     """A health score that a person sets for a customer until an expiry time."""
 
     score: FiniteFloat | None = Field(
@@ -282,7 +280,7 @@ class OverrideRequest(_Sent):
     )
 
 
-class PlanRequest(_Sent):
+class PlanRequest(RequestBody):
     """Limits and candidates of a day's plan. Money is in units of the settlement currency."""
 
     plan_id: PathId | None = Field(
@@ -348,7 +346,7 @@ class PlanResponse(BaseModel):
     request_id: RequestId
 
 
-class Outcome(_Sent):
+class Outcome(RequestBody):
     """The outcome of an intervention: whether it took place and whether the customer left."""
 
     intervention_id: Key = Field(description="Id of the intervention, as in the plan.")
@@ -379,7 +377,7 @@ class OutcomesResponse(BaseModel):
     request_id: RequestId
 
 
-class EffectAnswer(BaseModel):
+class EffectAnswer(RowAnswer):
     """Estimated effect of a playbook: the treated customers against the control group.
 
     The estimate is by intention to treat: it covers all customers chosen for the playbook.

@@ -1,10 +1,42 @@
-"""Fields that answers of several systems share, described once for the OpenAPI documents."""
+"""What bodies of several systems share: strict requests, answers of stored rows, their fields."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from datetime import datetime
+from typing import Annotated, Any, Self
 
-from pydantic import Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from serve.framework.validation import to_datetime
+
+
+class RequestBody(BaseModel):
+    """A body, or a part of one, that callers send: unknown fields are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class RowAnswer(BaseModel):
+    """An answer, or a part of one, that is made of a stored row."""
+
+    @classmethod
+    def of(cls, row: object, **others: Any) -> Self:
+        """The answer of a row.
+
+        Args:
+            row: has the other fields as attributes of the same names.
+            others: fields that the row does not have, or not so.
+        """
+        names = cls.model_fields.keys() - others.keys()
+        return cls(**{name: getattr(row, name) for name in names}, **others)
+
+
+def _time_of_row(value: Any) -> Any:
+    return to_datetime(value) if isinstance(value, int) else value
+
+
+Time = Annotated[datetime, BeforeValidator(_time_of_row)]
+"""A time in an answer, ISO 8601 in UTC; rows hold microseconds since 1970 UTC."""
 
 RequestId = Annotated[
     str,

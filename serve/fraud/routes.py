@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Path
 
-from lib.records import Decision
 from serve.framework import Gateway, Problem, RequestContext, Route, Router, new_gateway, parse_body
 from serve.framework.routes import CONFLICT, ENCODED, MISSING, PathIdParam
-from serve.framework.validation import to_datetime
 from serve.fraud.schemas import (
     LABEL,
     LABELS,
@@ -76,35 +74,12 @@ async def _transaction(service: FraudService, transaction_id: str) -> Transactio
         raise Problem.not_found(text)
     labels = await service.decision_store.labels(transaction_id)
     rescored = await service.decision_store.rescored(transaction_id)
-    facts = [
-        LabelFact(
-            kind=fact.kind,
-            value=fact.value,
-            observed_at=to_datetime(fact.observed_at),
-            source=fact.source,
-        )
-        for fact in labels
-    ]
-    again = None if rescored is None or rescored.answer is None else dict(rescored.answer)
-    return _transaction_answer(decision, facts, again)
-
-
-def _transaction_answer(
-    decision: Decision, labels: list[LabelFact], rescored: dict[str, Any] | None
-) -> TransactionResponse:
-    features = decision.features.items()
-    return TransactionResponse(
+    values = decision.features.items()
+    return TransactionResponse.of(
+        decision,
         transaction_id=decision.subject_id,
-        event_time=to_datetime(decision.event_time),
-        decided_at=to_datetime(decision.decided_at),
-        answer=dict(decision.answer),  # type: ignore[arg-type]
-        payment=dict(decision.request),  # type: ignore[arg-type]
-        features={name: None if value != value else value for name, value in features},  # noqa: PLR0124
-        rule_hits=list(decision.rule_hits),
-        shadow_hits=list(decision.shadow_hits),
-        model_version=decision.model_version,
-        rules_version=decision.rules_version,
-        feature_set_digest=decision.feature_set_digest,
-        rescored=rescored,
-        labels=labels,
+        payment=decision.request,
+        features={name: None if value != value else value for name, value in values},  # noqa: PLR0124
+        rescored=None if rescored is None else rescored.answer,
+        labels=[LabelFact.of(fact) for fact in labels],
     )

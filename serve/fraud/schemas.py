@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import math
 import re
-from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     JsonValue,
     TypeAdapter,
@@ -22,7 +20,16 @@ from pydantic import (
 from lib.contract.fields import Id, Moment, PathId, identifier_of
 from lib.fraud.amounts import AmountScale
 from lib.fraud.contracts import LONGEST_PAYMENT_METHOD_BYTES
-from serve.framework.response_fields import LatencyMs, ModelVersion, Reason, RequestId, RuleId
+from serve.framework.response_fields import (
+    LatencyMs,
+    ModelVersion,
+    Reason,
+    RequestBody,
+    RequestId,
+    RowAnswer,
+    RuleId,
+    Time,
+)
 from serve.framework.validation import to_micros
 
 MOST_LABELS = 1000
@@ -52,11 +59,7 @@ Latitude = Annotated[float, Field(ge=-90, le=90, strict=True)]
 Longitude = Annotated[float, Field(ge=-180, le=180, strict=True)]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, frozen=True)
-
-
-class Payment(_Strict):
+class Payment(RequestBody):
     """A payment to score."""
 
     transaction_id: PathId = Field(
@@ -162,7 +165,7 @@ class ScoreResponse(BaseModel):
     request_id: RequestId
 
 
-class Label(_Strict):
+class Label(RequestBody):
     """What became known about a payment: whether it was fraud, was declined, or both."""
 
     transaction_id: PathId = Field(description="Id of the payment.")
@@ -205,23 +208,23 @@ class LabelsResponse(BaseModel):
     request_id: RequestId
 
 
-class LabelFact(BaseModel):
+class LabelFact(RowAnswer):
     """One stored fact about a payment."""
 
     kind: Literal["fraud", "declined"] = Field(description="What the fact states.")
     value: bool = Field(description="True if the payment was fraud, or was declined.")
-    observed_at: datetime = Field(
+    observed_at: Time = Field(
         description="Time at which the fact became known to the sender, ISO 8601 in UTC."
     )
     source: str = Field(description="Origin of the fact, such as `chargeback`.")
 
 
-class TransactionResponse(BaseModel):
+class TransactionResponse(RowAnswer):
     """The recorded decision about a payment, its inputs, and the labels received since."""
 
     transaction_id: str = Field(description="Id of the payment.")
-    event_time: datetime = Field(description="Time at which the payment was made, ISO 8601 in UTC.")
-    decided_at: datetime = Field(description="Time of the decision, ISO 8601 in UTC.")
+    event_time: Time = Field(description="Time at which the payment was made, ISO 8601 in UTC.")
+    decided_at: Time = Field(description="Time of the decision, ISO 8601 in UTC.")
     answer: dict[str, JsonValue] = Field(
         description="Body of the answer to `/score_transaction`, as it was sent."
     )

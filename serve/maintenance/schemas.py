@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
-    ConfigDict,
     Field,
     FiniteFloat,
     JsonValue,
@@ -23,9 +22,12 @@ from serve.framework.response_fields import (
     LatencyMs,
     ModelVersion,
     Reason,
+    RequestBody,
     RequestId,
+    RowAnswer,
     RuleId,
     RulesVersion,
+    Time,
 )
 
 MOST_UNITS = 1_000
@@ -35,11 +37,7 @@ MaintenanceType = Literal["scheduled", "corrective", "emergency"]
 assert MAINTENANCE_TYPES == ("scheduled", "corrective", "emergency")  # noqa: S101
 
 
-class _Sent(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Reading(_Sent):
+class Reading(RequestBody):
     """Sensor values of a machine at one time."""
 
     event_time: Moment = Field(
@@ -52,14 +50,14 @@ class Reading(_Sent):
     )
 
 
-class ErrorReport(_Sent):
+class ErrorReport(RequestBody):
     """An error code that the machine's controller reported."""
 
     event_time: Moment = Field(description="Time of the report, ISO 8601 with an offset.")
     error_code: Id = Field(description="Error code, as declared for this kind of machine.")
 
 
-class ServiceRecord(_Sent):
+class ServiceRecord(RequestBody):
     """A service that was carried out, planned or not."""
 
     event_time: Moment = Field(
@@ -75,7 +73,7 @@ class ServiceRecord(_Sent):
     )
 
 
-class WaveformRecording(_Sent):
+class WaveformRecording(RequestBody):
     """A vibration recording."""
 
     event_time: Moment = Field(
@@ -92,7 +90,7 @@ class WaveformRecording(_Sent):
     )
 
 
-class MachineReadings(_Sent):
+class MachineReadings(RequestBody):
     """Readings, error codes, services and vibration recordings of one machine."""
 
     machine_id: PathId = Field(description="Id of the machine.")
@@ -183,7 +181,7 @@ class ReadingsResponse(BaseModel):
     request_id: RequestId
 
 
-class PredictRequest(_Sent):
+class PredictRequest(RequestBody):
     """The machine, and the time from which its failure is predicted."""
 
     machine_id: PathId = Field(description="Id of the machine.")
@@ -280,7 +278,7 @@ class PredictResponse(BaseModel):
     request_id: RequestId
 
 
-class PlannedMachine(_Sent):
+class PlannedMachine(RequestBody):
     """A machine to include in the plan."""
 
     machine_id: PathId = Field(description="Id of the machine.")
@@ -297,7 +295,7 @@ class PlannedMachine(_Sent):
     )
 
 
-class ScheduleRequest(_Sent):
+class ScheduleRequest(RequestBody):
     """The machines and the week to plan."""
 
     schedule_id: PathId | None = Field(
@@ -342,7 +340,7 @@ class ScheduleRequest(_Sent):
         return self
 
 
-class WorkOrderResponse(BaseModel):
+class WorkOrderResponse(RowAnswer):
     """A planned service and its outcome."""
 
     order_id: str = Field(description="Id of the work order.")
@@ -352,14 +350,14 @@ class WorkOrderResponse(BaseModel):
     plant: str = Field(description="Plant where the machine stands; empty if not given.")
     line: str = Field(description="Production line of the machine; empty if not given.")
     skill: str = Field(description="Skill that the technicians need.")
-    starts_at: datetime = Field(description="Planned start, ISO 8601 in UTC.")
-    ends_at: datetime = Field(description="Planned end, ISO 8601 in UTC.")
+    starts_at: Time = Field(description="Planned start, ISO 8601 in UTC.")
+    ends_at: Time = Field(description="Planned end, ISO 8601 in UTC.")
     expected: dict[str, JsonValue] = Field(
         description="Expectations at planning: `failure_this_week`, the probability that the "
         "machine fails this week without the service, and `cost` and `saved`, in the currency of "
         "the schedule."
     )
-    closed_at: datetime | None = Field(
+    closed_at: Time | None = Field(
         description="Time at which the outcome was reported, ISO 8601 in UTC; null while open."
     )
     outcome: dict[str, JsonValue] | None = Field(
@@ -403,7 +401,7 @@ class ScheduleResponse(BaseModel):
     request_id: RequestId
 
 
-class Outcome(_Sent):
+class Outcome(RequestBody):
     """The outcome of a work order."""
 
     result: Literal["done", "not_done", "failed_before"] = Field(

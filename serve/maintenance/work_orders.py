@@ -151,7 +151,7 @@ class WorkOrderService:
     async def of_machine(self, machine_id: str) -> list[WorkOrderResponse]:
         """The newest orders of a machine."""
         orders = await self._threads.run(self.repository.list_of_machine, machine_id)
-        return [order_answer(order) for order in orders]
+        return [_order_answer(order) for order in orders]
 
     async def record_outcome(
         self, order_id: str, order_outcome: Outcome, context: RequestContext
@@ -174,7 +174,7 @@ class WorkOrderService:
             self._meter.count(metrics.ORDERS, order_outcome.result)
         context.log_fields.update(order_id=order_id, result=order_outcome.result)
         return OutcomeResponse(
-            order=order_answer(closed), repeated=not fresh, request_id=context.request_id
+            order=_order_answer(closed), repeated=not fresh, request_id=context.request_id
         )
 
     def _check(self, outcome: Outcome) -> None:
@@ -272,6 +272,10 @@ def _identity(request: ScheduleRequest, context: RequestContext) -> tuple[str, s
     return sha256(f"{context.request_id}\n{digest}".encode()).hexdigest()[:16], digest
 
 
+def _order_answer(order: WorkOrder) -> WorkOrderResponse:
+    return WorkOrderResponse.of(order, order_id=order.id)
+
+
 def _schedule_answer(
     schedule: StoredSchedule,
     orders: list[WorkOrder],
@@ -284,29 +288,11 @@ def _schedule_answer(
         schedule_id=schedule.id,
         week_start=to_datetime(schedule.week_start),
         currency=str(schedule.request["currency"]),
-        orders=[order_answer(order) for order in orders],
+        orders=[_order_answer(order) for order in orders],
         **{name: plan[name] for name in ("cost", "saved", "gap", "finished", "seconds")},
         other_plans=plan["other_plans"],
         without_history=plan.get("without_history", []),
         repeated=repeated,
         model_version=schedule.model_version,
         request_id=context.request_id,
-    )
-
-
-def order_answer(order: WorkOrder) -> WorkOrderResponse:
-    """A work order as callers see it."""
-    return WorkOrderResponse(
-        order_id=order.id,
-        schedule_id=order.schedule_id,
-        machine_id=order.machine_id,
-        component=order.component,
-        plant=order.plant,
-        line=order.line,
-        skill=order.skill,
-        starts_at=to_datetime(order.starts_at),
-        ends_at=to_datetime(order.ends_at),
-        expected=dict(order.expected),  # type: ignore[arg-type]
-        closed_at=None if order.closed_at is None else to_datetime(order.closed_at),
-        outcome=None if order.outcome is None else dict(order.outcome),  # type: ignore[arg-type]
     )

@@ -19,11 +19,11 @@ from serve.framework import Problem, RequestContext
 from serve.moderation.author_profiles import REMOVED, RESTORED
 from serve.moderation.dependencies import Dependencies
 from serve.moderation.model import ModelUnavailableError
-from serve.moderation.review import outcome_answer
 from serve.moderation.schemas import (
     AppealRequest,
     AppealResponse,
     ExplanationResponse,
+    OutcomeAnswer,
     PoliciesResponse,
     PolicyView,
     PostResponse,
@@ -73,7 +73,7 @@ class PostService:
             decided_by=by,  # type: ignore[arg-type]
             first=PostResponse.model_validate(first.answer),
             afterwards=later,
-            outcomes=[outcome_answer(outcome) for outcome in outcomes],
+            outcomes=[OutcomeAnswer.of(outcome) for outcome in outcomes],
             request_id=context.request_id,
         )
 
@@ -161,13 +161,9 @@ class PostService:
     def policies(self, context: RequestContext) -> PoliciesResponse:
         """The policies in force, for reviewers."""
         active = self._active_policies.current
-        names = PolicyView.model_fields
         return PoliciesResponse(
             version=active.version,
-            policies=[
-                PolicyView(**{name: getattr(policy, name) for name in names})
-                for policy in active.policies.policies
-            ],
+            policies=[PolicyView.of(policy) for policy in active.policies.policies],
             request_id=context.request_id,
         )
 

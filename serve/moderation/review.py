@@ -12,7 +12,6 @@ from lib.moderation.review.items import AppealError, Doubt, Removal
 from lib.moderation.review.queue import ReviewQueue
 from lib.records import RecordsError
 from lib.records.review import (
-    Claim,
     ContradictedVerdictError,
     LeaseLostError,
     Outcome,
@@ -102,7 +101,7 @@ class ReviewService:
         )  # fmt: skip
         self._meter.count(metrics.CLAIMED, amount=len(claims))
         return ClaimsResponse(
-            claims=[_claim_answer(entry) for entry in claims], request_id=context.request_id
+            claims=[ClaimedItem.of(claim) for claim in claims], request_id=context.request_id
         )
 
     async def renew(
@@ -154,12 +153,10 @@ class ReviewService:
             state = "open" if outcome is None else outcome.rule
             self._meter.count(metrics.VERDICTS, verdict.kind, state)
             self._closed(verdict.post_id)
-        return DecideResponse(
-            item_id=item_id,
-            post_id=verdict.post_id,
-            verdicts=dict(verdict.verdicts),
+        return DecideResponse.of(
+            verdict,
             new=new,
-            outcome=None if outcome is None else outcome_answer(outcome),
+            outcome=None if outcome is None else OutcomeAnswer.of(outcome),
             request_id=context.request_id,
         )
 
@@ -194,17 +191,10 @@ class ReviewService:
     async def history(self, post_id: str, context: RequestContext) -> HistoryResponse:
         """Everything that happened to a post in review."""
         entries = await self._threads.run(self.queue.reviews.list_history, post_id)
-        history_entries = [
-            PolicyResult(
-                **{
-                    name: getattr(entry, name) for name in PolicyResult.model_fields if name != "at"
-                },
-                at=to_datetime(entry.at),
-            )
-            for entry in entries
-        ]
         return HistoryResponse(
-            post_id=post_id, entries=history_entries, request_id=context.request_id
+            post_id=post_id,
+            entries=[PolicyResult.of(entry) for entry in entries],
+            request_id=context.request_id,
         )
 
     async def figures(self, price: float, context: RequestContext) -> QueueStatsResponse:
@@ -229,16 +219,6 @@ class ReviewService:
         return None if self._lease_clock is None else self._lease_clock()
 
 
-def outcome_answer(outcome: Outcome) -> OutcomeAnswer:
-    """What people decided, as it is told."""
-    return OutcomeAnswer(
-        kind=outcome.kind,
-        rule=outcome.rule,
-        verdicts=dict(outcome.verdicts),
-        at=to_datetime(outcome.at),
-    )
-
-
 def _key_of(reviewer: str, context: RequestContext) -> ReviewKey:
     """The key of a context.
 
@@ -249,13 +229,6 @@ def _key_of(reviewer: str, context: RequestContext) -> ReviewKey:
         text = "reviewer: expected a name that this API key is bound to, got another one"
         raise Problem(403, "forbidden", text)
     return ReviewKey(context.key_id, context.reviewers is not None)
-
-
-def _claim_answer(claim: Claim) -> ClaimedItem:
-    fields = {name: getattr(claim, name) for name in ClaimedItem.model_fields}
-    for name in ("leased_until", "created_at", "due_at"):
-        fields[name] = to_datetime(fields[name])
-    return ClaimedItem(**fields)
 
 
 def _plain(value: Any) -> Any:

@@ -10,7 +10,6 @@ from typing import Annotated, Literal
 
 from pydantic import (
     BaseModel,
-    ConfigDict,
     EncodedBytes,
     EncoderProtocol,
     Field,
@@ -30,9 +29,12 @@ from serve.framework.response_fields import (
     LatencyMs,
     ModelVersion,
     Reason,
+    RequestBody,
     RequestId,
+    RowAnswer,
     RuleId,
     RulesVersion,
+    Time,
 )
 
 Decision = Literal["ALLOW", "REVIEW", "REMOVE", "PENDING"]
@@ -72,11 +74,7 @@ class _Base64(EncoderProtocol):
         return "base64"
 
 
-class _Sent(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class MediaUpload(_Sent):
+class MediaUpload(RequestBody):
     """An image or a video: either its content or its address."""
 
     content: Annotated[bytes, EncodedBytes(encoder=_Base64)] | None = Field(
@@ -97,7 +95,7 @@ class MediaUpload(_Sent):
         return self
 
 
-class PostRequest(_Sent):
+class PostRequest(RequestBody):
     """A post to moderate: at least one of text, images and video."""
 
     post_id: PathId = Field(
@@ -200,7 +198,7 @@ class PostResponse(BaseModel):
         )
 
 
-class OutcomeAnswer(BaseModel):
+class OutcomeAnswer(RowAnswer):
     """Outcome of a review or of an appeal."""
 
     kind: str = Field(description="Kind of the case: `review` or `appeal`.")
@@ -208,7 +206,7 @@ class OutcomeAnswer(BaseModel):
     verdicts: dict[str, bool] = Field(
         description="Verdict by policy: true if the post violates it."
     )
-    at: datetime = Field(description="Time of the outcome, ISO 8601 in UTC.")
+    at: Time = Field(description="Time of the outcome, ISO 8601 in UTC.")
 
 
 class PostView(BaseModel):
@@ -234,10 +232,10 @@ class PostView(BaseModel):
     request_id: RequestId
 
 
-class PolicyResult(BaseModel):
+class PolicyResult(RowAnswer):
     """One entry of the audit log of a post in review."""
 
-    at: datetime = Field(description="Time of the entry, ISO 8601 in UTC.")
+    at: Time = Field(description="Time of the entry, ISO 8601 in UTC.")
     who: str = Field(description="Person who acted, or `queue` for the service itself.")
     what: str = Field(description="Action that was taken, such as `claimed` or `closed`.")
     rule: str | None = Field(
@@ -265,7 +263,7 @@ class HistoryResponse(BaseModel):
     request_id: RequestId
 
 
-class AppealRequest(_Sent):
+class AppealRequest(RequestBody):
     """An author's appeal against a removal."""
 
     post_id: Id = Field(description="Id of the removed post.")
@@ -283,7 +281,7 @@ class AppealResponse(BaseModel):
     request_id: RequestId
 
 
-class ClaimRequest(_Sent):
+class ClaimRequest(RequestBody):
     """A reviewer's request for items to decide."""
 
     reviewer: Reviewer
@@ -300,7 +298,7 @@ class ClaimRequest(_Sent):
     )
 
 
-class ClaimedItem(BaseModel):
+class ClaimedItem(RowAnswer):
     """A review item that is leased to the reviewer."""
 
     item_id: str = Field(description="Id of the review item.")
@@ -308,19 +306,17 @@ class ClaimedItem(BaseModel):
         description="Token of the lease; to be sent with the verdict, with a renewal and with a "
         "release."
     )
-    leased_until: datetime = Field(description="Time at which the lease ends, ISO 8601 in UTC.")
+    leased_until: Time = Field(description="Time at which the lease ends, ISO 8601 in UTC.")
     post_id: str = Field(description="Id of the post.")
     policies: dict[str, float] = Field(
         description="Probability of a violation, 0 to 1, by policy to decide about."
     )
     severity: int = Field(description="Severity of the item, 1 (low) to 5 (high).")
     reach: int = Field(description="Number of views of the post, so far or expected.")
-    created_at: datetime = Field(
+    created_at: Time = Field(
         description="Time at which the item entered the queue, ISO 8601 in UTC."
     )
-    due_at: datetime = Field(
-        description="Time by which the item should be decided, ISO 8601 in UTC."
-    )
+    due_at: Time = Field(description="Time by which the item should be decided, ISO 8601 in UTC.")
     policy_version: str = Field(description="Version of the policies that applied to the post.")
     language: str | None = Field(
         description="Language of the post as a BCP 47 tag; null if unknown."
@@ -339,7 +335,7 @@ class ClaimsResponse(BaseModel):
     request_id: RequestId
 
 
-class LeaseRequest(_Sent):
+class LeaseRequest(RequestBody):
     """The reviewer and the lease of an item."""
 
     reviewer: Reviewer
@@ -356,7 +352,7 @@ class LeaseResponse(BaseModel):
     request_id: RequestId
 
 
-class DecideRequest(_Sent):
+class DecideRequest(RequestBody):
     """A reviewer's verdict on every policy of an item."""
 
     reviewer: Reviewer
@@ -370,7 +366,7 @@ class DecideRequest(_Sent):
     note: Note | None = Field(None, description="Note of the reviewer.")
 
 
-class DecideResponse(BaseModel):
+class DecideResponse(RowAnswer):
     """The verdict as it was stored, and the outcome of the case."""
 
     item_id: str = Field(description="Id of the review item.")
@@ -387,7 +383,7 @@ class DecideResponse(BaseModel):
     request_id: RequestId
 
 
-class PolicyView(BaseModel):
+class PolicyView(RowAnswer):
     """A policy as reviewers read it."""
 
     id: str = Field(description="Id of the policy.")
