@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 
-from lib.churn.model import SYSTEM
 from lib.churn.model.model import ChurnModel
 from lib.churn.model.scores import score_customers
 from lib.churn.profiles import CustomerFeatures
@@ -19,46 +18,35 @@ from lib.rules import Verdict
 from serve.churn.health_history import HealthHistory
 from serve.churn.profiles import ProfileRepository
 from serve.churn.schemas import HealthAnswer, ReasonAnswer, ScoreRequest, ScoreResponse
-from serve.framework import Metrics, Problem, RequestContext
-from serve.framework.active_rules import ActiveRules
-from serve.framework.decision_store import DecisionCounter, DecisionStore, decision_row
+from serve.framework import Problem, RequestContext
+from serve.framework.decision import Decider, ServiceParts
 from serve.framework.model_slot import ModelSlot
 from serve.framework.problem import unavailable
-from serve.framework.validation import SECOND, reject_future, to_datetime
+from serve.framework.validation import SECOND, to_datetime
 
 Row = Mapping[str, Any]
 _AT_ONCE = 2
 
 
-class CustomerScorer:
+class CustomerScorer(Decider):
     """Judges customers.
 
     Args:
+        parts: of the application.
         customers: profiles.
-        active_rules: rules in force.
         model_slot: the model in force.
         health: history of scores.
-        decision_store: where answers go.
-        meter: counts.
-        now: microseconds since 1970 UTC.
-        ahead_us: how far a caller's clock may be ahead.
     """
 
     def __init__(
         self,
+        parts: ServiceParts,
         customers: ProfileRepository,
-        active_rules: ActiveRules,
         model_slot: ModelSlot[ChurnModel],
         health: HealthHistory,
-        decision_store: DecisionStore,
-        meter: Metrics,
-        now: Callable[[], int],
-        ahead_us: int,
     ) -> None:
-        self._customers, self._active_rules, self._model_slot = customers, active_rules, model_slot
-        self._health, self._decision_store, self._meter = health, decision_store, meter
-        self._now, self._ahead = now, ahead_us
-        self._counter = DecisionCounter(meter, SYSTEM)
+        super().__init__(parts, customers.digest)
+        self._customers, self._model_slot, self._health = customers, model_slot, health
         self._scoring = BoundedExecutor("scores", _AT_ONCE)
 
     async def score(self, request: ScoreRequest, context: RequestContext) -> bytes:
@@ -69,8 +57,8 @@ class CustomerScorer:
                 ahead or before the newest event, 503 where decisions cannot be kept.
         """
         self._decision_store.require_room()
-        received = self._now()
-        at_us = reject_future("at", request.at, received, self._ahead)
+        received = self._clock.now()
+        at_us = self._clock.reject_future("at", request.at, received)
         features = await self._see(request.customer_id, at_us, context)
         values = {} if features is None else features.values
         rules = self._active_rules.current.select(features is not None)
@@ -98,10 +86,21 @@ class CustomerScorer:
             latency_ms=context.latency_ms(),
             request_id=context.request_id,
         )
-        self._decision_store.append(self._record(features, at_us, verdict, answer, received))
-        unavailable = "model" if features is not None else "store"
-        self._counter.count(
-            context.log_fields, answer.decision, answer.method, verdict, unavailable
+        columns = {"method": "rule"} if answer.method == "told" else {}
+        self._record(
+            context,
+            answer.model_dump(mode="json"),
+            verdict,
+            values,
+            "model" if features is not None else "store",
+            subject_id=answer.prediction_id,
+            entities={"customer_id": answer.customer_id},
+            event_time=at_us,
+            received_at=received,
+            score=answer.chance,
+            reasons=[reason.model_dump() for reason in answer.reasons],
+            request={"customer_id": answer.customer_id, "at": answer.at.isoformat()},
+            **columns,
         )
         return answer.model_dump_json().encode()
 
@@ -184,34 +183,6 @@ class CustomerScorer:
                 f"customer, got {to_datetime(at_us).isoformat()}; older scores are in its history",
             )
         return features
-
-    def _record(
-        self,
-        features: CustomerFeatures | None,
-        at_us: int,
-        verdict: Verdict,
-        answer: ScoreResponse,
-        received: int,
-    ) -> dict[str, Any]:
-        """The record of what was answered."""
-        body = answer.model_dump(mode="json")
-        row = decision_row(
-            body,
-            verdict,
-            {} if features is None else dict(features.values),
-            system=SYSTEM,
-            subject_id=answer.prediction_id,
-            entities={"customer_id": answer.customer_id},
-            event_time=at_us,
-            received_at=received,
-            decided_at=self._now(),
-            score=answer.chance,
-            reasons=[reason.model_dump() for reason in answer.reasons],
-            rules_version=answer.rules_version,
-            feature_set_digest=self._customers.digest,
-            request={"customer_id": answer.customer_id, "at": answer.at.isoformat()},
-        )
-        return {**row, "method": "rule"} if answer.method == "told" else row
 
 
 def decide(

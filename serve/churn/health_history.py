@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lib.churn.health import COMPONENTS, band_of
 from lib.churn.health_repository import HealthEntry, HealthRepository, Override
 from lib.churn.intervention_repository import InterventionRepository
-from lib.concurrency.background_tasks import BackgroundTasks
 from lib.concurrency.bounded_executor import BoundedExecutor
 from lib.feature import DAY
 from lib.records import RecordsUnavailableError
@@ -24,7 +23,8 @@ from serve.churn.schemas import (
     OverrideResponse,
     ReasonAnswer,
 )
-from serve.framework import Metrics, Problem, RequestContext
+from serve.framework import Problem, RequestContext
+from serve.framework.decision import ServiceParts
 from serve.framework.validation import to_datetime, to_micros
 
 _MONTH_US = 30 * DAY
@@ -37,28 +37,24 @@ class HealthHistory:
     """Keeps and shows what scores said of customers.
 
     Args:
+        parts: of the application.
         repository: history and overrides.
         interventions: what was planned for customers.
-        meter: counts.
-        background: runs what may follow the answer.
-        now: microseconds since 1970 UTC.
     """
 
     def __init__(
         self,
+        parts: ServiceParts,
         repository: HealthRepository,
         interventions: InterventionRepository,
-        meter: Metrics,
-        background: BackgroundTasks,
-        now: Callable[[], int],
     ) -> None:
         self.repository, self._interventions = repository, interventions
-        self._meter, self._background, self._now = meter, background, now
+        self._meter, self._background, self._clock = parts.meter, parts.background, parts.clock
         self._threads = BoundedExecutor("health", _AT_ONCE)
 
     async def record(self, row: Mapping[str, Any], version: str | None) -> HealthAnswer:
         """Keeps a row of scores, and says how the customer is beside a month before."""
-        entry = entry_of(row, version, self._now())
+        entry = entry_of(row, version, self._clock.now())
         try:
             past = await self._threads.run(self.repository.list_entries, entry.customer_id)
             await self._threads.run(self.repository.insert_entries, [entry])
@@ -85,7 +81,7 @@ class HealthHistory:
                 f"customer {customer_id!r} was never scored; send it to /churn/score, or have the "
                 "nightly job store its scores (jobs.churn.score --records)",
             )
-        now, newest = self._now(), past[0]
+        now, newest = self._clock.now(), past[0]
         holds = overrides[0] if overrides and _in_force(overrides[0], now) else None
         score = newest.score if holds is None or holds.score is None else holds.score
         return CustomerResponse(
@@ -119,7 +115,7 @@ class HealthHistory:
         Raises:
             Problem: 422 for an expiry that is past or more than a year away.
         """
-        now, until = self._now(), to_micros(request.expires_at)
+        now, until = self._clock.now(), to_micros(request.expires_at)
         if not now < until <= now + _LONGEST_US:
             raise Problem.of_field(
                 "expires_at",

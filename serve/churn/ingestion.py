@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -16,10 +16,11 @@ from serve.churn import metrics
 from serve.churn.intervention_outcomes import InterventionOutcomes
 from serve.churn.profiles import ProfileRepository
 from serve.churn.schemas import EventsResponse, IngestCounts
-from serve.framework import FieldError, Metrics, Problem, RequestContext
+from serve.framework import FieldError, Problem, RequestContext
 from serve.framework.contract_models import to_rows
+from serve.framework.decision import ServiceParts
 from serve.framework.problem import unavailable
-from serve.framework.validation import future_text, to_datetime, to_micros
+from serve.framework.validation import to_datetime, to_micros
 
 _MOST_SHOWN = 20
 
@@ -28,23 +29,16 @@ class EventIngestor:
     """Takes news in.
 
     Args:
+        parts: of the application.
         customers: profiles.
         outcomes: of interventions; notices count among them.
-        meter: counts.
-        now: microseconds since 1970 UTC.
-        ahead_us: how far a caller's clock may be ahead.
     """
 
     def __init__(
-        self,
-        customers: ProfileRepository,
-        outcomes: InterventionOutcomes,
-        meter: Metrics,
-        now: Callable[[], int],
-        ahead_us: int,
+        self, parts: ServiceParts, customers: ProfileRepository, outcomes: InterventionOutcomes
     ) -> None:
         self._customers, self._outcomes = customers, outcomes
-        self._meter, self._now, self._ahead = meter, now, ahead_us
+        self._meter, self._clock = parts.meter, parts.clock
 
     async def ingest(self, news: Any, context: RequestContext) -> EventsResponse:
         """Remembers all of it.
@@ -84,7 +78,7 @@ class EventIngestor:
 
     async def _look(self, customer_id: str, context: RequestContext) -> CustomerFeatures:
         request_id = f"events:{context.request_id}"
-        return await self._customers.fetch(customer_id, self._now(), request_id)
+        return await self._customers.fetch(customer_id, self._clock.now(), request_id)
 
     async def _tell(
         self, name: str, table: pa.Table, by_customer: Mapping[str, CustomerFeatures]
@@ -121,14 +115,14 @@ class EventIngestor:
 
     def _check(self, news: Any) -> None:
         """Nothing may have happened, or be known, later than now."""
-        latest, faults = self._now() + self._ahead, []
+        now, faults = self._clock.now(), []
         for contract in CONTRACTS:
             for index, row in enumerate(getattr(news, contract.name)):
                 for field in ("event_time", "known_at"):
                     at = getattr(row, field)
-                    if at is not None and to_micros(at) > latest:
+                    if at is not None and to_micros(at) > now + self._clock.ahead:
                         message = (
-                            future_text(to_micros(at), latest - self._ahead, self._ahead)
+                            self._clock.future_text(to_micros(at), now)
                             + ", and send values that hold from a later day on that day"
                         )
                         where = f"{contract.name}.{index}.{field}"

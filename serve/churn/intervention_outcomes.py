@@ -21,8 +21,9 @@ from lib.feature import DAY
 from serve.churn import metrics
 from serve.churn.active_playbooks import ActivePlaybooks
 from serve.churn.schemas import EffectAnswer, EffectsResponse, Outcome, OutcomesResponse
-from serve.framework import Metrics, RequestContext
-from serve.framework.validation import reject_future, to_micros
+from serve.framework import RequestContext
+from serve.framework.decision import ServiceParts
+from serve.framework.validation import to_micros
 
 HISTORY_US = 3 * 365 * DAY
 """How far back interventions count, in microseconds."""
@@ -32,31 +33,24 @@ class InterventionOutcomes:
     """Stores outcomes, and estimates by intention to treat what each playbook changed.
 
     Args:
+        parts: of the application.
         repository: interventions and their outcomes.
         threads: run the calls to the database.
         active_playbooks: active playbooks.
         window_days: days in which leaving counts against an intervention.
-        meter: counts.
-        now: microseconds since 1970 UTC.
-        ahead_us: how far a caller's clock may be ahead.
     """
 
     def __init__(
         self,
+        parts: ServiceParts,
         repository: InterventionRepository,
         threads: BoundedExecutor,
         active_playbooks: ActivePlaybooks,
         window_days: Callable[[], int],
-        meter: Metrics,
-        now: Callable[[], int],
-        ahead_us: int,
     ) -> None:
-        self._repository, self._threads, self._active_playbooks = (
-            repository,
-            threads,
-            active_playbooks,
-        )
-        self._window, self._meter, self._now, self._ahead = window_days, meter, now, ahead_us
+        self._repository, self._threads = repository, threads
+        self._active_playbooks, self._window = active_playbooks, window_days
+        self._meter, self._clock = parts.meter, parts.clock
 
     async def record(
         self, outcomes: Sequence[Outcome], context: RequestContext
@@ -87,7 +81,7 @@ class InterventionOutcomes:
 
     async def effects(self, context: RequestContext) -> EffectsResponse:
         """The effect of each playbook, by intention to treat."""
-        past = await self._threads.run(self._repository.list_since, self._now() - HISTORY_US)
+        past = await self._threads.run(self._repository.list_since, self._clock.now() - HISTORY_US)
         left, delivered = await self._threads.run(self._outcomes, past)
         effects = effects_of(log_of_interventions(past), left)
         outcome_count = int((~np.isnan(left)).sum())
@@ -112,9 +106,9 @@ class InterventionOutcomes:
         return revised_effects(self._active_playbooks.playbooks, log, effects_of(log, left))
 
     def _entries(self, outcomes: Sequence[Outcome]) -> Iterator[InterventionOutcome]:
-        now = self._now()
+        now = self._clock.now()
         for index, outcome in enumerate(outcomes):
-            at = reject_future(f"{index}.observed_at", outcome.observed_at, now, self._ahead)
+            at = self._clock.reject_future(f"{index}.observed_at", outcome.observed_at, now)
             for kind in ("delivered", "left"):
                 value = getattr(outcome, kind)
                 if value is not None:
@@ -134,7 +128,7 @@ class InterventionOutcomes:
         stored = self._repository.list_outcomes()
         left_by_id = {row.intervention_id: row.value for row in stored if row.kind == "left"}
         delivered = {row.intervention_id: row.value for row in stored if row.kind == "delivered"}
-        over = self._now() - self._window() * DAY
+        over = self._clock.now() - self._window() * DAY
         left = [
             float(left_by_id[row.id])
             if row.id in left_by_id
@@ -157,7 +151,7 @@ class InterventionOutcomes:
                         kind="left",
                         value=True,
                         observed_at=at,
-                        received_at=self._now(),
+                        received_at=self._clock.now(),
                         note="notice",
                     )
         stored = {

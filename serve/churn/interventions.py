@@ -30,10 +30,10 @@ from serve.churn.intervention_outcomes import (
 from serve.churn.plan_responses import plan_answer, repeated_plan, request_fields
 from serve.churn.planner import bytes_of
 from serve.churn.schemas import PlanRequest, PlanResponse
-from serve.framework import Metrics, Problem, RequestContext
+from serve.framework import Problem, RequestContext
+from serve.framework.decision import ServiceParts
 from serve.framework.offload import Solver
 from serve.framework.problem import unavailable
-from serve.framework.validation import reject_future
 
 _TRIES = 4
 _THREADS = 4
@@ -43,15 +43,13 @@ class InterventionService:
     """Plans days.
 
     Args:
+        parts: of the application.
         active_playbooks: active playbooks.
         solver: where days are solved.
         repository: plans, interventions, outcomes.
         economics: `margin` and `months`.
         salt: names the experiment.
         window_days: days in which leaving counts against an intervention.
-        meter: counts.
-        now: microseconds since 1970 UTC.
-        ahead_us: how far a caller's clock may be ahead.
 
     Attributes:
         repository: as given.
@@ -60,27 +58,21 @@ class InterventionService:
 
     def __init__(
         self,
+        parts: ServiceParts,
         active_playbooks: ActivePlaybooks,
         solver: Solver,
         repository: InterventionRepository,
         economics: Mapping[str, float],
         salt: str,
         window_days: Callable[[], int],
-        meter: Metrics,
-        now: Callable[[], int],
-        ahead_us: int,
     ) -> None:
-        self._active_playbooks, self._solver, self.repository = (
-            active_playbooks,
-            solver,
-            repository,
-        )
+        self._meter, self._clock, self.repository = parts.meter, parts.clock, repository
+        self._active_playbooks, self._solver = active_playbooks, solver
         self._economics, self._salt = dict(economics), salt
-        self._meter, self._now, self._ahead = meter, now, ahead_us
         self._turns = KeyedLock()
         self._threads = BoundedExecutor("interventions", _THREADS)
         self.outcomes = InterventionOutcomes(
-            repository, self._threads, active_playbooks, window_days, meter, now, ahead_us
+            parts, repository, self._threads, active_playbooks, window_days
         )
 
     def close(self) -> None:
@@ -141,10 +133,8 @@ class InterventionService:
         self, plan_id: str, request: PlanRequest, scores: CandidateSource, context: RequestContext
     ) -> tuple[StoredPlan, list[Intervention]] | None:
         """A plan that is stored; None where others were stored first each time."""
-        now = self._now()
-        moment_us = (
-            None if request.at is None else reject_future("at", request.at, now, self._ahead)
-        )
+        now = self._clock.now()
+        moment_us = None if request.at is None else self._clock.reject_future("at", request.at, now)
         table, left_out, at_us = await scores.fetch(request.customers, moment_us, context)
         since = at_us - HISTORY_US
         for _ in range(_TRIES):
@@ -203,7 +193,7 @@ class InterventionService:
         plan = StoredPlan(
             id=plan_id,
             planned_at=at_us,
-            created_at=self._now(),
+            created_at=self._clock.now(),
             request=request_fields(request),
             summary={
                 **{name: solved[name] for name in ("considered", "value", "cost", "hours")},

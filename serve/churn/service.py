@@ -33,7 +33,6 @@ from serve.framework.model_slot import ModelSlot
 from serve.framework.offload import LocalSolver, Solver
 from serve.framework.service import RiskService
 from serve.framework.settings import UserConfig
-from serve.framework.validation import SECOND, system_clock
 
 _DAY_SECONDS = 86_400
 
@@ -62,46 +61,32 @@ class ChurnService(RiskService):
         now: Callable[[], int] | None = None,
     ) -> None:
         self.args = args
-        self._now = now or system_clock
         self.base = _base(args)
         names = churn_features(self.base).names
         active_rules = ActiveRules(rule_fields(names), RULES_FILE, ACTIONS, {"customer_id"})
-        super().__init__(SYSTEM, args, meter, active_rules)
+        super().__init__(SYSTEM, args, meter, active_rules, now)
         self.active_playbooks = ActivePlaybooks(names)
         self.model_slot = ModelSlot(SYSTEM, args.registry, args.models, self._load)
-        timeout, ahead = args.store_timeout_ms / 1000.0, args.ahead_seconds * SECOND
+        timeout = args.store_timeout_ms / 1000.0
         store = self.new_profile_store(args.profile_store, timeout)
         self.profiles = ProfileRepository(
             self.base, store, timeout, args.receipt_days * _DAY_SECONDS
         )
         self.interventions = InterventionService(
+            self.parts,
             self.active_playbooks,
             solver or LocalSolver(solve_plan),
             InterventionRepository(args.records),
             vars(Economics(args.margin, args.months)),
             args.holdout_name,
             self._window_days,
-            meter,
-            self._now,
-            ahead,
         )
         repository, plans = HealthRepository(args.records), self.interventions.repository
-        self.health = HealthHistory(repository, plans, meter, self.background, self._now)
-        self.decider = CustomerScorer(
-            self.profiles,
-            self.active_rules,
-            self.model_slot,
-            self.health,
-            self.decision_store,
-            meter,
-            self._now,
-            ahead,
-        )
-        self.considered = CandidateSource(self.decider, args.scores, self._now)
-        self.ingestor = EventIngestor(
-            self.profiles, self.interventions.outcomes, meter, self._now, ahead
-        )
-        self.rescorer = self.new_rescorer(self.decider.rescore, self.is_ready, self._now)
+        self.health = HealthHistory(self.parts, repository, plans)
+        self.decider = CustomerScorer(self.parts, self.profiles, self.model_slot, self.health)
+        self.considered = CandidateSource(self.decider, args.scores, self.parts.clock.now)
+        self.ingestor = EventIngestor(self.parts, self.profiles, self.interventions.outcomes)
+        self.rescorer = self.new_rescorer(self.decider.rescore)
         self.readiness.add("playbooks", self.active_playbooks.check)
 
     async def close(self) -> None:

@@ -17,6 +17,7 @@ from lib.feature.async_store import ThreadedSqliteStore, open_profile_store
 from lib.records import DecisionLog, DrainProcess, Records
 from lib.storage import redact_uri
 from serve.framework.active_rules import ActiveRules
+from serve.framework.decision import ServiceParts
 from serve.framework.decision_store import DecisionStore
 from serve.framework.health import Health, HealthChecks
 from serve.framework.json_log import JsonLog
@@ -25,7 +26,7 @@ from serve.framework.model_slot import ModelSlot
 from serve.framework.problem import fault_fields
 from serve.framework.rescoring import RescoreDecision, Rescorer
 from serve.framework.settings import ServiceSettings, UserConfig
-from serve.framework.validation import BodyParser
+from serve.framework.validation import SECOND, BodyParser, Clock, system_clock
 
 _FLUSH_SECONDS, _SWEEP_SECONDS = 0.25, 600.0
 
@@ -38,8 +39,10 @@ class RiskService:
         args: what it was started with.
         meter: counts.
         active_rules: rules in force.
+        now: microseconds since 1970 UTC; None is the system clock.
 
     Attributes:
+        parts: what the system's own parts share.
         profiles: what is known of subjects, in the system's own store.
         model_slot: the model of this process; None where it is in another deployment.
         periodic_tasks: the system's own, with the seconds between them.
@@ -54,6 +57,7 @@ class RiskService:
         args: ServiceSettings,
         meter: Metrics,
         active_rules: ActiveRules,
+        now: Callable[[], int] | None = None,
     ) -> None:
         self.system, self.meter = system, meter
         self._settings, self.limits = args, args.limits
@@ -73,6 +77,12 @@ class RiskService:
             DrainProcess(args.journal, args.records),
             meter,
             self.log,
+        )
+        clock = Clock(
+            now or system_clock, args.ahead_seconds * SECOND, args.receipts_seconds * SECOND
+        )
+        self.parts = ServiceParts(
+            system, clock, active_rules, self.decision_store, meter, self.background
         )
         self._config_error: str | None = None
         self.readiness = HealthChecks(
@@ -114,15 +124,12 @@ class RiskService:
         return store
 
     def new_rescorer(
-        self,
-        rescore: RescoreDecision,
-        is_ready: Callable[[], Awaitable[bool]],
-        now: Callable[[], int],
+        self, rescore: RescoreDecision, is_ready: Callable[[], Awaitable[bool]] | None = None
     ) -> Rescorer:
         """See `Rescorer`; it runs every `rescore_seconds`."""
         rescorer = Rescorer(
-            self.decision_store, rescore, is_ready, self.meter,
-            f"forewarn_{self.system}_rescored", self.log, now,
+            self.decision_store, rescore, is_ready or self.is_ready, self.meter,
+            f"forewarn_{self.system}_rescored", self.log, self.parts.clock.now,
         )  # fmt: skip
         self.periodic_tasks.append((self._settings.rescore_seconds, rescorer.run_once))
         return rescorer

@@ -145,6 +145,11 @@ class ServiceSettings(BaseModel):
     follow_seconds: float = Field(15.0, gt=0, description="between looks at a moved alias")
 
     @property
+    def receipts_seconds(self) -> int:
+        """How long what was sent before is recognised; 0: the system keeps no receipts."""
+        return 0
+
+    @property
     def live(self) -> dict[str, Any]:
         """`user_config` at the start."""
         return {name: getattr(self, name) for name in self.user_config.model_fields}

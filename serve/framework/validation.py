@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
@@ -141,27 +142,49 @@ def to_datetime(time_us: int) -> datetime:
     return _EPOCH + timedelta(microseconds=time_us)
 
 
-def reject_future(field: str, at: datetime | None, now: int, ahead: int) -> int:
-    """A caller's time in microseconds, or now where it gave none.
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """The present, and how far callers' times may be from it. All in microseconds.
 
-    Args:
-        field: for the message.
-        at: the caller's.
-        now: microseconds since 1970 UTC.
-        ahead: microseconds that a caller's clock may be ahead.
-
-    Raises:
-        Problem: 422 for a time that is too far ahead.
+    Attributes:
+        now: since 1970 UTC.
+        ahead: that a caller's clock may be ahead.
+        window: age up to which an event is in time, and its retry is recognised.
     """
-    at_us = now if at is None else to_micros(at)
-    if at_us > now + ahead:
-        raise Problem.of_field(field, future_text(at_us, now, ahead))
-    return at_us
 
+    now: Callable[[], int]
+    ahead: int
+    window: int = 0
 
-def future_text(at_us: int, now: int, ahead: int) -> str:
-    """What is wrong with a time that is too far ahead; all in microseconds."""
-    return (
-        f"expected at most {ahead // SECOND} seconds from now, got "
-        f"{(at_us - now) // SECOND} seconds ahead; check the clock and the offset"
-    )
+    def reject_future(self, field: str, at: datetime | None, now: int) -> int:
+        """A caller's time, or now where it gave none.
+
+        Args:
+            field: for the message.
+            at: the caller's.
+            now: when the request came.
+
+        Raises:
+            Problem: 422 for a time that is too far ahead.
+        """
+        at_us = now if at is None else to_micros(at)
+        if at_us > now + self.ahead:
+            raise Problem.of_field(field, self.future_text(at_us, now))
+        return at_us
+
+    def future_text(self, at_us: int, now: int) -> str:
+        """What is wrong with a time that is too far ahead."""
+        return (
+            f"expected at most {self.ahead // SECOND} seconds from now, got "
+            f"{(at_us - now) // SECOND} seconds ahead; check the clock and the offset"
+        )
+
+    def is_in_time(self, event_time: int, now: int) -> bool:
+        """Whether an event is recent.
+
+        Raises:
+            Problem: 422 for a time that is too far ahead.
+        """
+        if event_time > now + self.ahead:
+            raise Problem.of_field("event_time", self.future_text(event_time, now))
+        return event_time >= now - self.window

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from operator import itemgetter
 from typing import Any
 
 import numpy as np
 
-from lib.concurrency.background_tasks import BackgroundTasks
 from lib.concurrency.keyed_lock import KeyedLock
 from lib.feature import Event, FeatureSet, ReceiptConflictError, StoreError
 from lib.fraud.amounts import AmountScale
@@ -24,50 +21,15 @@ from lib.records import Decision
 from lib.records.json_codec import write_json
 from lib.rules import Verdict
 from serve.framework import Metrics, Problem, RequestContext
-from serve.framework.active_rules import ActiveRules
-from serve.framework.decision_store import DecisionCounter, DecisionStore, decision_row
+from serve.framework.decision import Decider, ServiceParts
 from serve.framework.gateway import TIMED_ONE_IN
-from serve.framework.validation import SECOND, future_text, system_clock
+from serve.framework.profiles import FeatureVector, ProfileRepository
+from serve.framework.validation import SECOND
 from serve.fraud import metrics
 from serve.fraud.model import ModelUnavailableError, ScoreProvider
-from serve.fraud.profiles import FeatureVector, ProfileRepository
 from serve.fraud.schemas import Payment, to_event
 
 _KNOWN_METHODS = frozenset(PAYMENT_METHODS)
-_PAUSES = (0.01, 0.02, 0.04, 0.06, 0.07)
-
-
-@dataclass(frozen=True, slots=True)
-class EventTimePolicy:
-    """When a payment may come.
-
-    Attributes:
-        window: microseconds within which a retry is recognised; older payments are refused.
-        ahead: microseconds that a caller's clock may be ahead.
-        now: microseconds since 1970 UTC.
-    """
-
-    window: int
-    ahead: int
-    now: Callable[[], int] = system_clock
-
-    def accepts(self, event_time: int, now: int) -> bool:
-        """Whether a payment made then is recent.
-
-        Raises:
-            Problem: 422 for a time that is too far ahead.
-        """
-        if event_time > now + self.ahead:
-            raise Problem.of_field("event_time", future_text(event_time, now, self.ahead))
-        return event_time >= now - self.window
-
-    def rejection(self, event_time: int, now: int) -> Problem:
-        """The 422 for a payment that is not recent."""
-        return Problem.of_field(
-            "event_time",
-            f"expected within the last {self.window // SECOND} seconds, got "
-            f"{(now - event_time) // SECOND} seconds ago; import older payments with a job",
-        )
 
 
 class StageTimer:
@@ -96,41 +58,30 @@ def stage_timer(meter: Metrics) -> StageTimer:
     return StageTimer(meter) if next(_turns) == 0 else _NOT_TIMED
 
 
-class PaymentDecider:
+class PaymentDecider(Decider):
     """Decides payments, one at a time, any number at once.
 
     Args:
+        parts: of the application.
         features: the declarations.
         profiles: profiles.
-        active_rules: rules in force.
         model: where scores come from.
-        decision_store: where decisions go.
-        meter: counts and times.
-        background: runs what may follow the answer.
-        times: when a payment may come.
         cap: largest amount that a fallback approves before any model was seen, minor units.
         scale: what an amount is.
     """
 
     def __init__(
         self,
+        parts: ServiceParts,
         features: FeatureSet,
         profiles: ProfileRepository,
-        active_rules: ActiveRules,
         model: ScoreProvider,
-        decision_store: DecisionStore,
-        meter: Metrics,
-        background: BackgroundTasks,
-        times: EventTimePolicy,
         cap: float,
         scale: AmountScale,
     ) -> None:
-        self._digest, self._in_order = features.digest, itemgetter(*features.names)
-        self._profiles, self._active_rules = profiles, active_rules
-        self._model, self._decision_store, self._meter = model, decision_store, meter
-        self._background, self._times, self._cap = background, times, cap
-        self._scale = scale
-        self._counter = DecisionCounter(meter, metrics.SYSTEM)
+        super().__init__(parts, features.digest)
+        self._in_order = itemgetter(*features.names)
+        self._profiles, self._model, self._cap, self._scale = profiles, model, cap, scale
         self._turns = KeyedLock()
 
     async def score(self, payment: Payment, context: RequestContext) -> bytes:
@@ -147,14 +98,16 @@ class PaymentDecider:
     async def _score(self, payment: Payment, context: RequestContext) -> bytes:
         timer = stage_timer(self._meter)
         event = to_event(payment, self._scale)
-        received_at = self._times.now()
+        received_at = self._clock.now()
         context.log_fields["transaction_id"] = payment.transaction_id
-        if not self._times.accepts(event["event_time"], received_at):
+        if not self._clock.is_in_time(event["event_time"], received_at):
             return await self._late(event, received_at, context)
         features = await self._look(event, context)
         timer.mark("history")
         if not features.is_first and features.is_complete and features.cached_response is None:
-            features = await self._settled_elsewhere(event, features)
+            features = await self._profiles.fetch_response(
+                event, features, lambda: self._is_recorded(payment.transaction_id)
+            )
         if features.cached_response is not None:
             return self._retry(features.cached_response, features.fingerprint, context)
         if not (features.is_first and features.is_complete):
@@ -199,37 +152,28 @@ class PaymentDecider:
         result = decide(
             verdict, model_score, features.is_complete, event["amount_minor"], self._cap
         )
-        decided_at = self._times.now()
         if result.decision == "DECLINE" and features.is_complete:
             await self._learn_decline(event)
         answer = _answer(event, verdict, model_score, result, context)
         body = write_json(answer)
-        self._decision_store.append(
-            decision_row(
-                answer,
-                verdict,
-                features.values,
-                system=metrics.SYSTEM,
-                subject_id=event["transaction_id"],
-                entities={name: event[name] for name in ("user_id", "merchant_id", "device_id")},
-                event_time=event["event_time"],
-                received_at=received_at,
-                decided_at=decided_at,
-                score=answer["fraud_score"],
-                reasons=answer["reasons"],
-                rules_version=self._active_rules.current.version,
-                feature_set_digest=self._digest,
-                request=to_json(event),
-            )
+        self._record(
+            context,
+            answer,
+            verdict,
+            features.values,
+            "model" if features.is_complete else "history",
+            subject_id=event["transaction_id"],
+            entities={name: event[name] for name in ("user_id", "merchant_id", "device_id")},
+            event_time=event["event_time"],
+            received_at=received_at,
+            score=answer["fraud_score"],
+            reasons=answer["reasons"],
+            request=to_json(event),
         )
         if features.is_complete:
             receipt, settled = event["transaction_id"], features.fingerprint + body
             self._background.submit(lambda: self._profiles.cache_response(receipt, settled))
         timer.mark("record")
-        unavailable = "model" if features.is_complete else "history"
-        self._counter.count(
-            context.log_fields, result.decision, result.method, verdict, unavailable
-        )
         if event["payment_method"] not in _KNOWN_METHODS:
             self._meter.count(metrics.UNKNOWN_METHODS)
             context.log_fields["unknown_payment_method"] = True
@@ -239,23 +183,20 @@ class PaymentDecider:
         """The first answer to a payment that is too old but known."""
         decision = await self._decision_store.find_if_available(event["transaction_id"])
         if decision is None:
-            raise self._times.rejection(event["event_time"], now)
+            raise Problem.of_field(
+                "event_time",
+                f"expected within the last {self._clock.window // SECOND} seconds, got "
+                f"{(now - event['event_time']) // SECOND} seconds ago; import older payments with "
+                "a job",
+            )
         return self._again(event, decision, context)
 
-    async def _settled_elsewhere(self, event: Event, features: FeatureVector) -> FeatureVector:
-        """The same once another replica has answered, or as it was if it does not within 0.2 s."""
-        for pause in _PAUSES:
-            if await self._decision_store.find_if_available(event["transaction_id"]) is not None:
-                return features
-            await asyncio.sleep(pause)
-            again = await self._profiles.fetch(event)
-            if again.cached_response is not None:
-                return again
-        return features
+    async def _is_recorded(self, transaction_id: str) -> bool:
+        return await self._decision_store.find_if_available(transaction_id) is not None
 
     async def _look(self, event: Event, context: RequestContext) -> FeatureVector:
         try:
-            return await self._profiles.fetch(event)
+            return await self._profiles.fetch(event, fingerprint(event))
         except ReceiptConflictError:
             self._count_retry("differs", context)
             raise

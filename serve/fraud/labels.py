@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from lib.feature import StoreError
 from lib.fraud.payment_event import from_json
 from lib.records import Decision, Fact, RecordsUnavailableError
 from lib.records.models import FactKind
-from serve.framework import Metrics, Problem, RequestContext
-from serve.framework.decision_store import DecisionStore
+from serve.framework import Problem, RequestContext
+from serve.framework.decision import ServiceParts
+from serve.framework.profiles import ProfileRepository
 from serve.framework.validation import to_micros
 from serve.fraud import metrics
 from serve.fraud.metrics import SYSTEM
-from serve.fraud.profiles import ProfileRepository
 from serve.fraud.schemas import Label, LabelsResponse
 
 _KINDS: tuple[FactKind, ...] = ("fraud", "declined")
@@ -25,23 +25,13 @@ class LabelIngestor:
     """Takes labels in.
 
     Args:
-        decision_store: keeps them, and knows the payments they are about.
+        parts: of the application.
         profiles: lets them count.
-        meter: counts them.
-        now: microseconds since 1970 UTC.
-        ahead: microseconds that a caller's clock may be ahead.
     """
 
-    def __init__(
-        self,
-        decision_store: DecisionStore,
-        profiles: ProfileRepository,
-        meter: Metrics,
-        now: Callable[[], int],
-        ahead: int,
-    ) -> None:
-        self._decision_store, self._profiles, self._meter = decision_store, profiles, meter
-        self._now, self._ahead = now, ahead
+    def __init__(self, parts: ServiceParts, profiles: ProfileRepository) -> None:
+        self._decision_store, self._profiles = parts.decision_store, profiles
+        self._meter, self._clock = parts.meter, parts.clock
 
     async def ingest(self, labels: Sequence[Label], context: RequestContext) -> LabelsResponse:
         """Keeps labels and lets them count; the same ones again change nothing.
@@ -50,7 +40,7 @@ class LabelIngestor:
             Problem: 422 for a time ahead of now; 503 while the database or the profile store is
                 out: the same labels can then be sent again.
         """
-        now = self._now()
+        now = self._clock.now()
         facts = [
             fact for index, label in enumerate(labels) for fact in self._facts(label, index, now)
         ]
@@ -109,15 +99,15 @@ class LabelIngestor:
 
     def _facts(self, label: Label, index: int, now: int) -> Iterable[Fact]:
         observed_at = to_micros(label.observed_at)
-        if observed_at > now + self._ahead:
+        if observed_at > now + self._clock.ahead:
             message = "expected a time that is not in the future; check the clock and the offset"
             raise Problem.of_field(f"{index}.observed_at", message)
-        for kind, value in (("fraud", label.is_fraud), ("declined", label.declined)):
+        for kind, value in zip(_KINDS, (label.is_fraud, label.declined), strict=True):
             if value is not None:
                 yield Fact(
                     system=SYSTEM,
                     subject_id=label.transaction_id,
-                    kind="fraud" if kind == "fraud" else "declined",
+                    kind=kind,
                     value=value,
                     observed_at=observed_at,
                     source=label.source,

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from lib.feature import FeatureSet, ReceiptConflictError, StoreError
-from lib.fraud.payment_event import from_json, split_cached_response
+from lib.fraud.payment_event import fingerprint, from_json, split_cached_response
 from lib.records import Decision
 from lib.records.json_codec import write_json
+from serve.framework.profiles import ProfileRepository
 from serve.fraud.decision import PaymentDecider
 from serve.fraud.labels import LabelIngestor
-from serve.fraud.profiles import ProfileRepository
 
 _KEPT = ("decision", "fraud_score", "model_version", "reasons")
 
@@ -25,7 +25,6 @@ class PaymentRescorer:
         decider: asks the model.
         profiles: profiles.
         labels: lets facts count that came meanwhile.
-        now: microseconds since 1970 UTC.
     """
 
     def __init__(
@@ -34,11 +33,9 @@ class PaymentRescorer:
         decider: PaymentDecider,
         profiles: ProfileRepository,
         labels: LabelIngestor,
-        now: Callable[[], int],
     ) -> None:
         self._features, self._decider, self._profiles = features, decider, profiles
         self._labels = labels
-        self._now = now
 
     async def ready(self) -> bool:
         """Whether everything is back."""
@@ -56,7 +53,7 @@ class PaymentRescorer:
     async def _replayed(self, decision: Decision) -> dict[str, Any] | None:
         """The same, and the profiles know of the payment and of what followed from then on."""
         event = from_json(decision.request)
-        features = await self._profiles.record_event(event)
+        features = await self._profiles.record_event(event, fingerprint(event))
         if features.cached_response is not None:
             # a retry has reached another replica while this one was cut off from the store
             content, answer = split_cached_response(features.cached_response)

@@ -11,13 +11,12 @@ from lib.fraud.features import FRAUD
 from lib.fraud.rules import ACTIONS, PAYMENT_TEXTS, RULES_FILE, rule_fields
 from serve.framework import Health, Metrics
 from serve.framework.active_rules import ActiveRules
+from serve.framework.profiles import ProfileRepository, known_without_store
 from serve.framework.service import RiskService, model_health
-from serve.framework.validation import SECOND
 from serve.fraud import metrics
-from serve.fraud.decision import EventTimePolicy, PaymentDecider
+from serve.fraud.decision import PaymentDecider
 from serve.fraud.labels import LabelIngestor
 from serve.fraud.model import LocalModel, ScoreProvider
-from serve.fraud.profiles import ProfileRepository, known_without_store
 from serve.fraud.rescoring import PaymentRescorer
 from serve.fraud.settings import FraudSettings
 
@@ -29,7 +28,6 @@ class FraudService(RiskService):
         args: what the application was started with.
         meter: counts and times.
         remote_model: the model's deployment; None keeps the model in this process.
-        times: when a payment may come; None is the system clock.
     """
 
     profiles: ProfileRepository
@@ -40,11 +38,9 @@ class FraudService(RiskService):
         args: FraudSettings,
         meter: Metrics,
         remote_model: ScoreProvider | None = None,
-        times: EventTimePolicy | None = None,
     ) -> None:
         self.args = args
         features = args.features
-        times = times or EventTimePolicy(args.receipt_seconds * SECOND, args.ahead_seconds * SECOND)
         super().__init__(metrics.SYSTEM, args, meter, _active_rules(args))
         self.model_slot = (
             LocalModel(args.registry, args.models, features) if remote_model is None else None
@@ -59,26 +55,11 @@ class FraudService(RiskService):
             timeout,
         )
         self.decider = PaymentDecider(
-            features,
-            self.profiles,
-            self.active_rules,
-            self._model,
-            self.decision_store,
-            meter,
-            self.background,
-            times,
-            args.fallback_cap_minor,
-            args.scale,
+            self.parts, features, self.profiles, self._model, args.fallback_cap_minor, args.scale
         )
-        self.labels = LabelIngestor(
-            self.decision_store, self.profiles, meter, times.now, times.ahead
-        )
-        payment_rescorer = PaymentRescorer(
-            features, self.decider, self.profiles, self.labels, times.now
-        )
-        self.rescorer = self.new_rescorer(
-            payment_rescorer.rescore, payment_rescorer.ready, times.now
-        )
+        self.labels = LabelIngestor(self.parts, self.profiles)
+        payment_rescorer = PaymentRescorer(features, self.decider, self.profiles, self.labels)
+        self.rescorer = self.new_rescorer(payment_rescorer.rescore, payment_rescorer.ready)
 
     async def check_model(self) -> Health:
         """See `RiskService`."""

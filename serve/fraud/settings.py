@@ -68,6 +68,11 @@ class FraudSettings(ServiceSettings):
     rescore_seconds: float = Field(2.0, gt=0, description="between looks for fallbacks to rescore")
 
     @property
+    def receipts_seconds(self) -> int:
+        """See `ServiceSettings`."""
+        return self.receipt_seconds
+
+    @property
     def scale(self) -> AmountScale:
         """What an amount is."""
         return AmountScale(self.currency_digits, self.largest_amount_minor)

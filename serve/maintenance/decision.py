@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from lib.concurrency.background_tasks import BackgroundTasks
 from lib.concurrency.bounded_executor import BoundedExecutor
 from lib.maintenance.features import evaluate
 from lib.maintenance.history import Floats, History
@@ -17,12 +16,10 @@ from lib.maintenance.model.model import SurvivalModel
 from lib.maintenance.model.prediction import Driver, Prediction
 from lib.records import Decision
 from lib.rules import Verdict
-from serve.framework import Metrics, Problem, RequestContext
-from serve.framework.active_rules import ActiveRules
-from serve.framework.decision_store import DecisionCounter, DecisionStore, decision_row
+from serve.framework import Problem, RequestContext
+from serve.framework.decision import Decider, ServiceParts
 from serve.framework.model_slot import ModelSlot
-from serve.framework.validation import reject_future, to_datetime
-from serve.maintenance import metrics
+from serve.framework.validation import to_datetime
 from serve.maintenance.machine_states import MachineStates, sensor_faults
 from serve.maintenance.schemas import (
     CurvePoint,
@@ -55,35 +52,20 @@ class FeatureVector:
     faults: list[SensorFault]
 
 
-class MachinePredictor:
+class MachinePredictor(Decider):
     """Judges machines.
 
     Args:
+        parts: of the application.
         machines: what is known.
-        active_rules: rules in force.
         model_slot: the model in force.
-        decision_store: where predictions go.
-        meter: counts.
-        background: runs what may follow the answer.
-        now: microseconds since 1970 UTC.
-        ahead_us: how far a caller's clock may be ahead.
     """
 
     def __init__(
-        self,
-        machines: MachineStates,
-        active_rules: ActiveRules,
-        model_slot: ModelSlot[SurvivalModel],
-        decision_store: DecisionStore,
-        meter: Metrics,
-        background: BackgroundTasks,
-        now: Callable[[], int],
-        ahead_us: int,
+        self, parts: ServiceParts, machines: MachineStates, model_slot: ModelSlot[SurvivalModel]
     ) -> None:
-        self._machines, self._active_rules, self._model_slot = machines, active_rules, model_slot
-        self._decision_store, self._meter, self._background = decision_store, meter, background
-        self._now, self._ahead = now, ahead_us
-        self._counter = DecisionCounter(meter, metrics.SYSTEM)
+        super().__init__(parts, machines.features.digest)
+        self._machines, self._model_slot = machines, model_slot
         self._predicting = BoundedExecutor("predictions", _AT_ONCE)
 
     async def predict(self, request: PredictRequest, context: RequestContext) -> bytes:
@@ -95,7 +77,7 @@ class MachinePredictor:
         """
         self._decision_store.require_room()
         context.log_fields["machine_id"] = request.machine_id
-        received = self._now()
+        received = self._clock.now()
         observation = await self._see(request, received)
         rules = self._active_rules.current.select(observation.past is not None)
         verdict = rules.evaluate(
@@ -107,13 +89,22 @@ class MachinePredictor:
             prediction = await self._predicting.run(self.predict_row, model, observation.values)
         answer = self._answer(observation, verdict, model, prediction, context)
         body = answer.model_dump_json().encode()
-        self._decision_store.append(self._row(observation, verdict, answer, received))
+        self._record(
+            context,
+            answer.model_dump(mode="json"),
+            verdict,
+            observation.values,
+            "model" if observation.past is not None else "store",
+            subject_id=answer.prediction_id,
+            entities={"machine_id": observation.machine_id},
+            event_time=observation.at_us,
+            received_at=received,
+            score=None if answer.failure_within is None else answer.failure_within["7d"],
+            reasons=[driver.model_dump() for driver in answer.drivers],
+            request={"machine_id": observation.machine_id, "at": answer.at.isoformat()},
+        )
         self._background.submit(
             lambda: self._machines.save_prediction(observation.machine_id, body)
-        )
-        unavailable = "model" if observation.past is not None else "store"
-        self._counter.count(
-            context.log_fields, answer.decision, answer.method, verdict, unavailable
         )
         return body
 
@@ -123,7 +114,7 @@ class MachinePredictor:
         return model.predict(row)[0]
 
     async def _see(self, request: PredictRequest, now: int) -> FeatureVector:
-        at = reject_future("at", request.at, now, self._ahead)
+        at = self._clock.reject_future("at", request.at, now)
         try:
             past = await self._machines.get(request.machine_id)
         except MachineStoreError:
@@ -176,28 +167,6 @@ class MachinePredictor:
             rules_version=self._active_rules.current.version,
             latency_ms=context.latency_ms(),
             request_id=context.request_id,
-        )
-
-    def _row(
-        self, observation: FeatureVector, verdict: Verdict, answer: PredictResponse, received: int
-    ) -> dict[str, Any]:
-        """The record of what was answered."""
-        body = answer.model_dump(mode="json")
-        return decision_row(
-            body,
-            verdict,
-            observation.values,
-            system=metrics.SYSTEM,
-            subject_id=answer.prediction_id,
-            entities={"machine_id": observation.machine_id},
-            event_time=observation.at_us,
-            received_at=received,
-            decided_at=self._now(),
-            score=None if answer.failure_within is None else answer.failure_within["7d"],
-            reasons=[driver.model_dump() for driver in answer.drivers],
-            rules_version=answer.rules_version,
-            feature_set_digest=self._machines.features.digest,
-            request={"machine_id": observation.machine_id, "at": answer.at.isoformat()},
         )
 
     async def rescore(self, decision: Decision) -> dict[str, Any] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -22,9 +22,10 @@ from lib.maintenance.state_codec import (
     with_waveforms,
 )
 from lib.maintenance.waveform import WaveformError, waveform_features
-from serve.framework import FieldError, Metrics, Problem, RequestContext
+from serve.framework import FieldError, Problem, RequestContext
+from serve.framework.decision import ServiceParts
 from serve.framework.problem import unavailable
-from serve.framework.validation import SECOND, future_text, to_micros
+from serve.framework.validation import SECOND, to_micros
 from serve.maintenance import metrics
 from serve.maintenance.machine_states import MachineStates, sensor_faults
 from serve.maintenance.schemas import IngestCounts, MachineReadings, ReadingsResponse
@@ -34,23 +35,16 @@ class EventIngestor:
     """Takes news in.
 
     Args:
+        parts: of the application.
         machines: what is known.
-        meter: counts.
-        now: microseconds since 1970 UTC.
-        ahead_us: how far a caller's clock may be ahead.
         register_unknown: whether a machine may become known by its first news.
     """
 
     def __init__(
-        self,
-        machines: MachineStates,
-        meter: Metrics,
-        now: Callable[[], int],
-        ahead_us: int,
-        register_unknown: bool,
+        self, parts: ServiceParts, machines: MachineStates, register_unknown: bool
     ) -> None:
-        self._machines, self._meter, self._now = machines, meter, now
-        self._ahead, self._register = ahead_us, register_unknown
+        self._machines, self._register = machines, register_unknown
+        self._meter, self._clock = parts.meter, parts.clock
         self._measuring = BoundedExecutor("waveforms", 2)
 
     async def ingest(
@@ -108,7 +102,7 @@ class EventIngestor:
             raise Problem.of_fields(faults)
 
     def _faults(self, machine: MachineReadings, head: str) -> list[FieldError]:
-        features, latest = self._machines.features, self._now() + self._ahead
+        features, now = self._machines.features, self._clock.now()
         faults = _unit_faults(features, machine, head)
         for index, reading in enumerate(machine.readings):
             for name in reading.sensors:
@@ -131,8 +125,8 @@ class EventIngestor:
         for kind in ("readings", "errors", "services", "waveforms"):
             for index, each in enumerate(getattr(machine, kind)):
                 at_us = to_micros(each.event_time)
-                if at_us >= latest + SECOND:
-                    text = future_text(at_us, latest - self._ahead, self._ahead)
+                if at_us >= now + self._clock.ahead + SECOND:
+                    text = self._clock.future_text(at_us, now)
                     faults.append(FieldError(f"{head}{kind}.{index}.event_time", text))
         return faults
 

@@ -22,7 +22,6 @@ from serve.framework.active_rules import ActiveRules
 from serve.framework.model_slot import ModelSlot
 from serve.framework.offload import LocalSolver, Solver
 from serve.framework.service import RiskService
-from serve.framework.validation import SECOND, system_clock
 from serve.maintenance.decision import MachinePredictor
 from serve.maintenance.ingestion import EventIngestor
 from serve.maintenance.machine_states import MachineStates
@@ -52,35 +51,23 @@ class MaintenanceService(RiskService):
         now: Callable[[], int] | None = None,
     ) -> None:
         self.args = args
-        self._now = now or system_clock
         self.features = load_kind(args.kind)
         active_rules = ActiveRules(rule_fields(self.features), RULES_FILE, ACTIONS, {"machine_id"})
-        super().__init__(SYSTEM, args, meter, active_rules)
+        super().__init__(SYSTEM, args, meter, active_rules, now)
         self.model_slot = ModelSlot(SYSTEM, args.registry, args.models, self._load)
-        timeout, ahead = args.store_timeout_ms / 1000.0, args.ahead_seconds * SECOND
+        timeout = args.store_timeout_ms / 1000.0
         store = open_machine_store(args.machine_store, timeout)
         self.machines = self.profiles = MachineStates(self.features, store, timeout)
-        self.decider = MachinePredictor(
-            self.machines,
-            self.active_rules,
-            self.model_slot,
-            self.decision_store,
-            meter,
-            self.background,
-            self._now,
-            ahead,
-        )
-        self.ingestor = EventIngestor(self.machines, meter, self._now, ahead, args.register_unknown)
+        self.decider = MachinePredictor(self.parts, self.machines, self.model_slot)
+        self.ingestor = EventIngestor(self.parts, self.machines, args.register_unknown)
         self.orders = WorkOrderService(
+            self.parts,
             self.machines,
             self.model_slot,
             solver or LocalSolver(solve_plan),
             WorkOrderRepository(args.records),
-            meter,
-            self._now,
-            ahead,
         )
-        self.rescorer = self.new_rescorer(self.decider.rescore, self.is_ready, self._now)
+        self.rescorer = self.new_rescorer(self.decider.rescore)
 
     async def close(self) -> None:
         """See `RiskService`."""

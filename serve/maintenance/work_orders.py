@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from hashlib import sha256
 from typing import Any
 
@@ -23,7 +22,8 @@ from lib.maintenance.schedule.problem import ScheduleError
 from lib.maintenance.schedule.week_problem import from_week_start
 from lib.maintenance.state_codec import empty_state, with_services
 from lib.survival.curves import Curves
-from serve.framework import FieldError, Metrics, Problem, RequestContext
+from serve.framework import FieldError, Problem, RequestContext
+from serve.framework.decision import ServiceParts
 from serve.framework.model_slot import ModelSlot
 from serve.framework.offload import Solver
 from serve.framework.problem import unavailable
@@ -45,27 +45,23 @@ class WorkOrderService:
     """Plans weeks and closes work orders.
 
     Args:
+        parts: of the application.
         machines: what is known.
         model_slot: the model in force.
         solver: where weeks are solved.
         repository: schedules and orders.
-        meter: counts.
-        now: microseconds since 1970 UTC.
-        ahead_us: how far a caller's clock may be ahead.
     """
 
     def __init__(
         self,
+        parts: ServiceParts,
         machines: MachineStates,
         model_slot: ModelSlot[SurvivalModel],
         solver: Solver,
         repository: WorkOrderRepository,
-        meter: Metrics,
-        now: Callable[[], int],
-        ahead_us: int,
     ) -> None:
         self._machines, self._model_slot, self._solver = machines, model_slot, solver
-        self.repository, self._meter, self._now, self._ahead = repository, meter, now, ahead_us
+        self.repository, self._meter, self._clock = repository, parts.meter, parts.clock
         self._threads = BoundedExecutor("work-orders", _AT_ONCE)
         self._computing = BoundedExecutor("schedules", 2)
 
@@ -84,7 +80,7 @@ class WorkOrderService:
         if model is None:
             text = "no model is loaded, so risks cannot be computed; try again later"
             raise Problem.unavailable(text, retry_after=5)
-        now = self._now()
+        now = self._clock.now()
         at = now if request.at is None else to_micros(request.at)
         rows, silent = await self._rows(request, at)
         try:
@@ -165,7 +161,7 @@ class WorkOrderService:
         """
         self._check(order_outcome)
         outcome = order_outcome.model_dump(mode="json", exclude_none=True)
-        at = self._now()
+        at = self._clock.now()
         closed, fresh = await self._threads.run(self.repository.close_order, order_id, outcome, at)
         if order_outcome.result != "not_done":
             # of an order that was closed before, too: that request may have ended here
@@ -184,7 +180,7 @@ class WorkOrderService:
             raise Problem.of_field(
                 "component", f"unknown component, declared are {component_names}"
             )
-        if to_micros(outcome.event_time) > self._now() + self._ahead:
+        if to_micros(outcome.event_time) > self._clock.now() + self._clock.ahead:
             raise Problem.of_field("event_time", "expected a time that is not in the future")
 
     async def _renew(self, order: WorkOrder, outcome: Outcome) -> None:

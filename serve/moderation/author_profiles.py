@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from lib.concurrency.bounded_executor import SizedExecutor
-from lib.concurrency.guarded_call import GuardedCall, GuardedRepository
-from lib.feature import (
-    AsyncProfileStore,
-    Event,
-    OnlineFeatures,
-    ReceiptConflictError,
-    StoreError,
-)
+from lib.feature import AsyncProfileStore, Event, ReceiptConflictError, StoreError
 from lib.moderation.author import AUTHORS, wording_key
 from lib.moderation.post import Post
 from serve.framework import Problem
+from serve.framework.profiles import ProfileRepository
 
 REMOVED, RESTORED = "removed", "restored"
 TEXT_THREADS = ("texts", 2, 500)
 """Of work on texts: name, calls at once, and characters that take less time than a thread."""
 
 
-class AuthorProfiles(GuardedRepository[AsyncProfileStore]):
+class AuthorProfiles(ProfileRepository):
     """Reads and updates histories, one exchange a post, and survives a store that is out.
 
     Args:
@@ -33,12 +26,10 @@ class AuthorProfiles(GuardedRepository[AsyncProfileStore]):
     """
 
     def __init__(self, store: AsyncProfileStore, timeout: float, receipt_seconds: int) -> None:
-        self._online = OnlineFeatures(AUTHORS, receipt_seconds)
-        super().__init__(store, GuardedCall("profile store", StoreError, timeout))
+        super().__init__(AUTHORS, store, receipt_seconds, timeout, legacy_receipts=True)
         self._texts = SizedExecutor(*TEXT_THREADS)
-        self.digest = AUTHORS.digest
 
-    async def fetch(self, post: Post, content: str) -> Mapping[str, float] | None:
+    async def fetch_history(self, post: Post, content: str) -> Mapping[str, float] | None:
         """Features as they were before a post, which counts from then on, once.
 
         None while the store is out.
@@ -50,45 +41,32 @@ class AuthorProfiles(GuardedRepository[AsyncProfileStore]):
         Raises:
             Problem: 409 where the id is that of another post, of whichever replica.
         """
-        event = await self._event(post)
         try:
-            request = self._online.request(event, content.encode())
-            reply = await self._guard.run(lambda: self._store.exchange(request))
+            return (await self.record_event(await self._event(post), content.encode())).values
         except StoreError:
             return None
-        try:
-            return self._online.read(event, reply).values
         except ReceiptConflictError as error:
-            text = (
-                "post_id: expected an id of its own for each post, got one that was used with "
-                "other content; send an edited post under a new id, or the first one unchanged"
-            )
-            raise Problem.conflict(text) from error
+            raise used_id() from error
 
-    async def record_label(
+    async def record_fact(
         self, post: Post, fact: str, at_us: int, is_known: bool, revision: int
     ) -> None:
-        """Lets a fact about a post count from `at_us`; each revision of it counts once.
-
-        Args:
-            post: what it is about.
-            fact: `removed` or `restored`.
-            at_us: when it became known, microseconds UTC.
-            is_known: False withdraws it.
-            revision: number of the statement about this post.
-
-        Raises:
-            StoreError: the store is out.
-        """
-        request = self._online.learn(await self._event(post), fact, at_us, is_known, revision)
-        await self._guard.run(lambda: self._store.exchange(request))
+        """Lets a fact about a post, `removed` or `restored`, count; see `record_label`."""
+        await self.record_label(await self._event(post), fact, at_us, is_known, revision)
 
     async def _event(self, post: Post) -> Event:
         """A post as the features read it."""
-        event: dict[str, Any] = {
+        return {
             "event_time": post.created_at_us,
             "post_id": post.post_id,
             "author_id": post.author_id,
             "wording_key": await self._texts.run_sized(wording_key, post.text or ""),
         }
-        return event
+
+
+def used_id() -> Problem:
+    """The 409 for another post under a known id."""
+    return Problem.conflict(
+        "post_id: expected an id of its own for each post, got one that was used with other "
+        "content; send an edited post under a new id, or the first one unchanged"
+    )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from lib.concurrency.background_tasks import BackgroundTasks
 from lib.concurrency.bounded_executor import BoundedExecutor, SizedExecutor
 from lib.concurrency.keyed_lock import KeyedLock
+from lib.moderation.author import AUTHORS
 from lib.moderation.decision_policy import (
     DecisionResult,
     from_model,
@@ -18,7 +18,6 @@ from lib.moderation.decision_policy import (
     without_model,
 )
 from lib.moderation.media.decoder_pool import DecoderUnavailableError
-from lib.moderation.model import SYSTEM
 from lib.moderation.model.outputs import Floats
 from lib.moderation.policy_bundle import PolicyBundle
 from lib.moderation.prepared_post import PreparedPost
@@ -29,12 +28,11 @@ from lib.moderation.rules import row_of
 from lib.records import Decision, RecordsUnavailableError
 from lib.rules import Verdict
 from lib.storage import StorageError
-from serve.framework import Metrics, Problem, RequestContext
-from serve.framework.decision_store import DecisionCounter, decision_row
+from serve.framework import Problem, RequestContext
+from serve.framework.decision import Decider, ServiceParts
 from serve.framework.problem import unavailable
-from serve.framework.validation import reject_future
 from serve.moderation import metrics
-from serve.moderation.author_profiles import REMOVED, TEXT_THREADS
+from serve.moderation.author_profiles import REMOVED, TEXT_THREADS, used_id
 from serve.moderation.content import content_digest
 from serve.moderation.dependencies import Dependencies
 from serve.moderation.model import ModelUnavailableError
@@ -44,34 +42,23 @@ CONTENT_DIGEST = "content_digest"
 """Where the record of a post keeps what tells it from another one under its id."""
 
 
-class PostModerator:
+class PostModerator(Decider):
     """Judges posts.
 
     Args:
-        dependencies: what it works with.
-        meter: counts.
-        background: runs what may follow the answer.
-        now: microseconds since 1970 UTC.
-        ahead_us: how far a caller's clock may be ahead.
+        parts: of the application.
+        dependencies: what it works with beside them.
         video_at_once: whether the answer waits for the video.
     """
 
     def __init__(
-        self,
-        dependencies: Dependencies,
-        meter: Metrics,
-        background: BackgroundTasks,
-        now: Callable[[], int],
-        ahead_us: int,
-        video_at_once: bool,
+        self, parts: ServiceParts, dependencies: Dependencies, video_at_once: bool
     ) -> None:
-        self._dependencies, self._meter, self._background = dependencies, meter, background
-        self._now, self._ahead = now, ahead_us
-        self._video_at_once = video_at_once
+        super().__init__(parts, AUTHORS.digest)
+        self._dependencies, self._video_at_once = dependencies, video_at_once
         self._texts = SizedExecutor(*TEXT_THREADS)
         self.review_price = 0.0
         self.recent = ReviewPricer()
-        self._counter = DecisionCounter(meter, SYSTEM)
         self._turns = KeyedLock()
         self._digesting = BoundedExecutor("digests", 2)
 
@@ -82,17 +69,16 @@ class PostModerator:
             Problem: 409 where the id is that of another post, 422 for a time that is ahead, 503
                 where media or decisions cannot be kept.
         """
-        self._dependencies.decision_store.require_room()
+        self._decision_store.require_room()
         async with self._turns.of(request.post_id):
             return await self._moderate(request, context)
 
     async def _moderate(self, request: PostRequest, context: RequestContext) -> bytes:
-        received = self._now()
-        created = reject_future("created_at", request.created_at, received, self._ahead)
+        received = self._clock.now()
+        created = self._clock.reject_future("created_at", request.created_at, received)
         digest = await self._digesting.run(content_digest, request)
-        if (
-            first := await self._dependencies.decision_store.find_if_available(request.post_id)
-        ) is not None:
+        first = await self._decision_store.find_if_available(request.post_id)
+        if first is not None:
             return self._again(first, request, digest, context)
         with unavailable("the media decoder is temporarily unavailable", DecoderUnavailableError):
             prepared, storing = await self._dependencies.preparer.prepare(request, created)
@@ -101,14 +87,24 @@ class PostModerator:
             await storing
         if result.choice.decision == "REVIEW" and result.choice.method != "fallback":
             result = await self._admitted(result)
-        answer = PostResponse.of(result, self._dependencies.active_rules.current.version, context)
+        answer = PostResponse.of(result, self._active_rules.current.version, context)
         body = answer.model_dump_json().encode()
-        self._dependencies.decision_store.append(
-            _record(
-                result, answer, self._dependencies.authors.digest, digest, received, self._now()
-            )
+        post = prepared.post
+        self._record(
+            context,
+            answer.model_dump(mode="json"),
+            result.verdict,
+            result.history,
+            "model" if result.history else "store",
+            subject_id=post.post_id,
+            entities={"author_id": post.author_id},
+            event_time=post.created_at_us,
+            received_at=received,
+            score=None if result.probabilities is None else float(result.probabilities.max()),
+            reasons=[hit.model_dump() for hit in answer.hits],
+            request={**prepared.row(), CONTENT_DIGEST: digest},
         )
-        self._count(result, context)
+        self._count_details(result)
         self._background.submit(lambda: self._tell_author(result, 0))
         return body
 
@@ -136,13 +132,13 @@ class PostModerator:
             "policies": {name: policy.model_dump() for name, policy in result.policies.items()},
             "model_version": result.model_version,
             "policies_version": result.bundle.version,
-            "decided_at_us": self._now(),
+            "decided_at_us": self._clock.now(),
         }
 
     async def _judged(self, prepared: PreparedPost, content: str, wait: bool) -> ModerationResult:
         bundle, started = self._dependencies.active_policies.current, time.perf_counter()
         word_hits = await self._texts.run_sized(bundle.lists.hits, prepared.post.text or "")
-        history = await self._dependencies.authors.fetch(prepared.post, content)
+        history = await self._dependencies.authors.fetch_history(prepared.post, content)
         facts = row_of(
             prepared.post,
             history or {},
@@ -151,7 +147,7 @@ class PostModerator:
             hits=word_hits,
             failed_media=len(prepared.undecoded),
         )
-        rules = self._dependencies.active_rules.current.select(history is not None)
+        rules = self._active_rules.current.select(history is not None)
         verdict = rules.evaluate(facts, prepared.post.post_id)
         ruled = time.perf_counter()
         probabilities, routed, choice, version = await self._chosen(prepared, verdict, bundle, wait)
@@ -191,7 +187,7 @@ class PostModerator:
         except ModelUnavailableError as error:
             return None, None, without_model(verdict, str(error)), model.version
         routed = self._routed(probabilities, prepared, bundle)
-        self.recent.add(self._now(), probabilities, prepared.post, bool(prepared.undecoded))
+        self.recent.add(self._clock.now(), probabilities, prepared.post, bool(prepared.undecoded))
         choice = from_model(verdict, routed, probabilities, bundle)
         if video_waits and choice.decision != "REMOVE":
             return None, None, pending(verdict), version
@@ -215,13 +211,8 @@ class PostModerator:
             return replace(result, choice=replace(result.choice, method="fallback"))
         return result
 
-    def _count(self, result: ModerationResult, context: RequestContext) -> None:
-        """Counts a result, and adds it to the log line of its request."""
-        choice, meter = result.choice, self._meter
-        unavailable = "model" if result.history else "store"
-        self._counter.count(
-            context.log_fields, choice.decision, choice.method, result.verdict, unavailable
-        )
+    def _count_details(self, result: ModerationResult) -> None:
+        meter = self._meter
         for name, policy in result.policies.items():
             if policy.action != "ALLOW":
                 meter.count(metrics.POLICIES, name, policy.action)
@@ -237,11 +228,7 @@ class PostModerator:
             raise Problem.conflict(f"post_id: {request.post_id!r} is another author's post")
         # posts that older versions recorded have no digest
         if first.request.get(CONTENT_DIGEST, digest) != digest:
-            text = (
-                "post_id: expected an id of its own for each post, got one that was used with "
-                "other content; send an edited post under a new id, or the first one unchanged"
-            )
-            raise Problem.conflict(text)
+            raise used_id()
         context.log_fields["retry"] = "recorded"
         self._meter.count(metrics.RETRIES)
         return PostResponse.model_validate(first.answer).model_dump_json().encode()
@@ -250,43 +237,6 @@ class PostModerator:
         """Lets the author's history know of a removal."""
         if result.choice.decision == "REMOVE":
             post = result.prepared.post
-            await self._dependencies.authors.record_label(
-                post, REMOVED, self._now(), True, revision
+            await self._dependencies.authors.record_fact(
+                post, REMOVED, self._clock.now(), True, revision
             )
-
-
-def _record(
-    result: ModerationResult,
-    answer: PostResponse,
-    digest: str,
-    content: str,
-    received: int,
-    decided: int,
-) -> dict[str, Any]:
-    """The record of what was answered.
-
-    Args:
-        result: how it came about.
-        answer: as it was given.
-        digest: of the features of authors.
-        content: see `content_digest`.
-        received: microseconds since 1970 UTC.
-        decided: likewise.
-    """
-    post = result.prepared.post
-    return decision_row(
-        answer.model_dump(mode="json"),
-        result.verdict,
-        result.history,
-        system=SYSTEM,
-        subject_id=post.post_id,
-        entities={"author_id": post.author_id},
-        event_time=post.created_at_us,
-        received_at=received,
-        decided_at=decided,
-        score=None if result.probabilities is None else float(result.probabilities.max()),
-        reasons=[hit.model_dump() for hit in answer.hits],
-        rules_version=answer.rules_version,
-        feature_set_digest=digest,
-        request={**result.prepared.row(), CONTENT_DIGEST: content},
-    )

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lib.moderation.model.fusion_version import FusionModelVersion
-from serve.framework.active_rules import ActiveRules
-from serve.framework.decision_store import DecisionStore
 from serve.framework.model_slot import ModelSlot
 from serve.moderation.active_policies import ActivePolicies
 from serve.moderation.author_profiles import AuthorProfiles
@@ -23,18 +21,14 @@ class Dependencies:
         preparer: reads posts.
         authors: histories.
         active_policies: policies and lists in force.
-        active_rules: rules in force.
         model_slot: the model in force.
         model_runner: asks it.
         review: the queue.
-        decision_store: where decisions go.
     """
 
     preparer: PostPreparer
     authors: AuthorProfiles
     active_policies: ActivePolicies
-    active_rules: ActiveRules
     model_slot: ModelSlot[FusionModelVersion]
     model_runner: ModelRunner
     review: ReviewService
-    decision_store: DecisionStore

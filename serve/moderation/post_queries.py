@@ -16,6 +16,7 @@ from lib.records import Decision, RecordsUnavailableError
 from lib.records.review import Outcome
 from lib.storage import Storage, StorageError
 from serve.framework import Problem, RequestContext
+from serve.framework.decision_store import DecisionStore
 from serve.moderation.author_profiles import REMOVED, RESTORED
 from serve.moderation.dependencies import Dependencies
 from serve.moderation.model import ModelUnavailableError
@@ -38,21 +39,20 @@ class PostService:
     """Looks posts up.
 
     Args:
+        decision_store: where decisions are kept.
         dependencies: what the application is made of.
         kept: where explanations are stored.
     """
 
-    def __init__(self, dependencies: Dependencies, kept: Callable[[], Storage]) -> None:
-        self._decision_store, self._review, self._active_policies = (
-            dependencies.decision_store,
-            dependencies.review,
-            dependencies.active_policies,
-        )
-        self._model_slot, self._model_runner, self._preparer = (
-            dependencies.model_slot,
-            dependencies.model_runner,
-            dependencies.preparer,
-        )
+    def __init__(
+        self,
+        decision_store: DecisionStore,
+        dependencies: Dependencies,
+        kept: Callable[[], Storage],
+    ) -> None:
+        self._decision_store, self._review = decision_store, dependencies.review
+        self._active_policies, self._preparer = dependencies.active_policies, dependencies.preparer
+        self._model_slot, self._model_runner = dependencies.model_slot, dependencies.model_runner
         self._authors, self._kept = dependencies.authors, kept
         self._storing = BoundedExecutor("explanations", 2)
 
@@ -109,9 +109,9 @@ class PostService:
         post, newest = kept_post(first.request), outcomes[0]
         number = _FIRST_OUTCOME + len(outcomes)
         if (was == "REMOVE") != (now == "REMOVE"):
-            await self._authors.record_label(post, REMOVED, newest.at, now == "REMOVE", number)
+            await self._authors.record_fact(post, REMOVED, newest.at, now == "REMOVE", number)
         if was == "REMOVE" and now != "REMOVE" and newest.kind == "appeal":
-            await self._authors.record_label(post, RESTORED, newest.at, True, number)
+            await self._authors.record_fact(post, RESTORED, newest.at, True, number)
 
     async def explain(
         self, post_id: str, policy: str | None, context: RequestContext

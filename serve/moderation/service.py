@@ -25,7 +25,6 @@ from serve.framework.active_rules import ActiveRules
 from serve.framework.model_slot import ModelSlot
 from serve.framework.service import RiskService
 from serve.framework.settings import UserConfig
-from serve.framework.validation import SECOND, system_clock
 from serve.moderation.active_policies import ActivePolicies
 from serve.moderation.author_profiles import AuthorProfiles
 from serve.moderation.decision import PostModerator
@@ -60,9 +59,9 @@ class ModerationService(RiskService):
         now: Callable[[], int] | None = None,
     ) -> None:
         self.args = args
-        self._now, self._lease_clock = now or system_clock, now
+        self._lease_clock = now
         active_rules = ActiveRules(rule_fields(), RULES_FILE, ACTIONS, {*NUMBERS, *TEXTS})
-        super().__init__(SYSTEM, args, meter, active_rules)
+        super().__init__(SYSTEM, args, meter, active_rules, now)
         self.active_policies = ActivePolicies()
         # at once: a model is only taken where it answers for the policies in force
         self.active_policies.load(ModerationUserConfig(**args.live))
@@ -75,16 +74,10 @@ class ModerationService(RiskService):
         self._loop: asyncio.AbstractEventLoop | None = None
         dependencies = self._dependencies(meter)
         self.preparer, self.review = dependencies.preparer, dependencies.review
-        self.decider = PostModerator(
-            dependencies,
-            meter,
-            self.background,
-            self._now,
-            args.ahead_seconds * SECOND,
-            args.video_at_once,
-        )
-        self.posts = PostService(dependencies, lambda: open_storage(args.media))
-        self.rescorer = self.new_rescorer(self.decider.rescore, self.is_ready, self._now)
+        self.decider = PostModerator(self.parts, dependencies, args.video_at_once)
+        media = args.media
+        self.posts = PostService(self.decision_store, dependencies, lambda: open_storage(media))
+        self.rescorer = self.new_rescorer(self.decider.rescore)
         if args.reviews_per_hour is not None:
             self.periodic_tasks.append((args.capacity_seconds, self.price_reviews))
         self.readiness.add("policies", self.active_policies.check)
@@ -102,11 +95,11 @@ class ModerationService(RiskService):
             ),
             authors=self.profiles,
             active_policies=self.active_policies,
-            active_rules=self.active_rules,
             model_slot=self.model_slot,
             model_runner=ModelRunner(self._modalities, args.model_timeout_ms / 1000.0),
-            review=ReviewService(queue, meter, self._now, self._closed, self._lease_clock),
-            decision_store=self.decision_store,
+            review=ReviewService(
+                queue, meter, self.parts.clock.now, self._closed, self._lease_clock
+            ),
         )
 
     def _closed(self, post_id: str) -> None:

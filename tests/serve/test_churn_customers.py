@@ -16,6 +16,7 @@ from lib.churn.snapshots import snapshots
 from lib.feature import DAY
 from serve.churn.schemas import MOST_ROWS
 from serve.churn.settings import ChurnSettings
+from serve.framework.validation import Clock
 from tests.churn.tables import world
 from tests.serve.churn_app import NOW, churn, iso, news, stayers
 
@@ -230,7 +231,7 @@ async def test_health_keeps_a_history_and_what_people_know_better(registry, tmp_
         }
         await app.post("customers/new/override", override)
         health = await app.get("customers/new/health")
-        app.service.health._now = lambda: NOW + 1_000_000  # a second later
+        app.service.health._clock = Clock(lambda: NOW + 1_000_000, 0)  # a second later
         await app.post(
             "customers/new/override", {**override, "score": None, "reason": "mixed them up"}
         )

@@ -1,0 +1,112 @@
+"""What all systems do alike where they decide, and what the parts of an application share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lib.concurrency.background_tasks import BackgroundTasks
+from lib.rules import Verdict
+from serve.framework.active_rules import ActiveRules
+from serve.framework.asgi import RequestContext
+from serve.framework.decision_store import DecisionStore
+from serve.framework.metrics import Metrics
+from serve.framework.validation import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceParts:
+    """What the parts of an application share.
+
+    Attributes:
+        system: its name.
+        clock: the present, and the bounds of callers' times.
+        active_rules: rules in force.
+        decision_store: where decisions go.
+        meter: counts and times.
+        background: runs what may follow an answer.
+    """
+
+    system: str
+    clock: Clock
+    active_rules: ActiveRules
+    decision_store: DecisionStore
+    meter: Metrics
+    background: BackgroundTasks
+
+
+class Decider:
+    """What decides in an application: a system's own adds how.
+
+    Args:
+        parts: of the application.
+        digest: of the features that rules and model read.
+    """
+
+    def __init__(self, parts: ServiceParts, digest: str) -> None:
+        self._system, self._digest = parts.system, digest
+        self._clock, self._active_rules = parts.clock, parts.active_rules
+        self._decision_store, self._background = parts.decision_store, parts.background
+        self._meter = parts.meter
+        name = f"forewarn_{parts.system}"
+        self._decisions, self._fallbacks = f"{name}_decisions", f"{name}_fallbacks"
+        self._rule_hits = f"{name}_rule_hits"
+
+    def _record(
+        self,
+        context: RequestContext,
+        answer: Mapping[str, Any],
+        verdict: Verdict,
+        features: Mapping[str, Any],
+        unavailable: str,
+        **columns: Any,
+    ) -> None:
+        """Keeps a decision, counts it, and adds it to the log line of its request.
+
+        Args:
+            context: of the request.
+            answer: the body that is sent, with `decision`, `method`, `rule_id`, `model_version`,
+                `request_id` and `latency_ms`.
+            verdict: of the rules.
+            features: that rules and model read.
+            unavailable: what did not answer, if the decision is a fallback's.
+            columns: of `Decision`, those that differ between systems.
+        """
+        row = {
+            "system": self._system,
+            "decided_at": self._clock.now(),
+            "decision": answer["decision"],
+            "method": answer["method"],
+            "rule_id": answer["rule_id"],
+            "rule_hits": verdict.hits,
+            "shadow_hits": verdict.shadow_hits,
+            "model_version": answer["model_version"],
+            "rules_version": self._active_rules.current.version,
+            "feature_set_digest": self._digest,
+            "features": features if isinstance(features, dict) else dict(features),
+            "request_id": answer["request_id"],
+            "latency_ms": answer["latency_ms"],
+            "answer": answer,
+        }
+        row.update(columns)
+        self._decision_store.append(row)
+        self._count(context.log_fields, answer["decision"], answer["method"], verdict, unavailable)
+
+    def _count(
+        self,
+        log_fields: dict[str, Any],
+        decision: str,
+        method: str,
+        verdict: Verdict,
+        unavailable: str,
+    ) -> None:
+        log_fields["decision"], log_fields["by"] = decision, method
+        self._meter.count(self._decisions, decision, method)
+        if method == "fallback":
+            log_fields["out"] = unavailable
+            self._meter.count(self._fallbacks, unavailable)
+        for rule in verdict.hits:
+            self._meter.count(self._rule_hits, rule, "active")
+        for rule in verdict.shadow_hits:
+            self._meter.count(self._rule_hits, rule, "shadow")
