@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, replace
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -21,11 +20,11 @@ from lib.maintenance.failures import (
 from lib.maintenance.feature_set import HOUR_US, AssetFeatureSet
 from lib.maintenance.features import evaluate, sound_readings
 from lib.maintenance.history import History, Ints
-from lib.maintenance.landmarks import concat, landmarks
-from lib.maintenance.model.rows import TrainingRows
-from lib.maintenance.offline import histories
+from lib.maintenance.model.rows import TrainingRows, concat, landmarks
+from lib.maintenance.offline import event_times, histories, rows_by_machine
 
 _SAME_EVENT_US = 24 * HOUR_US
+_PLANNED = ("scheduled", "emergency")
 Faults = dict[str, dict[str, int]]
 
 
@@ -114,7 +113,7 @@ def rows_and_failures(
     failures = _failures(tables.failures)
     planned = _planned(tables.maintenance, failures) if preventive == "censor" else {}
     step = round(every_hours * HOUR_US)
-    parts, modes, counts = [], [], FailureCounts()
+    parts, counts = [], FailureCounts()
     for past in tables.histories(features) if pasts is None else pasts:
         times, kinds = failures.pop(past.machine_id, _NOTHING)
         if not len(past.times_us):
@@ -125,14 +124,15 @@ def rows_and_failures(
         at = np.arange(-(-first // step) * step, last, step)
         served = planned.get(past.machine_id, np.empty(0, dtype=np.int64))
         rows = landmarks(features, past, at, times, until, served)
-        following = np.searchsorted(times, rows.at_us, side="right")[rows.outcomes.failed]
+        failed = rows.watched.failed
+        following = np.searchsorted(times, rows.at_us, side="right")[failed]
         counts += failure_counts(times, at, times[following], last, until)
         if len(rows):
-            parts.append(rows)
-            modes.append(_modes(rows.outcomes.failed, kinds[following]))
+            modes = np.full(len(rows), "", dtype=kinds.dtype if len(kinds) else np.str_)
+            modes[failed] = kinds[following]
+            parts.append(replace(rows, modes=modes))
     counts += FailureCounts(without_rows=sum(len(times) for times, _ in failures.values()))
-    rows_found = TrainingRows(concat(parts), np.concatenate(modes)) if parts else None
-    return rows_found, counts
+    return concat(parts) if parts else None, counts
 
 
 def current_rows(
@@ -177,26 +177,11 @@ def sensor_faults(features: AssetFeatureSet, pasts: Iterable[History]) -> Faults
 _NOTHING = (np.empty(0, dtype=np.int64), np.empty(0, dtype=np.str_))
 
 
-def _by_machine(table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
-    ordered = table.sort_by([("machine_id", "ascending"), ("event_time", "ascending")])
-    names = as_array(ordered["machine_id"]).to_numpy(zero_copy_only=False).astype(str)
-    changes = np.flatnonzero(names[1:] != names[:-1]) + 1
-    edges = [0, *changes.tolist(), len(names)] if len(names) else []
-    for start, end in pairwise(edges):
-        yield str(names[start]), ordered.slice(start, end - start)
-
-
-def _times(table: pa.Table) -> Ints:
-    return np.asarray(as_array(table["event_time"]).cast(pa.int64()).to_numpy())
-
-
 def _failures(table: pa.Table | None) -> dict[str, tuple[Ints, npt.NDArray[np.str_]]]:
     if table is None:
         return {}
-    return {
-        name: (_times(part), np.array(part["failure_mode"].to_pylist(), dtype=np.str_))
-        for name, part in _by_machine(table)
-    }
+    times, modes = event_times(table), np.array(table["failure_mode"].to_pylist(), dtype=np.str_)
+    return {name: (times[rows], modes[rows]) for name, rows in rows_by_machine(table).items()}
 
 
 def _planned(
@@ -205,22 +190,12 @@ def _planned(
     """Services that were not repairs; without a type, one within a day of a failure is."""
     if table is None:
         return {}
+    times = event_times(table)
+    kinds = np.array([kind or "" for kind in table["maintenance_type"].to_pylist()], dtype=np.str_)
     services = {}
-    for name, part in _by_machine(table):
-        times = _times(part)
-        kinds = part["maintenance_type"].to_pylist()
+    for name, rows in rows_by_machine(table).items():
         broken, _ = failures.get(name, _NOTHING)
-        near = [bool((np.abs(broken - time) <= _SAME_EVENT_US).any()) for time in times]
-        planned = [
-            kind in ("scheduled", "emergency") or (kind is None and not close)
-            for kind, close in zip(kinds, near, strict=True)
-        ]
-        services[name] = times[np.array(planned, dtype=bool)]
+        near = (np.abs(broken - times[rows, None]) <= _SAME_EVENT_US).any(axis=1)
+        planned = np.isin(kinds[rows], _PLANNED) | ((kinds[rows] == "") & ~near)
+        services[name] = times[rows][planned]
     return services
-
-
-def _modes(failed: npt.NDArray[np.bool_], kinds: npt.NDArray[np.str_]) -> npt.NDArray[np.str_]:
-    """(n,) the modes of the failures that follow, "" where none was seen."""
-    modes = np.full(len(failed), "", dtype=kinds.dtype if len(kinds) else np.str_)
-    modes[failed] = kinds
-    return modes

@@ -43,11 +43,11 @@ def histories(
             )
     installed = _installed(machines)
     of_readings, of_errors, of_services, of_waves = (
-        _by_machine(table) for table in (telemetry, errors, services, waveforms)
+        rows_by_machine(table) for table in (telemetry, errors, services, waveforms)
     )
     for machine in sorted({*of_readings, *installed}):
         table = telemetry.take(of_readings.get(machine, _none()))
-        times = _times(table)
+        times = event_times(table)
         columns = [_numbers(table[name]) for name in features.sensor_names]
         readings = np.stack(columns, axis=1)
         codes = _codes(errors, of_errors.get(machine), "error_code", features.error_codes)
@@ -68,7 +68,8 @@ def _none() -> Ints:
     return np.empty(0, dtype=np.int64)
 
 
-def _times(table: pa.Table) -> Ints:
+def event_times(table: pa.Table) -> Ints:
+    """(n,) microseconds UTC."""
     times: Ints = as_array(table["event_time"]).cast(pa.int64()).to_numpy()
     return times
 
@@ -78,13 +79,13 @@ def _numbers(column: pa.ChunkedArray) -> npt.NDArray[np.float64]:
     return np.asarray(values.to_numpy(zero_copy_only=False), dtype=np.float64)
 
 
-def _by_machine(table: pa.Table | None) -> dict[str, Ints]:
+def rows_by_machine(table: pa.Table | None) -> dict[str, Ints]:
     """Rows of each machine in order of time."""
     if table is None or not table.num_rows:
         return {}
     encoded = as_array(table["machine_id"]).dictionary_encode()
     codes = encoded.indices.to_numpy()
-    order = np.lexsort((_times(table), codes))
+    order = np.lexsort((event_times(table), codes))
     names = encoded.dictionary.to_pylist()
     edges = np.searchsorted(codes[order], np.arange(len(names) + 1))
     return {name: order[edges[k] : edges[k + 1]] for k, name in enumerate(names)}
@@ -102,7 +103,7 @@ def _codes(
     is_valid = codes >= 0
     if column == "component":
         is_valid |= as_array(machine_table[column]).is_null().to_numpy(zero_copy_only=False)
-    return _times(machine_table)[is_valid], codes[is_valid]
+    return event_times(machine_table)[is_valid], codes[is_valid]
 
 
 def measured_waveforms(features: AssetFeatureSet, waveforms: pa.Table) -> pa.Table:
@@ -131,7 +132,7 @@ def _waves(
         return _none(), np.empty((0, len(features.wave_measures)))
     machine_table = table.take(rows)
     columns = [_numbers(machine_table[name]) for name in features.wave_measures]
-    return _times(machine_table), np.stack(columns, axis=1) if columns else np.empty((len(rows), 0))
+    return event_times(machine_table), np.stack(columns, axis=1)
 
 
 def _installed(machines: pa.Table | None) -> dict[str, int]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +25,7 @@ from xgboost import XGBRegressor
 from lib.contract import TIME, load_mapping, read_checked, utc_us
 from lib.maintenance.contracts import TELEMETRY
 from lib.maintenance.feature_set import HOUR_US, AssetFeatureSet, Sensor
-from lib.maintenance.landmarks import Landmarks, concat, landmarks
+from lib.maintenance.model.rows import TrainingRows, concat, landmarks
 from lib.maintenance.offline import histories
 from lib.survival.blending import Rows, blend, fit_weight, folds
 from lib.survival.cox import fit_cox
@@ -54,8 +54,8 @@ MODELS = ("kaplan_meier", "gradient_boosting", "cox", "deep", "blend")
 class Engines:
     """Rows to learn from, the last row of each test engine, and the names of the columns."""
 
-    train: Landmarks
-    test: Landmarks
+    train: TrainingRows
+    test: TrainingRows
     names: tuple[str, ...]
     rows_read: int
 
@@ -110,7 +110,7 @@ def read(folder: Path, subset: str, mapping_file: Path) -> Engines:
     kept = [column for column, name in enumerate(features.names) if informative(name)]
     parts = [concat(part) for part in (learned, test_rows)]
     names = tuple(features.names[column] for column in kept)
-    chosen = [Landmarks(p.machines, p.at_us, p.rows[:, kept], p.outcomes) for p in parts]
+    chosen = [replace(p, rows=p.rows[:, kept]) for p in parts]
     return Engines(chosen[0], chosen[1], names, train.num_rows + test.num_rows)
 
 

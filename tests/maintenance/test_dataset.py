@@ -18,10 +18,10 @@ def test_each_row_waits_for_what_comes_first():
     rows, _ = rows_and_failures(SMALL, source_tables, every_hours=24.0)
     hours = (rows.at_us - START) / HOUR_US
     assert hours.tolist() == [24, 48, 72, 96, 120, 144, 168, 192, 216]
-    ends = hours + rows.landmarks.outcomes.time
+    ends = hours + rows.watched.time
     # the service at 101 h repairs the failure at 100 h, so it is none that was planned
     assert ends.tolist() == [100, 100, 100, 100, 150, 150, 200, 200, 239]
-    assert rows.landmarks.outcomes.event.tolist() == [1, 1, 1, 1, 2, 2, 1, 1, 0]
+    assert rows.watched.event.tolist() == [1, 1, 1, 1, 2, 2, 1, 1, 0]
     assert rows.modes.tolist() == ["belt"] * 4 + ["", ""] + ["motor"] * 2 + [""]
     assert rows.outcomes.event.tolist() == [1, 1, 1, 1, 0, 0, 1, 1, 0]
     assert rows.by_mode(("belt", "motor")).event.tolist() == [1, 1, 1, 1, 0, 0, 2, 2, 0]
@@ -32,7 +32,7 @@ def test_services_do_not_count_where_that_is_asked_for():
     failures = events("failures", [("m", 200, "motor")])
     source_tables = Tables(telemetry(), failures=failures, maintenance=served)
     rows, _ = rows_and_failures(SMALL, source_tables, 24.0, preventive="ignore")
-    assert (rows.landmarks.outcomes.event[:8] == 1).all()
+    assert (rows.watched.event[:8] == 1).all()
     censored, _ = rows_and_failures(SMALL, source_tables, 24.0)
     table = to_table(censored, SMALL.names)
     assert len(from_table(table, SMALL.names)) == len(censored)

@@ -9,7 +9,6 @@ from xgboost import XGBClassifier
 
 from lib.maintenance.feature_set import AssetFeatureSet
 from lib.maintenance.history import Floats
-from lib.maintenance.landmarks import Landmarks
 from lib.maintenance.model.rows import TrainingRows
 from lib.survival.cox import fit_cox
 from lib.survival.curves import Curves
@@ -85,7 +84,7 @@ def _farthest_sensor(features: AssetFeatureSet, train: Floats) -> Score:
     return score
 
 
-def boosted(train: TrainingRows | Landmarks, hours: float, seed: int) -> Score:
+def boosted(train: TrainingRows, hours: float, seed: int) -> Score:
     """Log-odds of boosted trees that a machine fails within some hours."""
     outcomes = train.outcomes
     is_known = outcomes.failed | (outcomes.time > hours)

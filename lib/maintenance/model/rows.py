@@ -1,9 +1,9 @@
-"""Training rows as a table, and what is asked of them."""
+"""Training rows: a machine at a time, what was known of it then, and what became of it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -12,80 +12,75 @@ import pyarrow.compute as pc
 
 from lib.contract import TIME
 from lib.contract.coercion import as_array
-from lib.maintenance.feature_set import HOUR_US, FeatureError
-from lib.maintenance.history import Floats, Ints
-from lib.maintenance.landmarks import PREVENTIVE_SERVICE, Landmarks
-from lib.survival.outcomes import CENSORED, Outcomes
+from lib.maintenance.feature_set import HOUR_US, AssetFeatureSet, FeatureError
+from lib.maintenance.features import evaluate
+from lib.maintenance.history import Floats, History, Ints
+from lib.survival.outcomes import CENSORED, FAILURE, Outcomes
 
 KEYS = ("machine_id", "event_time")
 OUTCOMES = ("hours_watched", "event", "failure_mode")
+PREVENTIVE_SERVICE = 2
+_NEVER = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True)
 class TrainingRows:
-    """Landmarks with the mode of the failure that each was followed by.
+    """Rows of one or many machines.
 
     Attributes:
-        landmarks: (n,) rows; see `Landmarks`.
-        modes: (n,) failure mode, "" where no failure was seen.
+        machines: (n,) whose row each is.
+        at_us: (n,) when, microseconds UTC.
+        rows: (n, features).
+        watched: (n,) hours from then to the next failure (1), or to the preventive service that
+            came first (2), or to the end of what is known (0).
+        modes: (n,) mode of the failure that follows, "" where none was seen.
     """
 
-    landmarks: Landmarks
+    machines: npt.NDArray[np.str_]
+    at_us: Ints
+    rows: Floats
+    watched: Outcomes
     modes: npt.NDArray[np.str_]
 
     def __len__(self) -> int:
-        return len(self.landmarks)
+        return len(self.at_us)
 
     @classmethod
     def none(cls, features: int) -> TrainingRows:
         """No rows, of so many features."""
         nobody, ever = np.empty(0, dtype=np.str_), np.empty(0, dtype=np.int64)
-        outcomes = Outcomes(np.empty(0), ever)
-        return cls(Landmarks(nobody, ever, np.empty((0, features)), outcomes), nobody)
-
-    @property
-    def rows(self) -> Floats:
-        """(n, features)."""
-        return self.landmarks.rows
-
-    @property
-    def machines(self) -> npt.NDArray[np.str_]:
-        """(n,) whose row each is."""
-        return self.landmarks.machines
-
-    @property
-    def at_us(self) -> Ints:
-        """(n,) when, microseconds UTC."""
-        return self.landmarks.at_us
+        return cls(nobody, ever, np.empty((0, features)), Outcomes(np.empty(0), ever), nobody)
 
     @property
     def outcomes(self) -> Outcomes:
         """(n,) hours to failure (1), or to what came first; planned services count as censoring."""
-        outcomes = self.landmarks.outcomes
-        return Outcomes(outcomes.time, np.where(outcomes.failed, outcomes.event, CENSORED))
+        return Outcomes(self.watched.time, np.where(self.watched.failed, FAILURE, CENSORED))
 
     def by_mode(self, names: Sequence[str]) -> Outcomes:
         """The same with the failure's place in `names`, from 1."""
         mode_codes = {name: number for number, name in enumerate(names, 1)}
         codes = [mode_codes.get(str(mode), 1) for mode in self.modes]
-        return Outcomes(self.landmarks.outcomes.time, np.where(self.outcomes.failed, codes, 0))
+        return Outcomes(self.watched.time, np.where(self.watched.failed, codes, 0))
 
     def take(self, rows: npt.ArrayLike) -> TrainingRows:
         """Some of the rows, by number or mask."""
         chosen = np.asarray(rows)
-        return TrainingRows(self.landmarks.take(chosen), self.modes[chosen])
+        return TrainingRows(
+            self.machines[chosen],
+            self.at_us[chosen],
+            self.rows[chosen],
+            self.watched.take(chosen),
+            self.modes[chosen],
+        )
 
     def until(self, time_us: int) -> TrainingRows:
         """Rows before a time, as they were known then: what came later is not seen."""
         early = self.take(self.at_us < time_us)
-        early_outcomes = early.landmarks.outcomes
         left = (time_us - early.at_us) / HOUR_US
-        cut = early_outcomes.time > left
-        outcomes = Outcomes(
-            np.minimum(early_outcomes.time, left), np.where(cut, CENSORED, early_outcomes.event)
-        )
-        landmarks = Landmarks(early.machines, early.at_us, early.rows, outcomes)
-        return TrainingRows(landmarks, np.where(cut, "", early.modes))
+        cut = early.watched.time > left
+        event = np.where(cut, CENSORED, early.watched.event)
+        watched = Outcomes(np.minimum(early.watched.time, left), event)
+        return replace(early, watched=watched, modes=np.where(cut, "", early.modes))
 
     def thinned(self, most: int, seed: int) -> TrainingRows:
         """At most so many rows, drawn at random, in their order."""
@@ -102,13 +97,57 @@ class TrainingRows:
         sample = self.take(np.concatenate([of_each[machine] for machine in drawn]))
         lengths = [len(of_each[machine]) for machine in drawn]
         renamed = np.repeat(np.arange(len(drawn)), lengths).astype(str)
-        landmarks = Landmarks(renamed, sample.at_us, sample.rows, sample.landmarks.outcomes)
-        return TrainingRows(landmarks, sample.modes)
+        return replace(sample, machines=renamed)
+
+
+def landmarks(
+    features: AssetFeatureSet,
+    history: History,
+    at_us: npt.ArrayLike,
+    failures_us: npt.ArrayLike,
+    watched_until_us: int,
+    services_us: npt.ArrayLike = (),
+) -> TrainingRows:
+    """One machine's rows at `at_us`, no modes; times at or after `watched_until_us` are left out.
+
+    Preventive services (`services_us`) end a row as a competing cause: a model of failures treats
+    them as censoring, which is right as far as services were planned by what the features know;
+    where they follow a calendar, that is so. A failure at the same time comes first.
+    """
+    at = np.asarray(at_us, dtype=np.int64)
+    at = at[at < watched_until_us]
+    failure, service = (_next(times, at) for times in (failures_us, services_us))
+    end = np.minimum(np.minimum(failure, service), watched_until_us)
+    event = np.where(
+        failure <= end, FAILURE, np.where(service <= end, PREVENTIVE_SERVICE, CENSORED)
+    )
+    rows = evaluate(features, history, at)
+    watched = Outcomes((end - at) / HOUR_US, event)
+    names = np.full(len(at), history.machine_id)
+    return TrainingRows(names, at, rows, watched, np.full(len(at), ""))
+
+
+def concat(parts: Sequence[TrainingRows]) -> TrainingRows:
+    """Rows of several machines, in their order.
+
+    Raises:
+        FeatureError: there are none.
+    """
+    if not parts:
+        raise FeatureError("no machine has a row: check the telemetry and its times")
+    watched = [part.watched for part in parts]
+    return TrainingRows(
+        np.concatenate([part.machines for part in parts]),
+        np.concatenate([part.at_us for part in parts]),
+        np.concatenate([part.rows for part in parts]),
+        Outcomes(*(np.concatenate([getattr(w, n) for w in watched]) for n in ("time", "event"))),
+        np.concatenate([part.modes for part in parts]),
+    )
 
 
 def to_table(rows: TrainingRows, names: Sequence[str]) -> pa.Table:
     """One column for each feature beside keys and outcomes."""
-    outcomes = rows.landmarks.outcomes
+    outcomes = rows.watched
     columns = {
         "machine_id": pa.array(rows.machines.tolist(), pa.string()),
         "event_time": pa.array(rows.at_us, pa.int64()).cast(TIME),
@@ -143,10 +182,16 @@ def from_table(table: pa.Table, names: Sequence[str], preventive: str = "censor"
         )
     modes = pc.fill_null(as_array(table["failure_mode"]), "").to_numpy(zero_copy_only=False)
     matrix = [as_array(table[name]).to_numpy(zero_copy_only=False) for name in names]
-    landmarks = Landmarks(
+    return TrainingRows(
         as_array(table["machine_id"]).to_numpy(zero_copy_only=False).astype(str),
         as_array(table["event_time"]).cast(pa.int64()).to_numpy(),
         np.column_stack(matrix).astype(np.float64),
         Outcomes(as_array(table["hours_watched"]).to_numpy(), event),
+        modes.astype(str),
     )
-    return TrainingRows(landmarks, modes.astype(str))
+
+
+def _next(times_us: npt.ArrayLike, at: Ints) -> Ints:
+    """The first of the times after each of `at`."""
+    times = np.append(np.sort(np.asarray(times_us, dtype=np.int64)), _NEVER)
+    return times[np.searchsorted(times, at, side="right")]

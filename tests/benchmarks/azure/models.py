@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from lib.maintenance.landmarks import Landmarks
 from lib.maintenance.model.baselines import boosted
+from lib.maintenance.model.rows import TrainingRows
 from lib.survival.blending import blend, fit_weight, folds
 from lib.survival.cox import fit_cox
 from lib.survival.curves import Curves
@@ -80,7 +80,7 @@ def fold(
     return curves, risks, weight
 
 
-def weighed(data: Azure, rows: np.ndarray) -> Landmarks:
+def weighed(data: Azure, rows: np.ndarray) -> TrainingRows:
     """Training rows as often as they weigh."""
     return data.train.take(np.repeat(rows, data.weight[rows]))
 
@@ -98,19 +98,19 @@ def inner_weight(data: Azure, rows: np.ndarray, seed: int) -> float:
     return fit_weight(outcomes, *curves, SCORED)
 
 
-def cox(data: Azure, train: Landmarks):
+def cox(data: Azure, train: TrainingRows):
     """Ridge Cox on all columns."""
     model = fit_cox(data.names, train.rows, train.outcomes.capped(HORIZON), penalty=0.01)
     return model.curves
 
 
-def deep(data: Azure, train: Landmarks, seed: int):
+def deep(data: Azure, train: TrainingRows, seed: int):
     """Hazard networks on all columns."""
     network = fit_network(data.names, train.rows, train.outcomes, train.machines, NETWORK, seed)
     return network.curves
 
 
-def baselines(data: Azure, train: Landmarks, seed: int):
+def baselines(data: Azure, train: TrainingRows, seed: int):
     """Scores that rank rows: time since service, the farthest sensor, boosted trees at 72 h."""
     since = [k for k, name in enumerate(data.names) if name.startswith("hours_since_service_")]
     means = [k for k, name in enumerate(data.names) if "_mean_" in name and name.endswith("12h")]

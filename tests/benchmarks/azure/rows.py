@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from lib.contract import load_mapping, read_checked
 from lib.maintenance.contracts import CONTRACTS
 from lib.maintenance.feature_set import HOUR_US, AssetFeatureSet, Sensor
 from lib.maintenance.history import History
-from lib.maintenance.landmarks import Landmarks, concat, landmarks
+from lib.maintenance.model.rows import TrainingRows, concat, landmarks
 from lib.maintenance.offline import histories
 from tests.benchmarks.result import ROOT
 
@@ -52,10 +52,10 @@ class Azure:
         summary: what was read, for people.
     """
 
-    train: Landmarks
+    train: TrainingRows
     weight: np.ndarray
-    test: Landmarks
-    before: Landmarks
+    test: TrainingRows
+    before: TrainingRows
     failure: np.ndarray
     names: tuple[str, ...]
     rows_read: int
@@ -141,12 +141,12 @@ def _supported(name: str) -> bool:
     return not name.endswith(suffixes) and "_coverage_" not in name
 
 
-def _columns(rows: Landmarks, keep: list[int]) -> Landmarks:
-    return Landmarks(rows.machines, rows.at_us, rows.rows[:, keep], rows.outcomes)
+def _columns(rows: TrainingRows, keep: list[int]) -> TrainingRows:
+    return replace(rows, rows=rows.rows[:, keep])
 
 
 def _summary(
-    parts: list[Landmarks], which: np.ndarray, tables: dict[str, pa.Table], split: str, rows: int
+    parts: list[TrainingRows], which: np.ndarray, tables: dict[str, pa.Table], split: str, rows: int
 ) -> str:
     train, test, _ = parts
     soon = float((test.outcomes.failed & (test.outcomes.time <= 168.0)).mean())

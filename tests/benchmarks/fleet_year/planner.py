@@ -11,7 +11,7 @@ import pyarrow as pa
 from lib.contract import TIME
 from lib.maintenance.features import evaluate
 from lib.maintenance.history import History
-from lib.maintenance.landmarks import Landmarks, concat, landmarks
+from lib.maintenance.model.rows import TrainingRows, concat, landmarks
 from lib.maintenance.offline import histories
 from lib.maintenance.schedule.costs import NOT_THIS_WEEK
 from lib.maintenance.schedule.problem import Job, Problem, Week
@@ -22,7 +22,6 @@ from lib.maintenance.simulation.fleet import Event, Fleet, Passed, Service
 from lib.maintenance.simulation.policies import FixedInterval, run
 from lib.maintenance.simulation.readings import hour_us, machine_ids, observe
 from lib.survival.network import HazardNetwork
-from lib.survival.outcomes import Outcomes
 from lib.survival.settings import HazardSettings
 from lib.survival.training import fit_network
 from tests.maintenance.schedule.weeks import shifts
@@ -107,7 +106,7 @@ def learn(config: FleetConfig, weeks: int, seed: int) -> Models:
     return Models(tuple(networks), tuple(rates))
 
 
-def _rows(config: FleetConfig, log: Log, past: History, component: int, weeks: int) -> Landmarks:
+def _rows(config: FleetConfig, log: Log, past: History, component: int, weeks: int) -> TrainingRows:
     """A row a week of one machine, with its component's failures; its services censor."""
     events = [
         e for e in log.events if e.machine == int(past.machine_id[1:]) and e.component == component
@@ -115,9 +114,7 @@ def _rows(config: FleetConfig, log: Log, past: History, component: int, weeks: i
     at = [hour_us(config, 168 * week) for week in range(5, weeks)]
     fails = [hour_us(config, e.hour) for e in events if not e.planned]
     served = [hour_us(config, e.hour) for e in events if e.planned]
-    rows = landmarks(config.features, past, at, fails, hour_us(config, 168 * weeks), served)
-    plain = np.where(rows.outcomes.event == 1, 1, 0)
-    return Landmarks(rows.machines, rows.at_us, rows.rows, Outcomes(rows.outcomes.time, plain))
+    return landmarks(config.features, past, at, fails, hour_us(config, 168 * weeks), served)
 
 
 def _rates(events: Sequence[Event], component: int, machine_hours: float) -> tuple[float, float]:
