@@ -1,48 +1,35 @@
 """Create the tables of maintenance schedules and their work orders."""
 
-import sqlalchemy as sa
-from alembic import op
+from lib.records.migrations.statements import create_table, drop_tables
+from lib.records.tables import documents, integers, texts
 
 revision = "0002"
 down_revision = "0001"
-branch_labels = None
-depends_on = None
 
 
 def upgrade() -> None:
     """Create both tables."""
-    op.create_table(
+    create_table(
         "schedules",
-        sa.Column("id", sa.Text(), nullable=False),
-        sa.Column("week_start", sa.BigInteger(), nullable=False),
-        sa.Column("created_at", sa.BigInteger(), nullable=False),
-        sa.Column("model_version", sa.Text()),
-        sa.Column("request", sa.JSON(), nullable=False),
-        sa.Column("plan", sa.JSON(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name="schedules_key"),
+        *texts("id"),
+        *integers("week_start", "created_at"),
+        *texts("model_version", nullable=True),
+        *documents("request", "plan"),
     )
-    op.create_table(
+    create_table(
         "work_orders",
-        sa.Column("id", sa.Text(), nullable=False),
-        sa.Column("schedule_id", sa.Text(), nullable=False),
-        sa.Column("machine_id", sa.Text(), nullable=False),
-        sa.Column("component", sa.Text()),
-        sa.Column("plant", sa.Text(), nullable=False),
-        sa.Column("line", sa.Text(), nullable=False),
-        sa.Column("skill", sa.Text(), nullable=False),
-        sa.Column("starts_at", sa.BigInteger(), nullable=False),
-        sa.Column("ends_at", sa.BigInteger(), nullable=False),
-        sa.Column("expected", sa.JSON(), nullable=False),
-        sa.Column("created_at", sa.BigInteger(), nullable=False),
-        sa.Column("closed_at", sa.BigInteger()),
-        sa.Column("outcome", sa.JSON()),
-        sa.PrimaryKeyConstraint("id", name="work_orders_key"),
+        *texts("id", "schedule_id", "machine_id"),
+        *texts("component", nullable=True),
+        *texts("plant", "line", "skill"),
+        *integers("starts_at", "ends_at"),
+        *documents("expected"),
+        *integers("created_at"),
+        *integers("closed_at", nullable=True),
+        *documents("outcome", nullable=True),
+        indexes={"by_machine": ("machine_id", "starts_at"), "by_schedule": ("schedule_id",)},
     )
-    op.create_index("work_orders_by_machine", "work_orders", ["machine_id", "starts_at"])
-    op.create_index("work_orders_by_schedule", "work_orders", ["schedule_id"])
 
 
 def downgrade() -> None:
     """Drop them."""
-    for table in ("work_orders", "schedules"):
-        op.drop_table(table)
+    drop_tables("schedules", "work_orders")

@@ -1,98 +1,63 @@
 """Create the tables of customers' health, interventions and what became of them."""
 
-import sqlalchemy as sa
-from alembic import op
+from lib.records.migrations.statements import create_table, drop_tables
+from lib.records.tables import booleans, documents, integers, numbers, texts
 
 revision = "0003"
 down_revision = "0002"
-branch_labels = None
-depends_on = None
-
-_TABLES = (
-    *("customer_health", "health_overrides", "intervention_plans", "interventions"),
-    "intervention_outcomes",
-)
 
 
 def upgrade() -> None:
     """Create all five."""
-    _create_health()
-    _create_interventions()
-
-
-def _create_health() -> None:
-    op.create_table(
+    create_table(
         "customer_health",
-        sa.Column("customer_id", sa.Text(), nullable=False),
-        sa.Column("at", sa.BigInteger(), nullable=False),
-        sa.Column("created_at", sa.BigInteger(), nullable=False),
-        sa.Column("chance", sa.Double(), nullable=False),
-        sa.Column("score", sa.Double(), nullable=False),
-        sa.Column("band", sa.Text(), nullable=False),
-        sa.Column("components", sa.JSON(), nullable=False),
-        sa.Column("reasons", sa.JSON(), nullable=False),
-        sa.Column("model_version", sa.Text()),
-        sa.PrimaryKeyConstraint("customer_id", "at", name="customer_health_key"),
+        *texts("customer_id"),
+        *integers("at", "created_at"),
+        *numbers("chance", "score"),
+        *texts("band"),
+        *documents("components", "reasons"),
+        *texts("model_version", nullable=True),
+        key=("customer_id", "at"),
     )
-    op.create_table(
+    create_table(
         "health_overrides",
-        sa.Column("id", sa.Text(), nullable=False),
-        sa.Column("customer_id", sa.Text(), nullable=False),
-        sa.Column("score", sa.Double()),
-        sa.Column("author", sa.Text(), nullable=False),
-        sa.Column("reason", sa.Text(), nullable=False),
-        sa.Column("key_id", sa.Text(), nullable=False),
-        sa.Column("created_at", sa.BigInteger(), nullable=False),
-        sa.Column("expires_at", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name="health_overrides_key"),
+        *texts("id", "customer_id"),
+        *numbers("score", nullable=True),
+        *texts("author", "reason", "key_id"),
+        *integers("created_at", "expires_at"),
+        indexes={"by_customer": ("customer_id", "created_at")},
     )
-    op.create_index(
-        "health_overrides_by_customer", "health_overrides", ["customer_id", "created_at"]
-    )
-
-
-def _create_interventions() -> None:
-    op.create_table(
+    create_table(
         "intervention_plans",
-        sa.Column("id", sa.Text(), nullable=False),
-        sa.Column("planned_at", sa.BigInteger(), nullable=False),
-        sa.Column("created_at", sa.BigInteger(), nullable=False),
-        sa.Column("request", sa.JSON(), nullable=False),
-        sa.Column("summary", sa.JSON(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name="intervention_plans_key"),
+        *texts("id"),
+        *integers("planned_at", "created_at"),
+        *documents("request", "summary"),
     )
-    op.create_table(
+    create_table(
         "interventions",
-        sa.Column("id", sa.Text(), nullable=False),
-        sa.Column("plan_id", sa.Text(), nullable=False),
-        sa.Column("customer_id", sa.Text(), nullable=False),
-        sa.Column("playbook", sa.Text(), nullable=False),
-        sa.Column("planned_at", sa.BigInteger(), nullable=False),
-        sa.Column("held_out", sa.Boolean(), nullable=False),
-        sa.Column("propensity", sa.Double(), nullable=False),
-        sa.Column("chance", sa.Double(), nullable=False),
-        sa.Column("expected_fall", sa.Double(), nullable=False),
-        sa.Column("value", sa.Double(), nullable=False),
-        sa.Column("cost", sa.Double(), nullable=False),
-        sa.Column("hours", sa.Double(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name="interventions_key"),
+        *texts("id", "plan_id", "customer_id", "playbook"),
+        *integers("planned_at"),
+        *booleans("held_out"),
+        *numbers("propensity", "chance", "expected_fall", "value", "cost", "hours"),
+        indexes={
+            "by_customer": ("customer_id", "planned_at"),
+            "by_plan": ("plan_id",),
+            "by_time": ("planned_at",),
+        },
     )
-    op.create_index("interventions_by_customer", "interventions", ["customer_id", "planned_at"])
-    op.create_index("interventions_by_plan", "interventions", ["plan_id"])
-    op.create_index("interventions_by_time", "interventions", ["planned_at"])
-    op.create_table(
+    create_table(
         "intervention_outcomes",
-        sa.Column("intervention_id", sa.Text(), nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("value", sa.Boolean(), nullable=False),
-        sa.Column("observed_at", sa.BigInteger(), nullable=False),
-        sa.Column("received_at", sa.BigInteger(), nullable=False),
-        sa.Column("note", sa.Text()),
-        sa.PrimaryKeyConstraint("intervention_id", "kind", name="intervention_outcomes_key"),
+        *texts("intervention_id", "kind"),
+        *booleans("value"),
+        *integers("observed_at", "received_at"),
+        *texts("note", nullable=True),
+        key=("intervention_id", "kind"),
     )
 
 
 def downgrade() -> None:
     """Drop them."""
-    for table in reversed(_TABLES):
-        op.drop_table(table)
+    drop_tables(
+        *("customer_health", "health_overrides", "intervention_plans", "interventions"),
+        "intervention_outcomes",
+    )
