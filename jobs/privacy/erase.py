@@ -9,7 +9,6 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 from jobs.framework.command import run_job
 from jobs.framework.paths import InputPath, LocalInput
@@ -23,9 +22,10 @@ from lib.moderation.author import AUTHORS
 from lib.moderation.media.media_store import MediaStore
 from lib.records import Records, RecordsError
 from lib.records.database import require_database
-from lib.records.entity import COLUMNS, Entity, EntityRecords, entity_hash
+from lib.records.entity import Entity, EntityRecords, entity_hash
 from lib.records.erasure import Erasure
 from lib.records.journal_erasure import drain_until_gone, drop_leftovers, waiting_decisions
+from lib.records.systems import System, recorded_system
 
 _FEATURES: dict[str, tuple[FeatureSet, ...]] = {
     "fraud": (FRAUD,),
@@ -45,7 +45,7 @@ class EraseConfig(JobOptions):
     person afterwards are new data and are stored; erase again for them.
     """
 
-    system: Literal["fraud", "maintenance", "churn", "moderation"]
+    system: System
     """system whose data are erased"""
     entity: tuple[str, ...]
     """ids of users, machines, customers or authors; one or more"""
@@ -81,7 +81,7 @@ class EraseConfig(JobOptions):
     @property
     def entities(self) -> list[Entity]:
         """What is erased."""
-        kind = self.kind or next(kind for system, kind in COLUMNS if system == self.system)
+        kind = self.kind or next(iter(recorded_system(self.system).entities))
         return [Entity(self.system, kind, entity_id) for entity_id in self.entity]
 
 
@@ -140,7 +140,8 @@ def _outside(
         store = config.profile_store
         counts["machines"] = erase_machine(store, entity.id, count_only=config.dry_run)
     elif config.profile_store is not None:
-        match = ProfileMatch(_FEATURES[config.system], entity.column, [entity.id], matches.subjects)
+        features = _features_of(config.system)
+        match = ProfileMatch(features, entity.column, [entity.id], matches.subjects)
         done = erase_profiles(config.profile_store, match, count_only=config.dry_run)
         counts.update(profiles=done.profiles, receipts=done.receipts)
     if config.media is not None and matches.media:
@@ -153,6 +154,15 @@ def _outside(
     for folder in config.journal:
         counts["journal (set aside)"] += drop_leftovers(folder, entity, count_only=config.dry_run)
     return counts
+
+
+def _features_of(system: str) -> tuple[FeatureSet, ...]:
+    if system not in _FEATURES:
+        raise RecordsError(
+            f"--profile-store: the profiles of {system} are not known here; expected one of "
+            f"{', '.join(_FEATURES)}"
+        )
+    return _FEATURES[system]
 
 
 def _secret(path: Path | None) -> bytes:

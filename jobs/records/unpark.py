@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from jobs.framework.command import run_job
 from jobs.framework.progress import JobOptions
@@ -13,6 +12,7 @@ from jobs.registry.console import format_table, format_time
 from lib.records import Records, RecordsError, Rescore
 from lib.records.database import require_database
 from lib.records.rescoring import GONE
+from lib.records.systems import System
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class UnparkConfig(JobOptions):
     Decisions that are archived or erased stay parked.
     """
 
-    system: Literal["fraud", "maintenance", "churn", "moderation"]
+    system: System
     """system whose decisions are listed"""
     records: str
     """database of the records: sqlite:///path, postgresql+psycopg://..., or env:NAME or file:/path

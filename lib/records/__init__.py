@@ -14,7 +14,7 @@ from lib.records.errors import (
     RefusedRowsError,
 )
 from lib.records.journal import DecisionLog
-from lib.records.models import Decision, Fact, FactKind, Json
+from lib.records.models import Decision, Fact, Json
 from lib.records.records import DecisionOutcome, LabelOutcome, Records
 from lib.records.repository import Repository
 from lib.records.rescoring import Rescore
@@ -28,7 +28,6 @@ __all__ = [
     "DrainOutcome",
     "DrainProcess",
     "Fact",
-    "FactKind",
     "Json",
     "LabelOutcome",
     "Records",

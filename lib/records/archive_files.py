@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -23,8 +23,6 @@ from lib.records.json_codec import read_json
 from lib.records.schema import DECISIONS
 from lib.storage import Storage, open_storage
 
-ENTITY_NAMES = ("user_id", "customer_id", "machine_id", "author_id")
-"""Whom a decision concerns, by the name of the entity; a decision has one of these."""
 JSON_COLUMNS = tuple(column.name for column in DECISIONS.columns if isinstance(column.type, JSON))
 ROWS_PER_GROUP = 5_000
 """Few enough that one is read in a blink to find one row."""
@@ -93,14 +91,6 @@ class ContentDigest:
     def hexdigest(self) -> str:
         """In hex."""
         return self._hash.hexdigest()
-
-
-def entity_of(entities: Mapping[str, Any]) -> str | None:
-    """Whom a decision concerns: the first of `ENTITY_NAMES` that is named."""
-    for name in ENTITY_NAMES:
-        if entities.get(name) is not None:
-            return str(entities[name])
-    return None
 
 
 def write_files(

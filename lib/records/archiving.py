@@ -22,7 +22,6 @@ from sqlalchemy import (
 )
 
 from lib.records.archive_files import (
-    ENTITY_NAMES,
     ROWS_PER_GROUP,
     ArchiveFile,
     read_columns,
@@ -33,6 +32,7 @@ from lib.records.decision_store import collated, files
 from lib.records.errors import RecordsError
 from lib.records.partitions import DAY, Partition, day_of, partitions, start_of
 from lib.records.schema import DECISION_ARCHIVES, DECISION_IDS, DECISIONS, RESCORES
+from lib.records.systems import USUAL_ENTITIES
 from lib.storage import has_credentials, open_storage
 
 _KEYS_PER_DELETE = 500
@@ -230,7 +230,7 @@ def _rows(connection: Connection, system: str, day: date) -> Iterator[Sequence[A
         cast(column, Text) if isinstance(column.type, JSON) else column
         for column in DECISIONS.columns
     ]
-    named = [DECISIONS.c.entities[name].as_string() for name in ENTITY_NAMES]
+    named = [DECISIONS.c.entities[name].as_string() for name in USUAL_ENTITIES]
     query = (
         select(*columns, func.coalesce(*named))
         .where(DECISIONS.c.system == system, *_on(day))

@@ -90,7 +90,7 @@ class Database:
         if self.is_sqlite:
             # of two that switch to WAL at once, SQLite fails one without waiting
             with locked(Path(f"{self._url.database}.migrate.lock")):
-                self._keep_write_ahead_log()
+                self._run_pragma("journal_mode = WAL")
                 with self.writing() as connection:
                     yield connection
             return
@@ -144,29 +144,17 @@ class Database:
         """Insert those rows whose key is not there yet, and return how many they were."""
         if not rows:
             return 0
-        dialect = sqlite if self.is_sqlite else postgresql
-        statement = dialect.insert(table).on_conflict_do_nothing()
         counted = {"preserve_rowcount": True}
-        return connection.execute(statement, rows, execution_options=counted).rowcount
+        done = connection.execute(self._insert_absent(table), rows, execution_options=counted)
+        return done.rowcount
 
-    def insert_named(
-        self, connection: Connection, table: Table, rows: list[dict[str, Any]], key: Column[Any]
-    ) -> set[Any]:
+    def insert_keys(
+        self, connection: Connection, table: Table, rows: list[dict[str, Any]], *key: Column[Any]
+    ) -> set[tuple[Any, ...]]:
         """As `insert_new`, and return the keys of the rows that were inserted."""
         if not rows:
             return set()
-        dialect = sqlite if self.is_sqlite else postgresql
-        statement = dialect.insert(table).on_conflict_do_nothing().returning(key)
-        return set(connection.execute(statement, rows).scalars())
-
-    def insert_keys(
-        self, connection: Connection, table: Table, rows: list[dict[str, Any]], *keys: Column[Any]
-    ) -> set[tuple[Any, ...]]:
-        """As `insert_named` for a key of several columns."""
-        if not rows:
-            return set()
-        dialect = sqlite if self.is_sqlite else postgresql
-        statement = dialect.insert(table).on_conflict_do_nothing().returning(*keys)
+        statement = self._insert_absent(table).returning(*key)
         return {tuple(row) for row in connection.execute(statement, rows)}
 
     @contextmanager
@@ -179,25 +167,24 @@ class Database:
 
     def expunge(self) -> None:
         """Take what was deleted out of SQLite's write-ahead log, where no reader holds it."""
-        if not self.is_sqlite:
-            return
-        with self._explained():
-            connection = self._engine.raw_connection()
-            try:
-                connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-            finally:
-                connection.close()
+        if self.is_sqlite:
+            self._run_pragma("wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:
         """Close the idle connections."""
         self._watchdog.close()
         self._engine.dispose()
 
-    def _keep_write_ahead_log(self) -> None:
+    def _insert_absent(self, table: Table) -> Any:
+        dialect = sqlite if self.is_sqlite else postgresql
+        return dialect.insert(table).on_conflict_do_nothing()
+
+    def _run_pragma(self, pragma: str) -> None:
+        """Run a pragma of SQLite outside of a transaction."""
         with self._explained():
             connection = self._engine.raw_connection()
             try:
-                connection.cursor().execute("PRAGMA journal_mode = WAL")
+                connection.cursor().execute(f"PRAGMA {pragma}").fetchall()
             finally:
                 connection.close()
 

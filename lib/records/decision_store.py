@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -12,12 +12,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sqlalchemy import Connection, and_, func, or_, select
 
-from lib.records.archive_files import ArchiveFile, Bounds, entity_of, read_rows
+from lib.records.archive_files import ArchiveFile, Bounds, read_rows
 from lib.records.database import Database
 from lib.records.earlier_decisions import put_earlier_first
 from lib.records.models import Row
 from lib.records.partitions import create_partitions, day_of
 from lib.records.schema import DECISION_ARCHIVES, DECISION_IDS, DECISIONS
+from lib.records.systems import USUAL_ENTITIES
 
 _ROWS_PER_PART = 1000
 _ORDER = itemgetter("event_time", "subject_id")
@@ -40,7 +41,7 @@ def insert_first(database: Database, connection: Connection, rows: Sequence[Row]
         {
             "system": system,
             "subject_id": subject_id,
-            "entity_id": entity_of(row["entities"]),
+            "entity_id": _usual_entity(row["entities"]),
             "received_at": row["received_at"],
         }
         for (system, subject_id), row in sorted(firsts.items())
@@ -51,6 +52,11 @@ def insert_first(database: Database, connection: Connection, rows: Sequence[Row]
     database.insert_new(connection, DECISIONS, fresh)
     put_earlier_first(connection, [firsts[key] for key in sorted(firsts.keys() - new)])
     return fresh
+
+
+def _usual_entity(entities: Mapping[str, Any]) -> str | None:
+    named = (entities.get(name) for name in USUAL_ENTITIES)
+    return next((str(entity_id) for entity_id in named if entity_id is not None), None)
 
 
 def find(connection: Connection, system: str, subject_id: str) -> dict[str, Any] | None:

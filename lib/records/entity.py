@@ -19,17 +19,8 @@ from lib.records.decision_store import files
 from lib.records.errors import RecordsError
 from lib.records.models import require_text
 from lib.records.schema import DECISION_IDS, DECISIONS
+from lib.records.systems import SYSTEMS, USUAL_ENTITIES, recorded_system
 
-COLUMNS: Mapping[tuple[str, str], str] = {
-    ("fraud", "user"): "user_id",
-    ("fraud", "device"): "device_id",
-    ("fraud", "merchant"): "merchant_id",
-    ("maintenance", "machine"): "machine_id",
-    ("churn", "customer"): "customer_id",
-    ("moderation", "author"): "author_id",
-}
-"""By system and kind of entity, the name by which decisions know it; the first kind is usual."""
-_INDEXED = ("user_id", "machine_id", "customer_id", "author_id")
 _SUBJECTS_PER_QUERY = 500
 
 
@@ -38,7 +29,7 @@ class Entity:
     """A person or thing that decisions concern.
 
     Raises:
-        RecordsError: the system has no such kind, or the id is none.
+        RecordsError: there is no such system, it has no such kind, or the id is none.
     """
 
     system: str
@@ -47,14 +38,14 @@ class Entity:
 
     def __post_init__(self) -> None:
         require_text("entity", self.id)
-        if (self.system, self.kind) not in COLUMNS:
-            kinds = ", ".join(kind for system, kind in COLUMNS if system == self.system)
-            raise RecordsError(f"kind: expected one of {kinds or 'no'}, got {self.kind!r}")
+        kinds = recorded_system(self.system).entities
+        if self.kind not in kinds:
+            raise RecordsError(f"kind: expected one of {', '.join(kinds)}, got {self.kind!r}")
 
     @property
     def column(self) -> str:
         """The name by which decisions know it."""
-        return COLUMNS[self.system, self.kind]
+        return SYSTEMS[self.system].entities[self.kind]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +91,7 @@ def subjects_in_parts(subjects: Iterable[str]) -> Iterator[list[str]]:
 
 
 def _subjects(entity: Entity) -> Any:
-    if entity.column in _INDEXED:
+    if entity.column in USUAL_ENTITIES:
         ids = DECISION_IDS.c
         return select(ids.subject_id).where(ids.system == entity.system, ids.entity_id == entity.id)
     named = DECISIONS.c.entities[entity.column].as_string()
@@ -113,7 +104,11 @@ def _in_file(file: ArchiveFile, entity: Entity) -> frozenset[str]:
     subjects: set[str] = set()
     for batch in read_columns(file, ["subject_id", "entity_id", "entities"]):
         for subject, usual, entities in zip(*(c.to_pylist() for c in batch.columns), strict=True):
-            named = usual if entity.column in _INDEXED else json.loads(entities).get(entity.column)
+            named = (
+                usual
+                if entity.column in USUAL_ENTITIES
+                else json.loads(entities).get(entity.column)
+            )
             if named == entity.id:
                 subjects.add(subject)
     return frozenset(subjects)

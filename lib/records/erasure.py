@@ -28,20 +28,14 @@ from lib.records.entity import (
 from lib.records.repository import Repository
 from lib.records.review.tables import AUDIT, GOLDEN, ITEMS, LABELS, OUTCOMES, VERDICTS
 from lib.records.schema import (
-    CUSTOMER_HEALTH,
     DECISION_ARCHIVES,
     DECISION_IDS,
     DECISIONS,
     ERASURES,
     FACTS,
-    HEALTH_OVERRIDES,
-    INTERVENTION_OUTCOMES,
-    INTERVENTION_PLANS,
-    INTERVENTIONS,
     RESCORES,
-    SCHEDULES,
-    WORK_ORDERS,
 )
+from lib.records.systems import SYSTEMS
 
 ERASED = "erased"
 """Stands where an id stood in a plan or schedule of many."""
@@ -109,7 +103,7 @@ class Erasure(Repository):
                     counts[table.name] += connection.execute(
                         delete(table).where(condition)
                     ).rowcount
-        for table, columns in _JOINT.get(entity.system, {}).items():
+        for table, columns in SYSTEMS[entity.system].plans.items():
             counts[table.name] += self._scrub(table, columns, entity.id)
         for file, subject_ids in records.archived.items():
             counts["archived decisions"] += self._rewrite(file, subject_ids, now)
@@ -155,24 +149,12 @@ class Erasure(Repository):
         return len(subject_ids)
 
 
-_JOINT: Mapping[str, Mapping[Table, tuple[str, ...]]] = {
-    "churn": {INTERVENTION_PLANS: ("request", "summary")},
-    "maintenance": {SCHEDULES: ("request", "plan")},
-}
 _REVIEWS = (LABELS, OUTCOMES, VERDICTS, ITEMS, GOLDEN, AUDIT)
 
 
 def _conditions(entity: Entity, subjects: Iterable[str]) -> Iterator[tuple[Table, Any]]:
     """What goes, table by table, some subjects at a time; decisions and their ids last."""
-    if entity.system == "churn":
-        intervention_ids = select(INTERVENTIONS.c.id).where(
-            INTERVENTIONS.c.customer_id == entity.id
-        )
-        yield INTERVENTION_OUTCOMES, INTERVENTION_OUTCOMES.c.intervention_id.in_(intervention_ids)
-        for table in (INTERVENTIONS, CUSTOMER_HEALTH, HEALTH_OVERRIDES):
-            yield table, table.c.customer_id == entity.id
-    if entity.system == "maintenance":
-        yield WORK_ORDERS, WORK_ORDERS.c.machine_id == entity.id
+    yield from SYSTEMS[entity.system].rows_of(entity.id)
     for part in subjects_in_parts(subjects):
         for table in (*_REVIEWS, FACTS, RESCORES, DECISIONS, DECISION_IDS):
             yield table, (table.c.system == entity.system) & table.c.subject_id.in_(part)

@@ -1,17 +1,14 @@
 """Decisions that were answered and are not in the database yet, safe on the local disk."""
 
 import threading
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
 from lib.durable import make_folder
-from lib.records.draining import DrainOutcome, drain
 from lib.records.errors import DecisionLogFullError
-from lib.records.models import Decision, Row, spelled_row
-from lib.records.records import Records
-from lib.records.segment import SegmentWriter, encode, encode_row, read_segment, segments
+from lib.records.models import Decision
+from lib.records.segment import SegmentWriter, segments
 from lib.records.segment_index import SegmentIndex
 
 _PAUSE_SECONDS = 1.0
@@ -47,14 +44,12 @@ class DecisionLog:
         self._segment_bytes = segment_bytes
         self._appending = threading.Lock()
         self._syncing = threading.Lock()
-        self._draining = threading.Lock()
         self._number = 0
         self._unsynced: list[bytes] = []
         self.fault: str | None = None
         self._writer: SegmentWriter | None = self._fresh()
         self._index = SegmentIndex(self.directory)
         self.pending_bytes = self._waiting_bytes()
-        self.appended = 0
         self._closing = threading.Event()
         self._flusher = threading.Thread(
             target=self._flush, args=(flush_interval,), name="decision-log", daemon=True
@@ -67,30 +62,12 @@ class DecisionLog:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def append(self, decision: Decision) -> None:
-        """Keep a decision, without waiting for the disk.
+    def append_line(self, line: bytes) -> None:
+        """Keep a line of `lib.records.segment.encode_row`, without waiting for the disk.
 
         Raises:
             DecisionLogFullError: the log would grow beyond `max_bytes`.
-            ValueError: the decision holds a value that JSON cannot.
             OSError: the disk is full or gone.
-        """
-        self.append_line(encode(decision))
-
-    def append_row(self, row: Row) -> None:
-        """The same from a decision's columns, for those whose values have been checked already.
-
-        Raises:
-            RecordsError: these are other columns.
-            DecisionLogFullError, ValueError, OSError: as `append` does.
-        """
-        self.append_line(encode_row(spelled_row(row)))
-
-    def append_line(self, line: bytes) -> None:
-        """The same from a line of `lib.records.segment.encode_row`.
-
-        Raises:
-            DecisionLogFullError, OSError: as `append` does.
         """
         with self._appending:
             if self.pending_bytes + len(line) > self._max_bytes:
@@ -99,7 +76,6 @@ class DecisionLog:
                     f"at most {self._max_bytes} may; bring the database back or allow more"
                 )
             self._write(line)
-            self.appended += 1
 
     def find(self, system: str, subject_id: str) -> Decision | None:
         """The first decision about a subject that no process of this machine has drained yet.
@@ -107,15 +83,6 @@ class DecisionLog:
         Ask here before the database, not after: a drain in between moves it there.
         """
         return min(self._index.find(system, subject_id), key=decided_first, default=None)
-
-    def replay(self) -> Iterator[Decision]:
-        """Every decision that is not drained yet, whoever appended it; removes nothing."""
-        for path in segments(self.directory):
-            try:
-                content = read_segment(path)
-            except FileNotFoundError:
-                continue
-            yield from content.decisions
 
     def sync(self) -> None:
         """Bring everything appended so far to the disk now.
@@ -136,20 +103,6 @@ class DecisionLog:
                     raise
         if writer is not None and writer.size >= self._segment_bytes:
             self.seal()
-
-    def drain(self, records: Records) -> DrainOutcome:
-        """Store what this process and dead ones left, and remove it from the disk.
-
-        Call it in turn, and once at the start. What a living process is writing stays with it.
-
-        Raises:
-            RecordsUnavailableError: the database is away; nothing is removed that it lacks.
-        """
-        with self._draining:
-            self.seal()
-            outcome = drain(self.directory, records)
-            self.measure()
-        return outcome
 
     def seal(self) -> None:
         """Give up what was appended so far, so that a drain of any process may take it.

@@ -5,14 +5,14 @@ import math
 import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 from lib.contract.scalar import LONGEST_KEY_BYTES, LONGEST_NOTE_BYTES, number_fault, text_fault
 from lib.records.errors import RecordsError
+from lib.records.systems import recorded_system
 
 Json: TypeAlias = "str | int | float | bool | Sequence[Json] | Mapping[str, Json] | None"
 Row: TypeAlias = dict[str, Any]
-FactKind: TypeAlias = Literal["fraud", "declined"]
 _REQUIRED_TEXTS = ("system", "subject_id", "decision", "method", "request_id")
 _OPTIONAL_TEXTS = ("rule_id", "model_version", "rules_version", "feature_set_digest")
 _LAST_MICROSECOND = 253_402_300_800_000_000  # the year 10000
@@ -101,32 +101,35 @@ class Fact:
     Attributes:
         system: the risk system, e.g. `fraud`.
         subject_id: what it is about, e.g. a transaction_id; need not be known yet.
-        kind: `fraud` (a label) or `declined` (the payment did not go through).
+        kind: of those of its system; of a payment `fraud` (a label) or `declined` (the payment did
+            not go through).
         value: whether it is so; False withdraws an earlier True.
         observed_at: when it became known, microseconds since 1970 UTC.
         source: who says so, e.g. `chargeback` or `review`.
         received_at: when it reached us, microseconds since 1970 UTC.
 
     Raises:
-        RecordsError: an id is empty or holds a NUL, or a time is not in microseconds.
+        RecordsError: an id is empty or holds a NUL, a time is not in microseconds, or the system
+            has no such facts.
     """
 
     system: str
     subject_id: str
-    kind: FactKind
+    kind: str
     value: bool
     observed_at: int
     source: str
     received_at: int
 
     def __post_init__(self) -> None:
-        require_text("system", self.system)
-        require_text("subject_id", self.subject_id)
-        require_text("source", self.source)
-        require_time("observed_at", self.observed_at)
-        require_time("received_at", self.received_at)
-        if self.kind not in ("fraud", "declined"):
-            raise RecordsError(f"kind: expected fraud or declined, got {self.kind!r}")
+        for name in ("system", "subject_id", "source"):
+            require_text(name, getattr(self, name))
+        for name in ("observed_at", "received_at"):
+            require_time(name, getattr(self, name))
+        kinds = recorded_system(self.system).fact_kinds
+        if self.kind not in kinds:
+            expected = " or ".join(kinds) or f"no facts of {self.system}"
+            raise RecordsError(f"kind: expected {expected}, got {self.kind!r}")
 
 
 _DECISION_COLUMNS = tuple(field.name for field in dataclasses.fields(Decision))

@@ -35,11 +35,6 @@ class SegmentContent:
     damaged: list[bytes]
     torn: bytes
 
-    @property
-    def decisions(self) -> list[Decision]:
-        """The same rows as decisions."""
-        return [decision_from_row(row) for row in self.rows]
-
 
 class SegmentWriter:
     """Appends to a new segment in `directory`. Not safe for threads: the log holds the lock."""
@@ -93,15 +88,6 @@ class SegmentWriter:
                 self.sync()
         finally:
             os.close(self._descriptor)
-
-
-def encode(decision: Decision) -> bytes:
-    """Write a decision as one line.
-
-    Raises:
-        ValueError: it holds a value that JSON cannot.
-    """
-    return encode_row(decision.to_row())
 
 
 def encode_row(row: Row) -> bytes:

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 from lib.feature import StoreError
 from lib.fraud.payment_event import from_json
 from lib.records import Decision, Fact, RecordsUnavailableError
-from lib.records.models import FactKind
 from serve.framework import Problem, RequestContext
 from serve.framework.decision import ServiceParts
 from serve.framework.profiles import ProfileRepository
@@ -17,7 +16,7 @@ from serve.fraud import metrics
 from serve.fraud.metrics import SYSTEM
 from serve.fraud.schemas import Label, LabelsResponse
 
-_KINDS: tuple[FactKind, ...] = ("fraud", "declined")
+_KINDS = ("fraud", "declined")
 _AT_A_TIME = 8
 
 
@@ -115,7 +114,7 @@ class LabelIngestor:
                 )
 
 
-def _turns(facts: Sequence[Fact], kind: FactKind, start: bool) -> list[Fact]:
+def _turns(facts: Sequence[Fact], kind: str, start: bool) -> list[Fact]:
     """The facts that changed what stood, in the order in which they were stored.
 
     No replica's clock moves a fact before another that was stored, so the list only grows, and the

@@ -34,7 +34,7 @@ import numpy as np
 import tyro
 
 from lib.records import Decision, DecisionLog, DrainProcess, Records
-from lib.records.draining import store_lines
+from lib.records.draining import drain, store_lines
 from lib.records.segment import encode_row
 from tests.benchmarks.result import print_result
 from tests.records.conftest import decision
@@ -277,7 +277,9 @@ def _recover(name: str, folder: Path) -> None:
         with closing(_opened_records(folder)) as records, DecisionLog(folder / "journal") as log:
             while log.pending_bytes and time.monotonic() < until:
                 time.sleep(_DRAIN_SECONDS)
-                log.drain(records)
+                log.seal()
+                drain(folder / "journal", records)
+                log.measure()
     else:
         time.sleep(2 * _DRAIN_SECONDS)
         event = threading.Event()

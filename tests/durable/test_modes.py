@@ -16,7 +16,7 @@ from lib.moderation.media.media_store import MediaStore
 from lib.records import DecisionLog, Records
 from lib.report import Report, write_report
 from lib.storage import open_storage, write_parquet
-from tests.records.conftest import decision
+from tests.records.conftest import append, decision
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +41,7 @@ def test_everything_that_holds_people_is_its_owners_alone(tmp_path: Path) -> Non
         records.migrate()
         records.record_decisions([decision()])
         with DecisionLog(tmp_path / "data/fraud/journal") as journal:
-            journal.append(decision("t2"))
+            append(journal, decision("t2"))
             store = SqliteStore(tmp_path / "data/fraud/profiles.sqlite")
             MediaStore(str(tmp_path / "data/media")).keep(b"picture")
             output = open_storage(tmp_path / "out")

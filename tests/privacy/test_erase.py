@@ -33,7 +33,7 @@ from lib.records.review import ReviewStore
 from lib.records.review.tables import AUDIT
 from lib.records.schema import ERASURES
 from tests.privacy.factories import all_values, review_item
-from tests.records.conftest import NOVEMBER, SECOND, decision, fact
+from tests.records.conftest import NOVEMBER, SECOND, append, decision, fact
 from tests.records.customer_factories import health_entry, intervention
 from tests.records.order_factories import schedule, work_order
 from tests.records.review_factories import close
@@ -79,8 +79,8 @@ def test_a_payer_is_erased_from_table_archive_facts_backlog_and_journal(
     for day in days_before(database, NOVEMBER + DAY):
         archive_day(database, str(tmp_path / "archive"), day, NOVEMBER)
     with DecisionLog(tmp_path / "journal") as journal:
-        journal.append(payment("t6", ANN, 5))
-        journal.append(payment("t7", BOB, 5))
+        append(journal, payment("t6", ANN, 5))
+        append(journal, payment("t7", BOB, 5))
     (tmp_path / "journal" / "x.damaged").write_text(f'cut "{ANN}" off\nother\n')
     config = EraseConfig(
         "fraud", (ANN,), url, journal=(tmp_path / "journal",), secret_file=secret, by="dpo"
@@ -210,7 +210,7 @@ def test_a_journal_in_use_that_hands_nothing_over_is_told(
     url: str, records: Records, tmp_path: Path, secret: Path
 ) -> None:
     with DecisionLog(tmp_path / "journal") as journal:
-        journal.append(payment("t1", ANN))
+        append(journal, payment("t1", ANN))
         config = EraseConfig(
             "fraud",
             (ANN,),

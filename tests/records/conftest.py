@@ -8,8 +8,10 @@ from typing import Any, TypeVar
 
 import pytest
 
-from lib.records import Decision, Fact, Records
+from lib.records import Decision, DecisionLog, DrainOutcome, Fact, Records
+from lib.records.draining import drain
 from lib.records.review import ReviewStore
+from lib.records.segment import encode_row
 from tests.records.server import POSTGRESQL, installed, new_database, running
 
 NOVEMBER = 1_795_428_900_000_000  # 2026-11-23T10:15:00Z in microseconds
@@ -54,6 +56,18 @@ def fact(subject_id: str = "t1", **changes: object) -> Fact:
         "received_at": NOVEMBER + 11 * SECOND,
     }
     return Fact(**(fields | changes))
+
+
+def append(log: DecisionLog, kept: Decision) -> None:
+    log.append_line(encode_row(kept.to_row()))
+
+
+def drained(log: DecisionLog, records: Records) -> DrainOutcome:
+    """What a drain of the directory stored, once this log has given up its segment."""
+    log.seal()
+    outcome = drain(log.directory, records)
+    log.measure()
+    return outcome
 
 
 @pytest.fixture(scope="session")

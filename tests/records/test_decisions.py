@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from lib.records import DecisionLog, DecisionOutcome, Records, RecordsError
-from tests.records.conftest import NOVEMBER, SECOND, decision
+from tests.records.conftest import NOVEMBER, SECOND, append, decision
 
 
 def test_a_decision_comes_back_as_it_was_recorded(records: Records) -> None:
@@ -110,7 +110,7 @@ def test_whichever_is_stored_first_the_earliest_stands(
     ]
     with DecisionLog(tmp_path / "journal") as log:
         for index in order:
-            log.append(several[index])
+            append(log, several[index])
         assert log.find("fraud", "t1") == several[0]
     stored = [records.record_decisions([several[index]]).stored for index in order]
     assert stored == [1, 0, 0]

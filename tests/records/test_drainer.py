@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lib.records import DecisionLog, DrainOutcome, DrainProcess, Records, RecordsError
-from tests.records.conftest import decision
+from tests.records.conftest import append, decision
 
 
 @pytest.fixture
@@ -40,9 +40,9 @@ def stored(url: str) -> int:
 
 
 def test_what_is_sealed_is_stored_and_what_is_written_stays(log, drainer, url):
-    log.append(decision("t1"))
+    append(log, decision("t1"))
     log.seal()
-    log.append(decision("t2"))
+    append(log, decision("t2"))
     assert drainer.drain() == DrainOutcome(stored=1)
     log.measure()
     assert stored(url) == 1
@@ -56,13 +56,13 @@ def test_what_is_sealed_is_stored_and_what_is_written_stays(log, drainer, url):
 
 
 def test_a_killed_drain_is_replaced_and_loses_nothing(log, drainer, url):
-    log.append(decision("t1"))
+    append(log, decision("t1"))
     log.seal()
     drainer.drain()
     first = drainer._process
     first.kill()
     first.wait()
-    log.append(decision("t2"))
+    append(log, decision("t2"))
     log.seal()
     with pytest.raises(RecordsError, match=r"the drain's process ended with -9"):
         drainer.drain()
@@ -73,7 +73,7 @@ def test_a_killed_drain_is_replaced_and_loses_nothing(log, drainer, url):
 
 def test_a_database_that_is_away_is_named_and_everything_stays(log):
     drainer = DrainProcess(log.directory, "postgresql+psycopg://nobody:secret@127.0.0.1:1/records")
-    log.append(decision("t1"))
+    append(log, decision("t1"))
     log.seal()
     with pytest.raises(RecordsError, match=r"nobody:\*\*\*@127\.0\.0\.1:1/records"):
         drainer.drain()
@@ -93,10 +93,10 @@ def test_a_url_that_is_none_ends_the_process_and_says_so(log):
 def test_closing_drains_what_was_given_up_before(tmp_path, url):
     drainer = DrainProcess(tmp_path / "decisions", url)
     with DecisionLog(tmp_path / "decisions") as log:
-        log.append(decision("t1"))
+        append(log, decision("t1"))
         log.seal()
         drainer.drain()
-        log.append(decision("t2"))
+        append(log, decision("t2"))
     drainer.close()
     assert stored(url) == 2
 
@@ -106,10 +106,10 @@ def test_decisions_of_a_killed_process_reach_the_database_at_once(tmp_path, url)
         import sys, time
         from pathlib import Path
         from lib.records import DecisionLog, DrainProcess
-        from tests.records.conftest import decision
+        from tests.records.conftest import append, decision
         log, drainer = DecisionLog(Path(sys.argv[1])), DrainProcess(Path(sys.argv[1]), sys.argv[2])
         drainer.drain()
-        log.append(decision("t1"))
+        append(log, decision("t1"))
         print("appended", flush=True)
         time.sleep(60)
     """)

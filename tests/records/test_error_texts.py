@@ -12,7 +12,7 @@ from sqlalchemy import text
 from lib.records import DecisionLog, Records, RecordsUnavailableError, RefusedRowsError
 from lib.records.database import Database
 from lib.records.json_codec import write_json
-from tests.records.conftest import decision
+from tests.records.conftest import append, decision
 
 PERSON = "jane.doe@example.org"
 Spoil = Callable[[Database], None]
@@ -62,7 +62,7 @@ def test_a_value_that_no_column_holds_is_a_refused_row(
 
 def test_the_last_drain_tells_no_row_on_standard_error(url: str, tmp_path: Path) -> None:
     with DecisionLog(tmp_path / "journal") as log:
-        log.append(decision(PERSON, entities={"user_id": PERSON}))
+        append(log, decision(PERSON, entities={"user_id": PERSON}))
     with Records(url) as records:
         records.migrate()
     database = Database(url)

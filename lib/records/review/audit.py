@@ -8,7 +8,7 @@ from dataclasses import asdict
 from sqlalchemy import Connection, insert
 
 from lib.records.models import Json
-from lib.records.review.models import AuditEntry, ReviewItem
+from lib.records.review.models import AuditEntry, ReviewItem, ReviewKey
 from lib.records.review.tables import AUDIT
 
 
@@ -35,3 +35,17 @@ def append_entries(connection: Connection, entries: Sequence[AuditEntry]) -> Non
     """Append entries in their order."""
     if entries:
         connection.execute(insert(AUDIT), [asdict(entry) for entry in entries])
+
+
+def append_step(
+    connection: Connection,
+    item: ReviewItem,
+    at: int,
+    actor: str,
+    action: str,
+    key: ReviewKey | None,
+    after: Mapping[str, Json] | None = None,
+) -> None:
+    """Append what a reviewer did with an item, under which key, and the state after it."""
+    key_id = None if key is None else key.id
+    append_entries(connection, [audit_entry(item, at, actor, action, after=after, key_id=key_id)])

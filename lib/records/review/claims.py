@@ -94,22 +94,16 @@ def open_items(
     Returns how many ids are new.
     """
     rows = [{**asdict(item), "policy": item.policy, "token": 0} for item in items]
-    fresh = database.insert_named(connection, ITEMS, rows, ITEMS.c.id)
-    append_entries(
-        connection,
-        [
-            audit_entry(
-                item,
-                item.created_at if at is None else at,
-                actor,
-                "opened",
-                after=_described(item),
-                key_id=key_id,
-            )
-            for item in items
-            if item.id in fresh
-        ],
-    )
+    fresh = database.insert_keys(connection, ITEMS, rows, ITEMS.c.id)
+    entries = [
+        audit_entry(
+            item, item.created_at if at is None else at, actor, "opened",
+            after=_described(item), key_id=key_id,
+        )
+        for item in items
+        if (item.id,) in fresh
+    ]  # fmt: skip
+    append_entries(connection, entries)
     return len(fresh)
 
 
@@ -166,10 +160,7 @@ def claim(
     _lease(connection, asks, chosen)
     counted = update(REVIEWERS).where(REVIEWERS.c.reviewer == asks.reviewer)
     connection.execute(counted.values(slots=first + len(chosen)))
-    return [
-        _claim_of(chosen_item, chosen_item.token + 1, asks.now + asks.lease)
-        for chosen_item in chosen
-    ]
+    return [_claim_of(entry, entry.token + 1, asks.now + asks.lease) for entry in chosen]
 
 
 def _queue_item(row: Mapping[Any, Any]) -> QueueEntry:
@@ -294,26 +285,18 @@ def _lease(connection: Connection, asks: ClaimRequest, chosen: Sequence[QueueEnt
             claim_id=asks.claim_id,
         )
     )
+    after: dict[str, Json] = {"leased_by": asks.reviewer, "leased_until": until}
     entries: list[AuditEntry] = []
-    for queue_item in chosen:
+    for entry in chosen:
         before: dict[str, Json] | None = None
-        if queue_item.leased_by is not None:
-            before = {"leased_by": queue_item.leased_by, "leased_until": queue_item.leased_until}
-            entries.append(
-                audit_entry(queue_item.item, asks.now, "queue", "expired", before=before)
-            )
-        after: dict[str, Json] = {"leased_by": asks.reviewer, "leased_until": until}
-        entries.append(
-            audit_entry(
-                queue_item.item,
-                asks.now,
-                asks.reviewer,
-                "claimed",
-                before=before,
-                after=after,
-                key_id=asks.key_id,
-            )
-        )
+        if entry.leased_by is not None:
+            before = {"leased_by": entry.leased_by, "leased_until": entry.leased_until}
+            entries.append(audit_entry(entry.item, asks.now, "queue", "expired", before=before))
+        claimed = audit_entry(
+            entry.item, asks.now, asks.reviewer, "claimed",
+            before=before, after=after, key_id=asks.key_id,
+        )  # fmt: skip
+        entries.append(claimed)
     append_entries(connection, entries)
 
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, Table, and_, insert, select
 
 from lib.records.errors import RecordsError
 from lib.records.models import require_text, require_time
-from lib.records.repository import Repository
-from lib.records.review import claims, statistics
+from lib.records.repository import Model
+from lib.records.review import claims
 from lib.records.review import verdicts as review_verdicts
-from lib.records.review.audit import append_entries, audit_entry
+from lib.records.review.audit import append_step
 from lib.records.review.claims import Mixer, QueueEntry
 from lib.records.review.models import (
     AuditEntry,
@@ -27,7 +28,7 @@ from lib.records.review.models import (
     Verdict,
     require_verdicts,
 )
-from lib.records.review.statistics import GoldenAnswer, OpinionPair, QueueFigures
+from lib.records.review.statistics import ReviewStatistics
 from lib.records.review.tables import AUDIT, GOLDEN, LABELS, OUTCOMES, SETTINGS, VERDICTS
 
 NextStep = Callable[[ReviewItem, Sequence[Verdict]], Step]
@@ -36,7 +37,7 @@ _PAGE = 1000
 _SALT, _SALT_BYTES = "salt", 32
 
 
-class ReviewStore(Repository):
+class ReviewStore(ReviewStatistics):
     """The review queue in the records database.
 
     An item is held by one reviewer at a time. A lease that ended gives the item back, and each
@@ -47,10 +48,6 @@ class ReviewStore(Repository):
         url: as of `Repository`.
         system: whose items these are; those of other systems are not touched.
     """
-
-    def __init__(self, url: str, system: str = "moderation") -> None:
-        super().__init__(url)
-        self._system = system
 
     def ensure_salt(self) -> str:
         """The random salt of this database's queue, made once for all who use it."""
@@ -153,11 +150,7 @@ class ReviewStore(Repository):
             queue_item = self._leased_item(connection, item_id, reviewer, token)
             at = self._time(connection, now)
             after = claims.set_lease(connection, queue_item, reviewer, at + lease)
-            key_id = None if key is None else key.id
-            entry = audit_entry(
-                queue_item.item, at, reviewer, "renewed", after=after, key_id=key_id
-            )
-            append_entries(connection, [entry])
+            append_step(connection, queue_item.item, at, reviewer, "renewed", key, after)
         return at + lease
 
     def release(
@@ -173,10 +166,8 @@ class ReviewStore(Repository):
         with self._database.writing() as connection:
             queue_item = self._leased_item(connection, item_id, reviewer, token)
             claims.set_lease(connection, queue_item, None, None)
-            at, key_id = self._time(connection, now), None if key is None else key.id
-            append_entries(
-                connection, [audit_entry(queue_item.item, at, reviewer, "released", key_id=key_id)]
-            )
+            at = self._time(connection, now)
+            append_step(connection, queue_item.item, at, reviewer, "released", key)
 
     def decide(
         self,
@@ -214,28 +205,24 @@ class ReviewStore(Repository):
         """
         require_time("now", now)
         with self._database.writing() as connection:
-            self._in_turn(connection)
+            # numbers of labels are given out before they are committed; in turn, none comes late
+            self._database.take_turn(connection, _TURN_LOCK)
             queue_item = claims.find(connection, self._system, item_id)
-            require_verdicts("verdicts", queue_item.item.policies, verdicts)
-            if (earlier_verdict := review_verdicts.find_verdict(connection, item_id)) is not None:
-                return review_verdicts.require_same(
-                    earlier_verdict, reviewer, token, verdicts
-                ), False
+            item = queue_item.item
+            require_verdicts("verdicts", item.policies, verdicts)
+            if (earlier := review_verdicts.find_verdict(connection, item_id)) is not None:
+                return review_verdicts.require_same(earlier, reviewer, token, verdicts), False
             review_verdicts.require_lease(queue_item, reviewer, token)
-            claims.require_other_opinion(connection, queue_item.item, reviewer, key)
-            key_id = None if key is None else key.id
+            claims.require_other_opinion(connection, item, reviewer, key)
             verdict = review_verdicts.build_verdict(
-                queue_item.item, reviewer, token, verdicts, note, now, key_id
+                item, reviewer, token, verdicts, note, now, None if key is None else key.id
             )
             connection.execute(insert(VERDICTS).values(asdict(verdict)))
             claims.mark_decided(connection, item_id, now)
-            entry = audit_entry(
-                queue_item.item, now, reviewer, "decided",
-                after={"verdicts": dict(verdicts)}, key_id=key_id,
-            )  # fmt: skip
-            append_entries(connection, [entry])
-            case = review_verdicts.list_of_case(connection, queue_item.item.case_id)
-            self._follow(connection, next_step(queue_item.item, case), case, now)
+            after = {"verdicts": dict(verdicts)}
+            append_step(connection, item, now, reviewer, "decided", key, after)
+            case = review_verdicts.list_of_case(connection, item.case_id)
+            self._follow(connection, next_step(item, case), case, now)
         return verdict, True
 
     def find_item(self, item_id: str) -> QueueEntry:
@@ -249,34 +236,17 @@ class ReviewStore(Repository):
 
     def list_verdicts(self, subject_id: str) -> list[Verdict]:
         """Every decision about a post, in order of time."""
-        table = VERDICTS.c
-        order = [table.decided_at, table.item_id]
-        return self._list(
-            Verdict,
-            VERDICTS,
-            table.system == self._system,
-            table.subject_id == subject_id,
-            order=order,
-        )
+        order = [VERDICTS.c.decided_at, VERDICTS.c.item_id]
+        return self._list_about(subject_id, Verdict, VERDICTS, order)
 
     def list_outcomes(self, subject_id: str) -> list[Outcome]:
         """The outcomes of a post's cases, the newest first."""
-        table = OUTCOMES.c
-        order = [table.at.desc(), table.case_id]
-        return self._list(
-            Outcome,
-            OUTCOMES,
-            table.system == self._system,
-            table.subject_id == subject_id,
-            order=order,
-        )
+        order = [OUTCOMES.c.at.desc(), OUTCOMES.c.case_id]
+        return self._list_about(subject_id, Outcome, OUTCOMES, order)
 
     def list_history(self, subject_id: str) -> list[AuditEntry]:
         """Everything that happened to a post, in that order."""
-        return self._list(
-            AuditEntry, AUDIT, AUDIT.c.system == self._system, AUDIT.c.subject_id == subject_id,
-            order=[AUDIT.c.number],
-        )  # fmt: skip
+        return self._list_about(subject_id, AuditEntry, AUDIT, [AUDIT.c.number])
 
     def iterate_labels(self, since: int = 0) -> Iterator[Label]:
         """Labels with a number above `since`, each once, in order.
@@ -286,34 +256,13 @@ class ReviewStore(Repository):
         while True:
             number = LABELS.c.number
             labels = self._list(
-                Label,
-                LABELS,
-                LABELS.c.system == self._system,
-                number > since,
-                order=[number],
-                limit=_PAGE,
-            )
+                Label, LABELS, LABELS.c.system == self._system, number > since,
+                order=[number], limit=_PAGE,
+            )  # fmt: skip
             yield from labels
             if len(labels) < _PAGE:
                 return
             since = labels[-1].number
-
-    def list_opinion_pairs(self, since: int = 0) -> list[OpinionPair]:
-        """First and second opinions whose second was given from then on, to measure agreement."""
-        with self._database.reading() as connection:
-            return statistics.list_opinion_pairs(connection, self._system, since)
-
-    def list_golden_answers(self, since: int = 0) -> list[GoldenAnswer]:
-        """Decisions about golden items from then on, beside what is right."""
-        with self._database.reading() as connection:
-            return statistics.list_golden_answers(connection, self._system, since)
-
-    def compute_figures(self, now: int, window: int) -> QueueFigures:
-        """How the queue stands at `now`, with rates over the last `window` microseconds."""
-        if window < 1:
-            raise RecordsError(f"window: expected 1 microsecond or more, got {window}")
-        with self._database.reading() as connection:
-            return statistics.compute_figures(connection, self._system, now, window)
 
     def _time(self, connection: Connection, now: int | None) -> int:
         if now is None:
@@ -328,10 +277,6 @@ class ReviewStore(Repository):
         review_verdicts.require_lease(queue_item, reviewer, token)
         return queue_item
 
-    def _in_turn(self, connection: Connection) -> None:
-        # numbers of labels are given out before they are committed; in turn, none comes late
-        self._database.take_turn(connection, _TURN_LOCK)
-
     def _follow(
         self, connection: Connection, step: Step, case: Sequence[Verdict], now: int
     ) -> None:
@@ -339,3 +284,9 @@ class ReviewStore(Repository):
             claims.open_items(self._database, connection, [step.opens], "queue", now)
         if step.outcome is not None:
             review_verdicts.close_case(connection, step.outcome, case)
+
+    def _list_about(
+        self, subject_id: str, model: type[Model], table: Table, order: list[Any]
+    ) -> list[Model]:
+        is_about = and_(table.c.system == self._system, table.c.subject_id == subject_id)
+        return self._list(model, table, is_about, order=order)

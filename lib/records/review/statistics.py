@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import ColumnElement, Connection, and_, func, select
 
+from lib.records.errors import RecordsError
+from lib.records.repository import Repository
 from lib.records.review.tables import AUDIT, ITEMS, OUTCOMES, VERDICTS
 
 _HOUR_US = 3_600_000_000
@@ -63,25 +65,78 @@ class QueueFigures:
         return sum(self.depth.values())
 
 
-def compute_figures(connection: Connection, system: str, now: int, window: int) -> QueueFigures:
-    """See `ReviewStore.compute_figures`."""
+class ReviewStatistics(Repository):
+    """Statistics of the items of one system.
+
+    Args:
+        url: as of `Repository`.
+        system: whose items these are; those of other systems are not counted.
+    """
+
+    def __init__(self, url: str, system: str = "moderation") -> None:
+        super().__init__(url)
+        self._system = system
+
+    def compute_figures(self, now: int, window: int) -> QueueFigures:
+        """How the queue stands at `now`, with rates over the last `window` microseconds."""
+        if window < 1:
+            raise RecordsError(f"window: expected 1 microsecond or more, got {window}")
+        with self._database.reading() as connection:
+            return _figures(connection, self._system, now, window)
+
+    def list_opinion_pairs(self, since: int = 0) -> list[OpinionPair]:
+        """First and second opinions whose second was given from then on, to measure agreement."""
+        first, second = VERDICTS.alias("first"), VERDICTS.alias("second")
+        query = (
+            select(second.c.subject_id, ITEMS.c.rule, first.c.verdicts, second.c.verdicts)
+            .join(first, first.c.case_id == second.c.case_id)
+            .join(ITEMS, ITEMS.c.id == second.c.item_id)
+            .where(
+                second.c.system == self._system, first.c.kind == "review",
+                second.c.kind == "second_opinion", second.c.decided_at >= since,
+            )
+            .order_by(second.c.decided_at, second.c.item_id)
+        )  # fmt: skip
+        with self._database.reading() as connection:
+            return [OpinionPair(*row) for row in connection.execute(query)]
+
+    def list_golden_answers(self, since: int = 0) -> list[GoldenAnswer]:
+        """Decisions about golden items from then on, beside what is right."""
+        decided = VERDICTS.c
+        query = (
+            select(decided.reviewer, ITEMS.c.known, decided.verdicts)
+            .join(ITEMS, ITEMS.c.id == decided.item_id)
+            .where(
+                decided.system == self._system, decided.kind == "golden",
+                decided.decided_at >= since,
+            )
+            .order_by(decided.decided_at, decided.item_id)
+        )  # fmt: skip
+        with self._database.reading() as connection:
+            return [GoldenAnswer(*row) for row in connection.execute(query)]
+
+
+def _figures(connection: Connection, system: str, now: int, window: int) -> QueueFigures:
+    since, hours = now - window, window / _HOUR_US
+
+    def is_recent(time: ColumnElement[int]) -> ColumnElement[bool]:
+        return and_(time > since, time <= now)
+
     is_open = (ITEMS.c.system == system, ITEMS.c.decided_at.is_(None), ITEMS.c.kind != "golden")
     by_policy = select(ITEMS.c.policy, func.count()).where(*is_open).group_by(ITEMS.c.policy)
     depth = {str(policy): int(count) for policy, count in connection.execute(by_policy)}
-    waiting, hours = sum(depth.values()), window / _HOUR_US
+    waiting = sum(depth.values())
     oldest = connection.execute(select(func.min(ITEMS.c.created_at)).where(*is_open)).scalar_one()
     overdue = _count(connection, *is_open, ITEMS.c.due_at <= now)
-    since = now - window
     arrived = _count(
         connection, ITEMS.c.system == system, ITEMS.c.kind.in_(("review", "appeal")),
-        ITEMS.c.created_at > since, ITEMS.c.created_at <= now,
+        is_recent(ITEMS.c.created_at),
     )  # fmt: skip
-    recent = (
-        VERDICTS.c.system == system,
-        VERDICTS.c.decided_at > since,
-        VERDICTS.c.decided_at <= now,
+    expired = _count(
+        connection, AUDIT.c.system == system, AUDIT.c.what == "expired", is_recent(AUDIT.c.at)
     )
-    closed = (OUTCOMES.c.system == system, OUTCOMES.c.at > since, OUTCOMES.c.at <= now)
+    recent = (VERDICTS.c.system == system, is_recent(VERDICTS.c.decided_at))
+    closed = (OUTCOMES.c.system == system, is_recent(OUTCOMES.c.at))
     decisions, cases = _count(connection, *recent), _count(connection, *closed)
     appeals = _count(connection, *closed, OUTCOMES.c.kind == "appeal")
     overturned = _count(connection, *closed, OUTCOMES.c.rule == "overturned")
@@ -94,43 +149,8 @@ def compute_figures(connection: Connection, system: str, now: int, window: int) 
         decisions_per_hour=decisions / hours,
         decisions_per_case=decisions / cases if cases else None,
         overturned_share=overturned / appeals if appeals else None,
-        expired_leases=_count(
-            connection,
-            AUDIT.c.system == system,
-            AUDIT.c.what == "expired",
-            AUDIT.c.at > since,
-            AUDIT.c.at <= now,
-        ),
+        expired_leases=expired,
     )
-
-
-def list_opinion_pairs(connection: Connection, system: str, since: int) -> list[OpinionPair]:
-    """See `ReviewStore.list_opinion_pairs`."""
-    first, second = VERDICTS.alias("first"), VERDICTS.alias("second")
-    query = (
-        select(second.c.subject_id, ITEMS.c.rule, first.c.verdicts, second.c.verdicts)
-        .join(first, first.c.case_id == second.c.case_id)
-        .join(ITEMS, ITEMS.c.id == second.c.item_id)
-        .where(
-            second.c.system == system, first.c.kind == "review", second.c.kind == "second_opinion",
-            second.c.decided_at >= since,
-        )
-        .order_by(second.c.decided_at, second.c.item_id)
-    )  # fmt: skip
-    return [OpinionPair(*row) for row in connection.execute(query)]
-
-
-def list_golden_answers(connection: Connection, system: str, since: int) -> list[GoldenAnswer]:
-    """See `ReviewStore.list_golden_answers`."""
-    query = (
-        select(VERDICTS.c.reviewer, ITEMS.c.known, VERDICTS.c.verdicts)
-        .join(ITEMS, ITEMS.c.id == VERDICTS.c.item_id)
-        .where(
-            VERDICTS.c.system == system, VERDICTS.c.kind == "golden", VERDICTS.c.decided_at >= since
-        )
-        .order_by(VERDICTS.c.decided_at, VERDICTS.c.item_id)
-    )
-    return [GoldenAnswer(*row) for row in connection.execute(query)]
 
 
 def _count(connection: Connection, *conditions: ColumnElement[bool]) -> int:

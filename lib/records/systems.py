@@ -1,0 +1,85 @@
+"""The systems whose decisions are recorded: a new one adds itself to `System` and `SYSTEMS`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from sqlalchemy import ColumnElement, Table, select
+
+from lib.records.errors import RecordsError
+from lib.records.schema import (
+    CUSTOMER_HEALTH,
+    HEALTH_OVERRIDES,
+    INTERVENTION_OUTCOMES,
+    INTERVENTION_PLANS,
+    INTERVENTIONS,
+    SCHEDULES,
+    WORK_ORDERS,
+)
+
+System: TypeAlias = Literal["fraud", "maintenance", "churn", "moderation"]
+"""Names of the systems, as the options of commands list them."""
+RowsOf: TypeAlias = Callable[[str], Sequence[tuple[Table, ColumnElement[bool]]]]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedSystem:
+    """What the records need to know of a system.
+
+    Attributes:
+        entities: kinds of entity to their names in decisions; the first is the usual one, by which
+            decisions are indexed.
+        fact_kinds: what may become known of a subject later.
+        rows_of: tables of its own with the rows about an entity of the usual kind, those that
+            refer to others first.
+        plans: tables of its own about many entities, to the columns of JSON that name them.
+    """
+
+    entities: Mapping[str, str]
+    fact_kinds: tuple[str, ...] = ()
+    rows_of: RowsOf = lambda _: ()
+    plans: Mapping[Table, tuple[str, ...]] = field(default_factory=dict)
+
+
+def _rows_of_customer(customer_id: str) -> Sequence[tuple[Table, ColumnElement[bool]]]:
+    chosen = select(INTERVENTIONS.c.id).where(INTERVENTIONS.c.customer_id == customer_id)
+    outcomes = INTERVENTION_OUTCOMES
+    tables = (INTERVENTIONS, CUSTOMER_HEALTH, HEALTH_OVERRIDES)
+    return (
+        (outcomes, outcomes.c.intervention_id.in_(chosen)),
+        *((table, table.c.customer_id == customer_id) for table in tables),
+    )
+
+
+SYSTEMS: Mapping[str, RecordedSystem] = {
+    "fraud": RecordedSystem(
+        {"user": "user_id", "device": "device_id", "merchant": "merchant_id"},
+        fact_kinds=("fraud", "declined"),
+    ),
+    "maintenance": RecordedSystem(
+        {"machine": "machine_id"},
+        rows_of=lambda machine_id: ((WORK_ORDERS, WORK_ORDERS.c.machine_id == machine_id),),
+        plans={SCHEDULES: ("request", "plan")},
+    ),
+    "churn": RecordedSystem(
+        {"customer": "customer_id"},
+        rows_of=_rows_of_customer,
+        plans={INTERVENTION_PLANS: ("request", "summary")},
+    ),
+    "moderation": RecordedSystem({"author": "author_id"}),
+}
+USUAL_ENTITIES = tuple(next(iter(system.entities.values())) for system in SYSTEMS.values())
+"""Whom a decision concerns, by the name of the entity; a decision has one of these."""
+
+
+def recorded_system(name: str) -> RecordedSystem:
+    """What is known of a system.
+
+    Raises:
+        RecordsError: there is none of that name.
+    """
+    if name not in SYSTEMS:
+        raise RecordsError(f"system: expected one of {', '.join(SYSTEMS)}, got {name!r}")
+    return SYSTEMS[name]
