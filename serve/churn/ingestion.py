@@ -23,6 +23,12 @@ from serve.framework.problem import unavailable
 from serve.framework.validation import to_datetime, to_micros
 
 _MOST_SHOWN = 20
+_ENDS = (
+    ("customers", "contract_start", "renewal_at", "after"),
+    ("churn", "event_time", "ends_at", "at or after"),
+    ("tickets", "event_time", "closed_at", "at or after"),
+)
+"""By table, what ends at which column, never before another column."""
 
 
 class EventIngestor:
@@ -87,11 +93,7 @@ class EventIngestor:
         if name == "customers":
             table = _with_start(table, by_customer)
         happened = _told_apart(events_of(name, table, self._customers.base))
-        order = [
-            ("received_at", "ascending"),
-            ("event_time", "ascending"),
-            ("event_id", "ascending"),
-        ]
+        order = [(column, "ascending") for column in ("received_at", "event_time", "event_id")]
         tally = await self._customers.record_events(happened.sort_by(order))
         contradicting = len(tally.contradicting)
         counts = IngestCounts(
@@ -132,29 +134,16 @@ class EventIngestor:
             raise Problem.of_fields(faults)
 
     def _before_start(self, news: Any) -> list[FieldError]:
-        """Contracts that end before they begin, and notices that end before they are given."""
+        """Contracts and tickets that end before they begin, and notices before they are given."""
         faults = []
-        for index, row in enumerate(news.customers):
-            start, end = row.contract_start, row.renewal_at
-            if start is not None and end is not None and end < start:
-                message = (
-                    f"expected after contract_start, {start.isoformat()}, got {end.isoformat()}"
-                )
-                faults.append(FieldError(f"customers.{index}.renewal_at", message))
-        for index, row in enumerate(news.churn):
-            if row.ends_at is not None and row.ends_at < row.event_time:
-                message = (
-                    f"expected at or after event_time, {row.event_time.isoformat()}, got "
-                    f"{row.ends_at.isoformat()}"
-                )
-                faults.append(FieldError(f"churn.{index}.ends_at", message))
-        for index, row in enumerate(news.tickets):
-            if row.closed_at is not None and row.closed_at < row.event_time:
-                message = (
-                    f"expected at or after event_time, {row.event_time.isoformat()}, got "
-                    f"{row.closed_at.isoformat()}"
-                )
-                faults.append(FieldError(f"tickets.{index}.closed_at", message))
+        for table, start, end, text in _ENDS:
+            for index, row in enumerate(getattr(news, table)):
+                begins, ends = getattr(row, start), getattr(row, end)
+                if begins is not None and ends is not None and ends < begins:
+                    message = (
+                        f"expected {text} {start}, {begins.isoformat()}, got {ends.isoformat()}"
+                    )
+                    faults.append(FieldError(f"{table}.{index}.{end}", message))
         return faults
 
     def _contradictions(

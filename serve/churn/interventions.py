@@ -27,13 +27,13 @@ from serve.churn.intervention_outcomes import (
     InterventionOutcomes,
     log_of_interventions,
 )
-from serve.churn.plan_responses import plan_answer, repeated_plan, request_fields
 from serve.churn.planner import bytes_of
-from serve.churn.schemas import PlanRequest, PlanResponse
+from serve.churn.schemas import InterventionAnswer, PlanRequest, PlanResponse
 from serve.framework import Problem, RequestContext
 from serve.framework.decision import ServiceParts
 from serve.framework.offload import Solver
 from serve.framework.problem import unavailable
+from serve.framework.validation import to_datetime
 
 _TRIES = 4
 _THREADS = 4
@@ -96,11 +96,11 @@ class InterventionService:
         what = "the records are temporarily unavailable, so the plan cannot be stored"
         with unavailable(what, RecordsUnavailableError):
             if stored := await self._find(plan_id):
-                return repeated_plan(*stored, request, context)
+                return _repeated_plan(*stored, request, context)
             # one at a time here; another replica's plan is seen when this one is stored
             async with self._turns.of(""):
                 if stored := await self._find(plan_id):
-                    return repeated_plan(*stored, request, context)
+                    return _repeated_plan(*stored, request, context)
                 solution = await self._solve_and_store(plan_id, request, scores, context)
         if solution is None:
             raise Problem.unavailable(
@@ -113,7 +113,7 @@ class InterventionService:
         for row in chosen:
             arm = "held out" if row.held_out else "treated"
             self._meter.count(metrics.INTERVENTIONS, row.playbook, arm)
-        return plan_answer(plan, chosen, context)
+        return _plan_answer(plan, chosen, context)
 
     async def show(self, plan_id: str, context: RequestContext) -> PlanResponse:
         """A plan as it was stored.
@@ -121,7 +121,7 @@ class InterventionService:
         Raises:
             UnknownInterventionError: there is none.
         """
-        return plan_answer(*await self._threads.run(self.repository.find_plan, plan_id), context)
+        return _plan_answer(*await self._threads.run(self.repository.find_plan, plan_id), context)
 
     async def _find(self, plan_id: str) -> tuple[StoredPlan, list[Intervention]] | None:
         try:
@@ -194,7 +194,7 @@ class InterventionService:
             id=plan_id,
             planned_at=at_us,
             created_at=self._clock.now(),
-            request=request_fields(request),
+            request=_request_fields(request),
             summary={
                 **{name: solved[name] for name in ("considered", "value", "cost", "hours")},
                 "other_ways": solved["other_ways"],
@@ -206,6 +206,49 @@ class InterventionService:
             },
         )
         return plan, chosen
+
+
+def _request_fields(request: PlanRequest) -> dict[str, Any]:
+    """A request in JSON without its `plan_id`: requests with the same fields ask for one plan."""
+    return request.model_dump(mode="json", exclude={"plan_id"})
+
+
+def _repeated_plan(
+    plan: StoredPlan, chosen: Sequence[Intervention], request: PlanRequest, context: RequestContext
+) -> PlanResponse:
+    """A stored plan, for a request that comes again.
+
+    Raises:
+        Problem: 409 where another request made the plan.
+    """
+    stored = {name: value for name, value in plan.request.items() if name != "plan_id"}
+    if stored != _request_fields(request):
+        text = (
+            f"plan_id: expected the same request as that which made plan {plan.id!r}, got another; "
+            "send a plan_id (or an X-Request-ID) of its own"
+        )
+        raise Problem.conflict(text)
+    return _plan_answer(plan, chosen, context)
+
+
+def _plan_answer(
+    plan: StoredPlan, chosen: Sequence[Intervention], context: RequestContext
+) -> PlanResponse:
+    """A plan and its interventions; of those who are held out, how many they are."""
+    summary: dict[str, Any] = dict(plan.summary)
+    instructions = summary.pop("words")
+    return PlanResponse(
+        plan_id=plan.id,
+        planned_at=to_datetime(plan.planned_at),
+        interventions=[
+            InterventionAnswer.of(row, intervention_id=row.id, words=instructions.get(row.playbook))
+            for row in chosen
+            if not row.held_out
+        ],
+        held_out=sum(row.held_out for row in chosen),
+        request_id=context.request_id,
+        **summary,
+    )
 
 
 def _version(scores: pa.Table) -> str | None:

@@ -17,24 +17,14 @@ from pydantic import (
 
 from lib.churn.contracts import CONTRACTS
 from lib.contract.fields import Amount, Id, Key, Moment, Note, PathId, Whole
+from serve.framework import response_fields as fields
 from serve.framework.contract_models import model_for
-from serve.framework.response_fields import (
-    LatencyMs,
-    ModelVersion,
-    Reason,
-    RequestBody,
-    RequestId,
-    RowAnswer,
-    RuleId,
-    RulesVersion,
-    Time,
-)
 
 MOST_ROWS, MOST_PLANNED, MOST_OUTCOMES = 20_000, 5_000, 1_000
 Band = Literal["red", "amber", "green"]
 
 
-class _Events(RequestBody):
+class _Events(fields.RequestBody):
     @model_validator(mode="after")
     def _some_rows(self) -> _Events:
         counts = [len(getattr(self, contract.name)) for contract in CONTRACTS]
@@ -99,10 +89,10 @@ class EventsResponse(BaseModel):
         description="Ids of customers without a row in `customers`, 20 at most. Their events are "
         "stored, but they are not scored before such a row arrives."
     )
-    request_id: RequestId
+    request_id: fields.RequestId
 
 
-class ScoreRequest(RequestBody):
+class ScoreRequest(fields.RequestBody):
     """The customer to score, and the time of the score."""
 
     customer_id: PathId = Field(description="Id of the customer.")
@@ -156,8 +146,8 @@ class ScoreResponse(BaseModel):
         description="What decided: a rule, the model, a fallback because the model or the profile "
         "store was unavailable, or `told` if the customer has given notice."
     )
-    reason: Reason
-    rule_id: RuleId
+    reason: fields.Reason
+    rule_id: fields.RuleId
     chance: float | None = Field(
         description="Calibrated probability, 0 to 1, that the customer gives notice within "
         "`window_days`; null if no model answered or the customer has given notice."
@@ -179,13 +169,13 @@ class ScoreResponse(BaseModel):
         description="Time of the customer's newest event, ISO 8601 in UTC; null if there is none "
         "or the profile store was unavailable."
     )
-    model_version: ModelVersion
-    rules_version: RulesVersion
-    latency_ms: LatencyMs
-    request_id: RequestId
+    model_version: fields.ModelVersion
+    rules_version: fields.RulesVersion
+    latency_ms: fields.LatencyMs
+    request_id: fields.RequestId
 
 
-class OverrideResponse(RowAnswer):
+class OverrideResponse(fields.RowAnswer):
     """A health score that a person set for a customer."""
 
     score: float | None = Field(
@@ -194,23 +184,23 @@ class OverrideResponse(RowAnswer):
     band: Band | None = Field(description="Colour band of `score`; null if `score` is null.")
     author: str = Field(description="Name of the person who set the score.")
     reason: str = Field(description="Reason that the author gave.")
-    created_at: Time = Field(description="Time at which the score was set, ISO 8601 in UTC.")
-    expires_at: Time = Field(description="Time at which the override ends, ISO 8601 in UTC.")
+    created_at: fields.Time = Field(description="Time at which the score was set, ISO 8601 in UTC.")
+    expires_at: fields.Time = Field(description="Time at which the override ends, ISO 8601 in UTC.")
     in_force: bool = Field(
         description="True if this override is active: the newest one, not withdrawn, not expired."
     )
 
 
-class HealthPoint(RowAnswer):
+class HealthPoint(fields.RowAnswer):
     """One stored score of a customer."""
 
-    at: Time = Field(description="Time of the score, ISO 8601 in UTC.")
+    at: fields.Time = Field(description="Time of the score, ISO 8601 in UTC.")
     chance: float = Field(description="Probability that the customer leaves, 0 to 1.")
     score: float = Field(description="Health score, 0 (worst) to 100 (best).")
     band: Band = Field(description="Colour band of the score.")
 
 
-class InterventionAnswer(RowAnswer):
+class InterventionAnswer(fields.RowAnswer):
     """A planned intervention for one customer. Money is in units of the settlement currency."""
 
     intervention_id: str = Field(description="Id of the intervention; outcomes refer to it.")
@@ -219,7 +209,7 @@ class InterventionAnswer(RowAnswer):
     words: str | None = Field(
         description="Instruction of the playbook, in English; null in the list of a customer."
     )
-    planned_at: Time = Field(description="Time of the plan, ISO 8601 in UTC.")
+    planned_at: fields.Time = Field(description="Time of the plan, ISO 8601 in UTC.")
     chance: float = Field(
         description="Probability that the customer leaves without an intervention, 0 to 1."
     )
@@ -260,11 +250,11 @@ class CustomerResponse(BaseModel):
         description="Planned interventions for the customer. Customers in the control group have "
         "none."
     )
-    model_version: ModelVersion
-    request_id: RequestId
+    model_version: fields.ModelVersion
+    request_id: fields.RequestId
 
 
-class OverrideRequest(RequestBody):
+class OverrideRequest(fields.RequestBody):
     """A health score that a person sets for a customer until an expiry time."""
 
     score: FiniteFloat | None = Field(
@@ -280,7 +270,7 @@ class OverrideRequest(RequestBody):
     )
 
 
-class PlanRequest(RequestBody):
+class PlanRequest(fields.RequestBody):
     """Limits and candidates of a day's plan. Money is in units of the settlement currency."""
 
     plan_id: PathId | None = Field(
@@ -342,11 +332,11 @@ class PlanResponse(BaseModel):
     not_considered: dict[str, str] = Field(
         description="Reason for each requested customer that was left out, by id of the customer."
     )
-    model_version: ModelVersion
-    request_id: RequestId
+    model_version: fields.ModelVersion
+    request_id: fields.RequestId
 
 
-class Outcome(RequestBody):
+class Outcome(fields.RequestBody):
     """The outcome of an intervention: whether it took place and whether the customer left."""
 
     intervention_id: Key = Field(description="Id of the intervention, as in the plan.")
@@ -374,10 +364,10 @@ class OutcomesResponse(BaseModel):
 
     new: int = Field(description="Number of outcomes stored for the first time.")
     repeated: int = Field(description="Number of outcomes that had been stored before, ignored.")
-    request_id: RequestId
+    request_id: fields.RequestId
 
 
-class EffectAnswer(RowAnswer):
+class EffectAnswer(fields.RowAnswer):
     """Estimated effect of a playbook: the treated customers against the control group.
 
     The estimate is by intention to treat: it covers all customers chosen for the playbook.
@@ -418,7 +408,7 @@ class EffectsResponse(BaseModel):
         description="Days after the plan within which a notice counts against the intervention."
     )
     words: str = Field(description="Summary of the effects, in English.")
-    request_id: RequestId
+    request_id: fields.RequestId
 
 
 EVENTS: TypeAdapter[Any] = TypeAdapter(Events)

@@ -28,9 +28,9 @@ from serve.churn.planner import solve_plan
 from serve.churn.profiles import ProfileRepository
 from serve.churn.settings import ChurnSettings, ChurnUserConfig
 from serve.framework import Metrics
-from serve.framework.active_rules import ActiveRules
 from serve.framework.model_slot import ModelSlot
 from serve.framework.offload import LocalSolver, Solver
+from serve.framework.reloadable import ActiveRules
 from serve.framework.service import RiskService
 from serve.framework.settings import UserConfig
 

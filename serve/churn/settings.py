@@ -69,7 +69,6 @@ class ChurnSettings(ServiceSettings):
     events_deadline_ms: float = Field(
         120_000.0, gt=0, description="time for an answer to events, milliseconds; 20,000 must fit"
     )
-    in_flight: int = Field(64, gt=0, description="requests at a time in a replica; then 503")
     receipt_days: int = Field(
         7, gt=0, description="days within which the same row told again changes nothing"
     )

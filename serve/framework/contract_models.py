@@ -82,10 +82,8 @@ def _field(column: Column) -> tuple[Any, Any]:
     elif pa.types.is_boolean(column.type):
         kind = StrictBool
     elif pa.types.is_integer(column.type):
-        low, high = (
-            _integer_limit(column.low, -LARGEST_WHOLE),
-            _integer_limit(column.high, LARGEST_WHOLE),
-        )
+        low = -LARGEST_WHOLE if column.low is None else int(column.low)
+        high = LARGEST_WHOLE if column.high is None else int(column.high)
         kind = Annotated[int, Field(strict=True, ge=low, le=high)]
     else:
         kind = Annotated[FiniteFloat, Field(ge=column.low, le=column.high)]
@@ -102,7 +100,3 @@ def _description(column: Column) -> str:
     parts += [unit] if unit else []
     parts += [] if column.required and column.fallback is None else [f"default: {default}"]
     return "; ".join(parts) + "."
-
-
-def _integer_limit(limit: float | None, otherwise: int) -> int:
-    return otherwise if limit is None else int(limit)

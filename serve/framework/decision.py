@@ -8,10 +8,10 @@ from typing import Any
 
 from lib.concurrency.background_tasks import BackgroundTasks
 from lib.rules import Verdict
-from serve.framework.active_rules import ActiveRules
 from serve.framework.asgi import RequestContext
 from serve.framework.decision_store import DecisionStore
 from serve.framework.metrics import Metrics
+from serve.framework.reloadable import ActiveRules
 from serve.framework.validation import Clock
 
 

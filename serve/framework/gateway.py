@@ -113,9 +113,13 @@ class Gateway:
                 await self._admission.public()
                 await self._public.answer(route, path, {**scope, "path": path}, sender, context)
             else:
-                await self._admitted(
-                    route, {**scope, "path": path}, headers, receive, sender, context
-                )
+                self._authenticate(route, headers, context)
+                deadline = self._deadline(route, headers)
+                with self._admission.keyed():
+                    async with asyncio.timeout(deadline):
+                        await self._serve(
+                            route, {**scope, "path": path}, headers, receive, sender, context
+                        )
         except Problem as problem:
             if not context.key_id:
                 await self._admission.public()
@@ -132,22 +136,6 @@ class Gateway:
             await sender.problem(problem_from(error))
         finally:
             self._log_request(label, scope["method"], sender.status, context)
-
-    async def _admitted(
-        self,
-        route: Route,
-        scope: Scope,
-        headers: Mapping[bytes, bytes],
-        receive: Receive,
-        sender: ResponseSender,
-        context: RequestContext,
-    ) -> None:
-        """Answers a caller whose key has the scope, within limits and deadline."""
-        self._authenticate(route, headers, context)
-        deadline = self._deadline(route, headers)
-        with self._admission.keyed():
-            async with asyncio.timeout(deadline):
-                await self._serve(route, scope, headers, receive, sender, context)
 
     async def _serve(
         self,

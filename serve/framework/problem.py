@@ -16,6 +16,9 @@ from lib.feature import StoreError
 from lib.records import DecisionLogFullError, RecordsUnavailableError, RefusedRowsError
 
 MEDIA_TYPE = "application/problem+json"
+MOST_ERRORS = 20
+"""Fields that a problem lists."""
+
 _UNSTORABLE = (RefusedRowsError, OverflowError)
 _OF_A_FIELD = re.compile(r"([A-Za-z_][A-Za-z0-9_.]{0,80}): (expected .{1,300})", re.DOTALL)
 _SAFE = (RecordsUnavailableError, StoreError, DecisionLogFullError)
@@ -64,11 +67,12 @@ class Problem(Exception):  # noqa: N818  the word of RFC 9457
         return cls(422, "invalid-field", f"{field}: {message}", (FieldError(field, message),))
 
     @classmethod
-    def of_fields(cls, errors: Sequence[FieldError]) -> Problem:
-        """A 422 for several fields; the detail names three of them, the list twenty."""
+    def of_fields(cls, errors: Sequence[FieldError], count: int | None = None) -> Problem:
+        """A 422 for `count` fields (default: all); the detail names three, the list twenty."""
         detail = "; ".join(f"{error.field}: {error.message}" for error in errors[:3])
-        more = f"; and {len(errors) - 3} more" if len(errors) > 3 else ""
-        return cls(422, "invalid-field", detail + more, errors[:20])
+        more = (len(errors) if count is None else count) - 3
+        detail += f"; and {more} more" if more > 0 else ""
+        return cls(422, "invalid-field", detail, errors[:MOST_ERRORS])
 
     @classmethod
     def unavailable(cls, detail: str, retry_after: int = 1) -> Problem:

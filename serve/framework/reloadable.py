@@ -1,11 +1,12 @@
-"""The active version of what is declared as text and replaced while requests run."""
+"""What is declared as text and replaced while requests run: the active version, as of the rules."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from lib.rules import RuleSet, RuleVersion, load_rules
 from serve.framework.health import Health
 
 Version = TypeVar("Version")
@@ -56,3 +57,53 @@ def read_source(source: str | None, packaged: Path) -> tuple[str, str]:
         return source, "user_config"
     path = packaged if source is None else Path(source)
     return path.read_text(encoding="utf-8"), str(path)
+
+
+class ActiveRules(Reloadable[RuleVersion]):
+    """The active rules; a bad text leaves them as they are.
+
+    Args:
+        fields: what rules may read, with their types.
+        packaged: file of the rules that are in force at first; none are where it does not fit
+            the fields, and `error` says so.
+        actions: what rules may decide, from the mildest to the hardest.
+        without_store: fields that are known while the store is out.
+        exploration_key: secret of the exploration sample; empty if no rules have one.
+    """
+
+    def __init__(
+        self,
+        fields: Mapping[str, type],
+        packaged: Path,
+        actions: tuple[str, ...],
+        without_store: Collection[str],
+        exploration_key: bytes = b"",
+    ) -> None:
+        self._fields, self._packaged, self._actions = fields, packaged, actions
+        self._key, self._known = exploration_key, set(without_store)
+        empty = RuleSet(0, (), actions)
+        super().__init__(RuleVersion(empty, empty, "none"))
+        self.load(None)
+
+    def load(self, source: str | None) -> bool:
+        """Reads, checks and swaps. Never raises.
+
+        Args:
+            source: see `read_source`.
+
+        Returns:
+            Whether these rules are active now; `error` says why not.
+        """
+        return self._replace(lambda: self._read(*read_source(source, self._packaged)))
+
+    def status(self) -> Mapping[str, Any]:
+        """Version of the active rules, and why the last ones were refused."""
+        return {"version": self.current.version, "error": self.error}
+
+    def _read(self, text: str, source: str) -> RuleVersion:
+        rules = load_rules(
+            text, self._fields, actions=self._actions, source=source, pass_key=self._key
+        )
+        return RuleVersion(
+            rules, rules.restrict(self._known), f"{rules.version}-{rules.digest[:12]}"
+        )

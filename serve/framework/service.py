@@ -16,7 +16,6 @@ from lib.feature import AsyncProfileStore
 from lib.feature.async_store import ThreadedSqliteStore, open_profile_store
 from lib.records import DecisionLog, DrainProcess, Records
 from lib.storage import redact_uri
-from serve.framework.active_rules import ActiveRules
 from serve.framework.decision import ServiceParts
 from serve.framework.decision_store import DecisionStore
 from serve.framework.health import Health, HealthChecks
@@ -24,6 +23,7 @@ from serve.framework.json_log import JsonLog
 from serve.framework.metrics import Metrics
 from serve.framework.model_slot import ModelSlot
 from serve.framework.problem import fault_fields
+from serve.framework.reloadable import ActiveRules
 from serve.framework.rescoring import RescoreDecision, Rescorer
 from serve.framework.settings import ServiceSettings, UserConfig
 from serve.framework.validation import SECOND, BodyParser, Clock, system_clock

@@ -135,7 +135,7 @@ class ServiceSettings(BaseModel):
     longest_deadline_ms: float = Field(
         30_000.0, gt=0, description="the most that a caller may ask for, milliseconds"
     )
-    in_flight: int = Field(128, gt=0, description="requests at a time in a replica; then 503")
+    in_flight: int = Field(64, gt=0, description="requests at a time in a replica; then 503")
     retry_after_s: int = Field(1, ge=0, description="seconds that a 503 asks to wait")
     shutdown_s: float = Field(15.0, gt=0, description="seconds to finish what was begun")
     ahead_seconds: int = Field(300, ge=0, description="how far a caller's clock may be ahead")

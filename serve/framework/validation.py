@@ -13,13 +13,12 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from lib.concurrency.bounded_executor import SizedExecutor
-from serve.framework.problem import FieldError, Problem
+from serve.framework.problem import MOST_ERRORS, FieldError, Problem
 
 SECOND = 1_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LONGEST_SHOWN = 60
 _LARGE_BYTES, _LARGE_AT_ONCE = 64 * 1024, 2
-_MOST_ERRORS = 20
 _LONGEST_INTEGER_BITS = 1024
 Parsed = TypeVar("Parsed")
 
@@ -75,13 +74,9 @@ def to_problem(
 ) -> Problem:
     """The 422 for errors as pydantic lists them."""
     field_errors = [
-        FieldError(_field_path(e["loc"]), _message(e, adapter)) for e in errors[:_MOST_ERRORS]
+        FieldError(_field_path(e["loc"]), _message(e, adapter)) for e in errors[:MOST_ERRORS]
     ]
-    detail = "; ".join(f"{e.field}: {e.message}" for e in field_errors[:3])
-    more = len(errors) - 3
-    return Problem(
-        422, "invalid-field", detail + (f"; and {more} more" if more > 0 else ""), field_errors
-    )
+    return Problem.of_fields(field_errors, len(errors))
 
 
 def _field_path(location: Sequence[int | str]) -> str:

@@ -13,7 +13,7 @@ from ray.serve.handle import DeploymentHandle
 from ..framework import RayMetrics
 from ..framework.deployment import new_deployment, new_front
 from .metrics import INSTRUMENTS
-from .model_deployment import ModelDeployment, RemoteModel
+from .model import ModelDeployment, RemoteModel
 from .routes import build_gateway
 from .service import FraudService
 from .settings import FraudSettings

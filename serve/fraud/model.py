@@ -1,21 +1,31 @@
-"""The model that answers, and how it is replaced while requests run."""
+"""The model that answers, in this process or in a deployment of its own."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from lib.concurrency.bounded_executor import BoundedExecutor
+from lib.concurrency.circuit_breaker import CircuitBreaker
 from lib.concurrency.micro_batcher import MicroBatcher
 from lib.feature import FeatureSet
+from lib.fraud.features import FRAUD
 from lib.fraud.model.scoring import ModelScore, Scorer
 from lib.registry import read_artifact
 from serve.framework.model_slot import ModelSlot
+from serve.framework.runtime_tuning import freeze_heap, tune_interpreter
+from serve.framework.settings import UserConfig
+from serve.fraud.settings import FraudSettings
 
 Row = npt.NDArray[np.float32]
+_FIELDS = tuple(field.name for field in fields(ModelScore))
+PackedScores = list[tuple[Any, ...]]
 
 
 class ModelUnavailableError(Exception):
@@ -64,14 +74,124 @@ class LocalModel(ModelSlot[Scorer]):
         Raises:
             ModelUnavailableError: no model is loaded.
         """
-        scorer = self._in_force()
-        return scorer.model_scores(np.stack(rows))
+        if self.current is None:
+            raise ModelUnavailableError(self.error or "no model has been loaded yet")
+        return self.current.model_scores(np.stack(rows))
 
     async def status(self) -> Mapping[str, Any]:
         """See `ScoreProvider.status`."""
         return self.state()
 
-    def _in_force(self) -> Scorer:
-        if self.current is None:
-            raise ModelUnavailableError(self.error or "no model has been loaded yet")
-        return self.current
+
+class ModelDeployment:
+    """One replica of the model.
+
+    Args:
+        args: what the application was started with.
+    """
+
+    def __init__(self, args: FraudSettings) -> None:
+        tune_interpreter()
+        self._local_model = LocalModel(args.registry, args.models, args.features)
+        self._start, self._pause = args.model, args.follow_seconds
+        self._following: asyncio.Task[None] | None = None
+        self._loading = BoundedExecutor("loading", 1)
+
+    async def reconfigure(self, config: Mapping[str, Any]) -> None:
+        """Loads, checks and swaps; never raises (see `FraudService.reconfigure`)."""
+        version_or_alias = config.get("model", self._start)
+        if set(config) - set(UserConfig.model_fields) or not isinstance(version_or_alias, str):
+            self._local_model.error = (
+                f"user_config: expected a model's alias or version, got {config!r}"
+            )
+            return
+        await self._loading.run(self._local_model.load, version_or_alias)
+        freeze_heap()
+        if self._following is None:
+            self._following = asyncio.get_running_loop().create_task(self._follow())
+
+    async def score_rows(self, rows: bytes) -> PackedScores | str:
+        """What the model says of each of several rows; a text says why there is none.
+
+        Args:
+            rows: features as float32, in the order of the feature set, row after row.
+        """
+        matrix = np.frombuffer(rows, dtype=np.float32).reshape(-1, len(FRAUD.names))
+        try:
+            return [
+                _packed(model_score)
+                for model_score in await self._local_model.score_rows(list(matrix))
+            ]
+        except ModelUnavailableError as error:
+            return str(error)
+
+    async def status(self) -> Mapping[str, Any]:
+        """See `ScoreProvider.status`."""
+        return await self._local_model.status()
+
+    async def _follow(self) -> None:
+        while True:
+            await asyncio.sleep(self._pause)
+            await self._loading.run(self._local_model.refresh_alias)
+
+
+class RemoteModel:
+    """The model of another deployment.
+
+    A call between deployments costs a hundred times what the model does, so requests share calls.
+
+    Args:
+        handle: of the deployment of `ModelDeployment`.
+        timeout: seconds to wait for a model score.
+        replicas: of the deployment; each is asked by one call at a time, and one more waits.
+    """
+
+    def __init__(self, handle: Any, timeout: float, replicas: int = 1) -> None:
+        self._score_rows, self._status = handle.score_rows, handle.status
+        self._timeout = timeout
+        self._batcher: MicroBatcher[Row, ModelScore] = MicroBatcher(self._ask, replicas + 1)
+        self._breaker = CircuitBreaker()
+
+    async def score(self, row: Row) -> ModelScore:
+        """See `ScoreProvider.score`; asked once more where a replica died."""
+        if not self._breaker.allows():
+            raise ModelUnavailableError(
+                "the model's deployment is unavailable and will be tried again shortly"
+            )
+        try:
+            async with asyncio.timeout(self._timeout):
+                model_score = await self._batcher.submit(row)
+        except ModelUnavailableError:  # it answered: it has no model
+            self._breaker.succeeded()
+            raise
+        except Exception as error:  # a dead replica, no replica, an overload, a late answer
+            self._breaker.failed()
+            raise ModelUnavailableError(f"the model's deployment: {error!r}") from error
+        self._breaker.succeeded()
+        return model_score
+
+    async def status(self) -> Mapping[str, Any]:
+        """See `ScoreProvider.status`."""
+        try:
+            async with asyncio.timeout(self._timeout):
+                status: Mapping[str, Any] = await self._status.remote()
+        except Exception as error:
+            text = f"the model's deployment does not answer: {type(error).__name__}"
+            return {"version": None, "wanted": None, "error": text}
+        return status
+
+    async def _ask(self, rows: Sequence[Row]) -> list[ModelScore]:
+        packed = b"".join([row.tobytes() for row in rows])
+        async with asyncio.timeout(self._timeout):
+            try:
+                score_rows: PackedScores | str = await self._score_rows.remote(packed)
+            except Exception:  # a replica that died; there is another
+                score_rows = await self._score_rows.remote(packed)
+        if isinstance(score_rows, str):
+            raise ModelUnavailableError(score_rows)
+        return [ModelScore(*packed_score) for packed_score in score_rows]
+
+
+def _packed(model_score: ModelScore) -> tuple[Any, ...]:
+    """The fields in order: a third of what the object costs to send."""
+    return tuple(getattr(model_score, name) for name in _FIELDS)

@@ -20,16 +20,7 @@ from pydantic import (
 from lib.contract.fields import Id, Moment, PathId, identifier_of
 from lib.fraud.amounts import AmountScale
 from lib.fraud.contracts import LONGEST_PAYMENT_METHOD_BYTES
-from serve.framework.response_fields import (
-    LatencyMs,
-    ModelVersion,
-    Reason,
-    RequestBody,
-    RequestId,
-    RowAnswer,
-    RuleId,
-    Time,
-)
+from serve.framework import response_fields as fields
 from serve.framework.validation import to_micros
 
 MOST_LABELS = 1000
@@ -59,7 +50,7 @@ Latitude = Annotated[float, Field(ge=-90, le=90, strict=True)]
 Longitude = Annotated[float, Field(ge=-180, le=180, strict=True)]
 
 
-class Payment(RequestBody):
+class Payment(fields.RequestBody):
     """A payment to score."""
 
     transaction_id: PathId = Field(
@@ -151,7 +142,7 @@ class ScoreResponse(BaseModel):
     fraud_score: float | None = Field(
         description="Calibrated probability of fraud, 0 to 1; null if no model answered."
     )
-    reason: Reason
+    reason: fields.Reason
     reasons: list[ReasonAnswer] = Field(
         description="Reasons for the decision, the strongest first; may be empty if approved."
     )
@@ -159,13 +150,13 @@ class ScoreResponse(BaseModel):
         description="What decided: a rule, the model, or a fallback because the model or the "
         "profile store was unavailable."
     )
-    rule_id: RuleId
-    model_version: ModelVersion
-    latency_ms: LatencyMs
-    request_id: RequestId
+    rule_id: fields.RuleId
+    model_version: fields.ModelVersion
+    latency_ms: fields.LatencyMs
+    request_id: fields.RequestId
 
 
-class Label(RequestBody):
+class Label(fields.RequestBody):
     """What became known about a payment: whether it was fraud, was declined, or both."""
 
     transaction_id: PathId = Field(description="Id of the payment.")
@@ -205,26 +196,28 @@ class LabelsResponse(BaseModel):
         description="Number of facts about payments that this service has not scored; they are "
         "stored, too."
     )
-    request_id: RequestId
+    request_id: fields.RequestId
 
 
-class LabelFact(RowAnswer):
+class LabelFact(fields.RowAnswer):
     """One stored fact about a payment."""
 
     kind: Literal["fraud", "declined"] = Field(description="What the fact states.")
     value: bool = Field(description="True if the payment was fraud, or was declined.")
-    observed_at: Time = Field(
+    observed_at: fields.Time = Field(
         description="Time at which the fact became known to the sender, ISO 8601 in UTC."
     )
     source: str = Field(description="Origin of the fact, such as `chargeback`.")
 
 
-class TransactionResponse(RowAnswer):
+class TransactionResponse(fields.RowAnswer):
     """The recorded decision about a payment, its inputs, and the labels received since."""
 
     transaction_id: str = Field(description="Id of the payment.")
-    event_time: Time = Field(description="Time at which the payment was made, ISO 8601 in UTC.")
-    decided_at: Time = Field(description="Time of the decision, ISO 8601 in UTC.")
+    event_time: fields.Time = Field(
+        description="Time at which the payment was made, ISO 8601 in UTC."
+    )
+    decided_at: fields.Time = Field(description="Time of the decision, ISO 8601 in UTC.")
     answer: dict[str, JsonValue] = Field(
         description="Body of the answer to `/score_transaction`, as it was sent."
     )
@@ -240,7 +233,7 @@ class TransactionResponse(RowAnswer):
         description="Ids of the shadow rules that matched; shadow rules are recorded and do not "
         "decide."
     )
-    model_version: ModelVersion
+    model_version: fields.ModelVersion
     rules_version: str | None = Field(
         description="Version of the rules that were evaluated; null if it was not recorded."
     )

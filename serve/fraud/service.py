@@ -10,8 +10,8 @@ from __future__ import annotations
 from lib.fraud.features import FRAUD
 from lib.fraud.rules import ACTIONS, PAYMENT_TEXTS, RULES_FILE, rule_fields
 from serve.framework import Health, Metrics
-from serve.framework.active_rules import ActiveRules
 from serve.framework.profiles import ProfileRepository, known_without_store
+from serve.framework.reloadable import ActiveRules
 from serve.framework.service import RiskService, model_health
 from serve.fraud import metrics
 from serve.fraud.decision import PaymentDecider

@@ -39,6 +39,7 @@ class FraudSettings(ServiceSettings):
     labels_deadline_ms: float = Field(
         30_000.0, gt=0, description="time for an answer to labels, milliseconds; 1,000 must fit"
     )
+    in_flight: int = Field(128, gt=0, description="requests at a time in a replica; then 503")
     deadline_ms: float = Field(2000.0, gt=0, description="time for an answer, milliseconds")
     shutdown_s: float = Field(10.0, gt=0, description="seconds to finish what was begun")
 

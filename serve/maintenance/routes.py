@@ -52,7 +52,7 @@ _CLOSED = MISSING | {409: {"description": "The work order was closed with a diff
 def build_gateway(service: MaintenanceService, names_request: bool = True) -> Gateway:
     """The gateway of a service; see `new_gateway`."""
     summary = "Predicts when machines will fail, and plans their services."
-    routes = (*_machine_routes(service), *_schedule_routes(service), *_export_routes(service))
+    routes = (*_machine_routes(service), *_schedule_routes(service))
     refusals = {UnknownOrderError: (404, "not-found"), ClosedOrderError: (409, "closed")}
     return new_gateway("maintenance", summary, service, routes, names_request, refusals)
 
@@ -89,25 +89,6 @@ def _machine_routes(service: MaintenanceService) -> list[Route]:
     return router.routes
 
 
-def _export_routes(service: MaintenanceService) -> list[Route]:
-    router, path = Router("schedules", "maintenance"), "/schedules/{schedule_id}"
-    file: dict[str, Any] = {"responses": MISSING, "response": Response}
-
-    @router.get(f"{path}/calendar.ics", "read", "Get a schedule as a calendar", **file)
-    async def calendar(schedule_id: _ScheduleId) -> Response:
-        """Return the schedule as an iCalendar file (RFC 5545)."""
-        text = await service.orders.export(schedule_id, "ics")
-        return Response(text, media_type="text/calendar; charset=utf-8")
-
-    @router.get(f"{path}/plan.csv", "read", "Get a schedule as CSV", **file)
-    async def plan(schedule_id: _ScheduleId) -> Response:
-        """Return the schedule as a CSV file (RFC 4180)."""
-        text = await service.orders.export(schedule_id, "csv")
-        return Response(text, media_type="text/csv; charset=utf-8")
-
-    return router.routes
-
-
 def _schedule_routes(service: MaintenanceService) -> list[Route]:
     router, large = Router("schedules", "maintenance"), service.args.readings_body_bytes
 
@@ -125,6 +106,22 @@ def _schedule_routes(service: MaintenanceService) -> list[Route]:
     async def schedule(schedule_id: _ScheduleId, context: Context) -> ScheduleResponse:
         """Return a schedule with the current state of its work orders."""
         return await service.orders.schedule(schedule_id, context)
+
+    file: dict[str, Any] = {"responses": MISSING, "response": Response}
+
+    @router.get(
+        "/schedules/{schedule_id}/calendar.ics", "read", "Get a schedule as a calendar", **file
+    )
+    async def calendar(schedule_id: _ScheduleId) -> Response:
+        """Return the schedule as an iCalendar file (RFC 5545)."""
+        text = await service.orders.export(schedule_id, "ics")
+        return Response(text, media_type="text/calendar; charset=utf-8")
+
+    @router.get("/schedules/{schedule_id}/plan.csv", "read", "Get a schedule as CSV", **file)
+    async def plan(schedule_id: _ScheduleId) -> Response:
+        """Return the schedule as a CSV file (RFC 4180)."""
+        text = await service.orders.export(schedule_id, "csv")
+        return Response(text, media_type="text/csv; charset=utf-8")
 
     @router.post("/work_orders/{order_id}/outcome", "label", "Close a work order", _CLOSED)
     async def outcome(order_id: _OrderId, outcome: Outcome, context: Context) -> OutcomeResponse:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -18,17 +19,7 @@ from lib.contract.fields import Amount, Id, Moment, Note, PathId, text_of
 from lib.maintenance.contracts import MAINTENANCE_TYPES
 from lib.maintenance.schedule.request import Place, WeekRequest
 from lib.maintenance.waveform import FEWEST_SAMPLES
-from serve.framework.response_fields import (
-    LatencyMs,
-    ModelVersion,
-    Reason,
-    RequestBody,
-    RequestId,
-    RowAnswer,
-    RuleId,
-    RulesVersion,
-    Time,
-)
+from serve.framework import response_fields as fields
 
 MOST_UNITS = 1_000
 MOST_MACHINES, MOST_READINGS, MOST_PLANNED, MOST_SAMPLES = 200, 5_000, 5_000, 500_000
@@ -37,7 +28,7 @@ MaintenanceType = Literal["scheduled", "corrective", "emergency"]
 assert MAINTENANCE_TYPES == ("scheduled", "corrective", "emergency")  # noqa: S101
 
 
-class Reading(RequestBody):
+class Reading(fields.RequestBody):
     """Sensor values of a machine at one time."""
 
     event_time: Moment = Field(
@@ -50,14 +41,14 @@ class Reading(RequestBody):
     )
 
 
-class ErrorReport(RequestBody):
+class ErrorReport(fields.RequestBody):
     """An error code that the machine's controller reported."""
 
     event_time: Moment = Field(description="Time of the report, ISO 8601 with an offset.")
     error_code: Id = Field(description="Error code, as declared for this kind of machine.")
 
 
-class ServiceRecord(RequestBody):
+class ServiceRecord(fields.RequestBody):
     """A service that was carried out, planned or not."""
 
     event_time: Moment = Field(
@@ -73,7 +64,7 @@ class ServiceRecord(RequestBody):
     )
 
 
-class WaveformRecording(RequestBody):
+class WaveformRecording(fields.RequestBody):
     """A vibration recording."""
 
     event_time: Moment = Field(
@@ -90,7 +81,7 @@ class WaveformRecording(RequestBody):
     )
 
 
-class MachineReadings(RequestBody):
+class MachineReadings(fields.RequestBody):
     """Readings, error codes, services and vibration recordings of one machine."""
 
     machine_id: PathId = Field(description="Id of the machine.")
@@ -178,10 +169,10 @@ class ReadingsResponse(BaseModel):
     machines: list[IngestCounts] = Field(
         description="Counts by machine, in the order of the request."
     )
-    request_id: RequestId
+    request_id: fields.RequestId
 
 
-class PredictRequest(RequestBody):
+class PredictRequest(fields.RequestBody):
     """The machine, and the time from which its failure is predicted."""
 
     machine_id: PathId = Field(description="Id of the machine.")
@@ -234,8 +225,8 @@ class PredictResponse(BaseModel):
         description="What decided: a rule, the model, or a fallback because the model or the "
         "machine store was unavailable."
     )
-    reason: Reason
-    rule_id: RuleId
+    reason: fields.Reason
+    rule_id: fields.RuleId
     failure_within: dict[str, float | None] | None = Field(
         description="Probability of failure, 0 to 1, by horizon, such as `7d`; null for a horizon "
         "beyond the training data, and null as a whole if no model answered."
@@ -272,13 +263,13 @@ class PredictResponse(BaseModel):
         description="Time of the machine's last reading, ISO 8601 in UTC; null if there is none or "
         "the machine store was unavailable."
     )
-    model_version: ModelVersion
-    rules_version: RulesVersion
-    latency_ms: LatencyMs
-    request_id: RequestId
+    model_version: fields.ModelVersion
+    rules_version: fields.RulesVersion
+    latency_ms: fields.LatencyMs
+    request_id: fields.RequestId
 
 
-class PlannedMachine(RequestBody):
+class PlannedMachine(fields.RequestBody):
     """A machine to include in the plan."""
 
     machine_id: PathId = Field(description="Id of the machine.")
@@ -295,7 +286,7 @@ class PlannedMachine(RequestBody):
     )
 
 
-class ScheduleRequest(RequestBody):
+class ScheduleRequest(fields.RequestBody):
     """The machines and the week to plan."""
 
     schedule_id: PathId | None = Field(
@@ -332,15 +323,13 @@ class ScheduleRequest(RequestBody):
     @model_validator(mode="after")
     def _each_once(self) -> ScheduleRequest:
         names = [machine.machine_id for machine in self.machines]
-        twice = next((name for name in names if names.count(name) > 1), None) if len(
-            set(names)
-        ) < len(names) else None  # fmt: skip
+        twice = next((name for name, count in Counter(names).items() if count > 1), None)
         if twice is not None:
             raise ValueError(f"machines: '{twice}' is listed twice")
         return self
 
 
-class WorkOrderResponse(RowAnswer):
+class WorkOrderResponse(fields.RowAnswer):
     """A planned service and its outcome."""
 
     order_id: str = Field(description="Id of the work order.")
@@ -350,14 +339,14 @@ class WorkOrderResponse(RowAnswer):
     plant: str = Field(description="Plant where the machine stands; empty if not given.")
     line: str = Field(description="Production line of the machine; empty if not given.")
     skill: str = Field(description="Skill that the technicians need.")
-    starts_at: Time = Field(description="Planned start, ISO 8601 in UTC.")
-    ends_at: Time = Field(description="Planned end, ISO 8601 in UTC.")
+    starts_at: fields.Time = Field(description="Planned start, ISO 8601 in UTC.")
+    ends_at: fields.Time = Field(description="Planned end, ISO 8601 in UTC.")
     expected: dict[str, JsonValue] = Field(
         description="Expectations at planning: `failure_this_week`, the probability that the "
         "machine fails this week without the service, and `cost` and `saved`, in the currency of "
         "the schedule."
     )
-    closed_at: Time | None = Field(
+    closed_at: fields.Time | None = Field(
         description="Time at which the outcome was reported, ISO 8601 in UTC; null while open."
     )
     outcome: dict[str, JsonValue] | None = Field(
@@ -397,11 +386,11 @@ class ScheduleResponse(BaseModel):
     repeated: bool = Field(
         description="True if the same request had been planned before; this is the stored plan."
     )
-    model_version: ModelVersion
-    request_id: RequestId
+    model_version: fields.ModelVersion
+    request_id: fields.RequestId
 
 
-class Outcome(RequestBody):
+class Outcome(fields.RequestBody):
     """The outcome of a work order."""
 
     result: Literal["done", "not_done", "failed_before"] = Field(
@@ -449,7 +438,7 @@ class OutcomeResponse(BaseModel):
     repeated: bool = Field(
         description="True if the same outcome had been stored before; nothing was changed."
     )
-    request_id: RequestId
+    request_id: fields.RequestId
 
 
 class MachineResponse(BaseModel):

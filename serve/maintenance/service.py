@@ -18,9 +18,9 @@ from lib.maintenance.model.model import SYSTEM, SurvivalModel
 from lib.maintenance.repository import WorkOrderRepository
 from lib.maintenance.rules import ACTIONS, RULES_FILE, rule_fields
 from serve.framework import Health, Metrics
-from serve.framework.active_rules import ActiveRules
 from serve.framework.model_slot import ModelSlot
 from serve.framework.offload import LocalSolver, Solver
+from serve.framework.reloadable import ActiveRules
 from serve.framework.service import RiskService
 from serve.maintenance.decision import MachinePredictor
 from serve.maintenance.ingestion import EventIngestor

@@ -40,7 +40,6 @@ class MaintenanceSettings(ServiceSettings):
     readings_deadline_ms: float = Field(
         60_000.0, gt=0, description="time for an answer to readings, milliseconds"
     )
-    in_flight: int = Field(64, gt=0, description="requests at a time in a replica; then 503")
     register_unknown: bool = Field(
         True, description="whether readings of a machine that is not known yet make it known"
     )

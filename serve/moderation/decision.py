@@ -33,7 +33,6 @@ from serve.framework.decision import Decider, ServiceParts
 from serve.framework.problem import unavailable
 from serve.moderation import metrics
 from serve.moderation.author_profiles import REMOVED, TEXT_THREADS, used_id
-from serve.moderation.content import content_digest
 from serve.moderation.dependencies import Dependencies
 from serve.moderation.model import ModelUnavailableError
 from serve.moderation.schemas import PostRequest, PostResponse
@@ -76,7 +75,7 @@ class PostModerator(Decider):
     async def _moderate(self, request: PostRequest, context: RequestContext) -> bytes:
         received = self._clock.now()
         created = self._clock.reject_future("created_at", request.created_at, received)
-        digest = await self._digesting.run(content_digest, request)
+        digest = await self._digesting.run(request.content_digest)
         first = await self._decision_store.find_if_available(request.post_id)
         if first is not None:
             return self._again(first, request, digest, context)

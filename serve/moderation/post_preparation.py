@@ -94,30 +94,17 @@ class PostPreparer:
         """
         started = time.perf_counter()
         row = {name: request[name] for name in POST_FIELDS}
-        kept = request["media"]
         contents = {
-            media_key: await self._storing.run(self.media_store.read, digest)
-            for media_key, digest in kept.items()
+            key: await self._storing.run(self.media_store.read, digest)
+            for key, digest in request["media"].items()
         }
-        images = [
-            Media(content)
-            for media_key, content in contents.items()
-            if media_key != "video" and content
-        ]
-        video = contents.get("video")
-        lost = {media_key for media_key, content in contents.items() if content is None}
-        failed = set(request["undecoded"]) | lost
-        post = Post(**row, images=tuple(images), video=Media(video) if video else None)
-        media_by_key = {
-            media_key: Media(content)
-            for media_key, content in contents.items()
-            if content is not None
-        }
+        media_by_key = {key: Media(content) for key, content in contents.items() if content}
+        images = tuple(media for key, media in media_by_key.items() if key != "video")
+        post = Post(**row, images=images, video=media_by_key.get("video"))
         pieces = await asyncio.gather(*(self._piece(*entry) for entry in media_by_key.items()))
         missing = [
-            _Piece(media_key, Media(None, "kept"), fault=MediaError("not_found", "it is not kept"))
-            for media_key in failed
-            if media_key not in media_by_key
+            _Piece(key, Media(None, "kept"), fault=MediaError("not_found", "it is not kept"))
+            for key in {*request["undecoded"], *contents} - media_by_key.keys()
         ]
         return self._observation(
             post, [*pieces, *missing], (time.perf_counter() - started) * 1000.0

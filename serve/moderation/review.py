@@ -19,8 +19,9 @@ from lib.records.review import (
     ReviewKey,
     UnknownItemError,
 )
-from serve.framework import Metrics, Problem, RequestContext
+from serve.framework import Problem, RequestContext
 from serve.framework.app_factory import Refusals
+from serve.framework.decision import ServiceParts
 from serve.framework.validation import to_datetime
 from serve.moderation import metrics
 from serve.moderation.schemas import (
@@ -55,22 +56,20 @@ class ReviewService:
     """What people do with the posts that are left to them.
 
     Args:
+        parts: of the application.
         queue: the queue and its rules.
-        meter: counts.
-        now: microseconds since 1970 UTC.
-        lease_clock: of leases, the same; None is the database's, which all replicas share.
+        lease_clock: of leases; None is the database's, which all replicas share.
         closed: told of a post whose case came to an outcome.
     """
 
     def __init__(
         self,
+        parts: ServiceParts,
         queue: ReviewQueue,
-        meter: Metrics,
-        now: Callable[[], int],
         closed: Callable[[str], None],
         lease_clock: Callable[[], int] | None = None,
     ) -> None:
-        self.queue, self._meter, self._now = queue, meter, now
+        self.queue, self._meter, self._now = queue, parts.meter, parts.clock.now
         self._closed, self._lease_clock = closed, lease_clock
         self._threads = BoundedExecutor("reviews", _THREADS)
 

@@ -21,8 +21,8 @@ from lib.records.review import ReviewStore
 from lib.registry import ArtifactError
 from lib.storage import open_storage
 from serve.framework import Metrics
-from serve.framework.active_rules import ActiveRules
 from serve.framework.model_slot import ModelSlot
+from serve.framework.reloadable import ActiveRules
 from serve.framework.service import RiskService
 from serve.framework.settings import UserConfig
 from serve.moderation.active_policies import ActivePolicies
@@ -97,9 +97,7 @@ class ModerationService(RiskService):
             active_policies=self.active_policies,
             model_slot=self.model_slot,
             model_runner=ModelRunner(self._modalities, args.model_timeout_ms / 1000.0),
-            review=ReviewService(
-                queue, meter, self.parts.clock.now, self._closed, self._lease_clock
-            ),
+            review=ReviewService(self.parts, queue, self._closed, self._lease_clock),
         )
 
     def _closed(self, post_id: str) -> None:

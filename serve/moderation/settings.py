@@ -97,7 +97,6 @@ class ModerationSettings(ServiceSettings):
 
     body_bytes: int = Field(48 * 1024 * 1024, gt=0, description="largest body of a post, bytes")
     deadline_ms: float = Field(2_000.0, gt=0, description="time for an answer, milliseconds")
-    in_flight: int = Field(64, gt=0, description="requests at a time in a replica; then 503")
     store_timeout_ms: float = Field(500.0, gt=0, description="then the profile store is out")
     model_timeout_ms: float = Field(10_000.0, gt=0, description="then a model is out")
     prepare_seconds: float = Field(
