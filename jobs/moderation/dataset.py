@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,13 @@ from jobs.framework.row_folder import find_row_folder
 from jobs.moderation.media_decoding import DecodeSpec
 from jobs.moderation.preprocess import NOTE
 from jobs.moderation.preprocessing import words_of
+from jobs.moderation.training_config import TrainConfig
+from jobs.moderation.tune import TuneConfig
 from lib.contract import ContractError
 from lib.moderation.model.inputs import Marks
 from lib.moderation.model.model_config import ModelConfig
 from lib.moderation.model.outputs import Floats, Ints, Pixels, Presence
+from lib.moderation.model.splits import PostSplit, split_authors, split_posts
 from lib.moderation.model.tokens import Tokens
 from lib.moderation.policies import Policies
 from lib.moderation.post import MODALITIES
@@ -196,6 +199,22 @@ def find_rows(folder: str, size: ModelConfig | None = None) -> PreparedDataset:
         )
     posts = open_dataset(storage, "data/posts").to_table().sort_by("post_id")
     return PreparedDataset(posts, storage.address("data"), note)
+
+
+def split_dataset(
+    dataset: PreparedDataset, config: TrainConfig | TuneConfig
+) -> tuple[PreparedDataset, PostSplit]:
+    """The posts, each of an author of its own where the split takes it so, and their parts.
+
+    Raises:
+        ContractError: too few posts are labelled for all parts.
+    """
+    posts = split_authors(dataset.posts, config.split)
+    split = split_posts(
+        posts["author_id"].to_pylist(), dataset.at_us, dataset.labelled,
+        config.test_share, config.test_authors, config.seed, config.split,
+    )  # fmt: skip
+    return replace(dataset, posts=posts), split
 
 
 def quarantine_of(dataset: PreparedDataset) -> Storage:

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.dataset as ds
 
 from jobs.framework.row_folder import find_row_folder
+from jobs.ingestion import read_whole
 from jobs.moderation.score import NOTE
 from jobs.moderation.select import SelectConfig
 from jobs.moderation.sources import Sources
@@ -110,7 +110,7 @@ def find_scores(config: SelectConfig) -> Scored:
     policies = Policies.model_validate(note["policies"])
     labelled_ids: set[str] = set()
     if config.labels is not None:
-        labelled_ids |= _labelled_posts(config)
+        labelled_ids |= labelled_posts(config.labels, config.mapping_labels)
     if config.records is not None:
         reviews = ReviewStore(config.records)
         reviews.migrate()
@@ -178,12 +178,10 @@ def closing_lines(note: dict[str, Any], path: str, config: SelectConfig) -> str:
     )
 
 
-def _labelled_posts(config: SelectConfig) -> set[str]:
-    sources = Sources(labels=config.labels, mapping_labels=config.mapping_labels)
-    source = sources.mapping(LABELS)
-    column = next((r.sources[0] for r in source.rules if r.target.name == "post_id"), "post_id")
-    scanned = ds.dataset(str(config.labels), format="parquet").to_table(columns=[column])
-    return {str(post_id) for post_id in scanned[column].unique().to_pylist()}
+def labelled_posts(labels: str, mapping: str | None) -> set[str]:
+    """Ids of the posts that a table of labels is about; see `SelectConfig.labels`."""
+    source = Sources(labels=labels, mapping_labels=mapping).mapping(LABELS)
+    return set(read_whole(source, labels, may_be_empty=True)["post_id"].to_pylist())
 
 
 def _keys(table: pa.Table) -> Any:

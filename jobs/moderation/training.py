@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from jobs.framework.closing_lines import align, decimals
 from jobs.framework.options import shared_options
 from jobs.framework.step_cache import StepCache
 from jobs.framework.training import Training
-from jobs.moderation.dataset import PreparedDataset, find_rows, quarantine_of
+from jobs.moderation.dataset import PreparedDataset, find_rows, quarantine_of, split_dataset
 from jobs.moderation.fitting import fit_final, modalities_to_fit
 from jobs.moderation.preprocess import PreprocessConfig
 from jobs.moderation.preprocessing import write_rows
@@ -20,7 +20,7 @@ from lib.moderation.model import SYSTEM
 from lib.moderation.model.comparison import Evaluation, FittedModel, evaluate, ordered
 from lib.moderation.model.model_config import ModelConfig, read_size_option
 from lib.moderation.model.report import Subject, training_report
-from lib.moderation.model.splits import PARTS, PostSplit, split_authors, split_posts
+from lib.moderation.model.splits import PARTS, PostSplit
 from lib.report import Report
 from lib.storage import open_storage
 
@@ -67,12 +67,7 @@ def trained_by(config: TrainConfig) -> TrainingResult:
     size = read_size_option(config.size)
     training = Training.start(SYSTEM, config)
     step = training.step
-    dataset = rows_of(config, size)
-    dataset = replace(dataset, posts=split_authors(dataset.posts, config.split))
-    split = split_posts(
-        dataset.posts["author_id"].to_pylist(), dataset.at_us, dataset.labelled,
-        config.test_share, config.test_authors, config.seed, config.split,
-    )  # fmt: skip
+    dataset, split = split_dataset(rows_of(config, size), config)
     counts = ", ".join(f"{count:,} {name}" for name, count in split.counts.items())
     step(f"{len(dataset):,} posts: {counts}")
     stages = StepCache(training.output, inputs_of(config, dataset, size))

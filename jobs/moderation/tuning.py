@@ -15,7 +15,7 @@ import torch
 from ray import tune
 
 from jobs.framework.tuning import Search, Tuner
-from jobs.moderation.dataset import PreparedDataset, find_rows, rows_with
+from jobs.moderation.dataset import PreparedDataset, find_rows, rows_with, split_dataset
 from jobs.moderation.tune import TuneConfig
 from lib.moderation.model.fitting import Runtime, fit
 from lib.moderation.model.model_config import (
@@ -25,7 +25,6 @@ from lib.moderation.model.model_config import (
     read_size_option,
 )
 from lib.moderation.model.outputs import Ints
-from lib.moderation.model.splits import split_posts
 from lib.moderation.model.training import Run, fit_image, fit_text, fit_video
 
 MEASURE = "log_loss"
@@ -36,11 +35,7 @@ _LEAST = 8
 def search_settings(config: TuneConfig) -> str:
     """Search; returns the path or URI of best.yaml."""
     size = read_size_option(config.size)
-    dataset = find_rows(config.rows, size)
-    split = split_posts(
-        dataset.posts["author_id"].to_pylist(), dataset.at_us, dataset.labelled,
-        config.test_share, config.test_authors, config.seed, config.split,
-    )  # fmt: skip
+    dataset, split = split_dataset(find_rows(config.rows, size), config)
     tuner = Tuner(config)
     best = size.to_json()
     for name in config.modalities:

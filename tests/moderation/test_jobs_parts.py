@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from itertools import combinations
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -13,12 +14,16 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs.moderation import simulate
+from jobs.moderation.dataset import PreparedDataset, split_dataset
 from jobs.moderation.distributed import Backend, SharedRun, share_of
 from jobs.moderation.post_events import LABEL, POST, to_events
 from jobs.moderation.retraining import paired
 from jobs.moderation.row_builder import RowBuilder
+from jobs.moderation.selection import labelled_posts
 from jobs.moderation.simulate import Simulate
 from jobs.moderation.sources import table_lines
+from jobs.moderation.training_config import TrainConfig
+from jobs.moderation.tune import TuneConfig
 from jobs.quarantine_ledger import summary
 from lib.contract import ContractError, MatchCounts
 from lib.moderation.media.duplicates import media_digests, near_duplicates, repeated_posts
@@ -419,3 +424,29 @@ def test_newer_simulated_posts_are_of_pieces_that_no_older_one_has(tmp_path):
         ours, expected = (pq.read_table(folder / f"{name}.parquet") for folder in (tmp_path, again))
         assert ours.equals(expected), name
     assert json.dumps(policies().ids) == json.dumps(COMPOSED_POLICIES)
+
+
+@pytest.mark.parametrize("split", ["random", "time"])
+def test_a_search_keeps_the_same_posts_for_the_test_as_a_training(split):
+    count = 200
+    table = pa.table(
+        {
+            "post_id": [f"p{k}" for k in range(count)],
+            "author_id": ["a"] * count,
+            "event_time": pa.array([k * DAY for k in range(count)], pa.timestamp("us", "UTC")),
+            "targets": pa.array([[1.0]] * count, pa.list_(pa.float32(), 1)),
+        }
+    )
+    rows = PreparedDataset(table, "", {})
+    search = TuneConfig(rows=Path(), output=Path(), split=split)
+    training = TrainConfig(output=Path(), split=split)
+    (_, first), (_, other) = (split_dataset(rows, config) for config in (search, training))
+    assert first.rows("test").tolist() == other.rows("test").tolist()
+    assert len(first.rows("test"))
+
+
+def test_labels_of_a_csv_file_name_their_posts(tmp_path):
+    header = "post_id,policy,violates,by,event_time,known_at\n"
+    row = "p{},hate,true,ann,2026-01-01T00:00:00Z,2026-01-01T00:00:00Z\n"
+    (tmp_path / "labels.csv").write_text(header + row.format(1) + row.format(2))
+    assert labelled_posts(str(tmp_path / "labels.csv"), None) == {"p1", "p2"}
