@@ -14,9 +14,9 @@ from jobs.framework.cluster import start_ray
 from jobs.framework.row_folder import RowFolder
 from jobs.framework.shuffle import shuffle_partitions
 from jobs.model_source import model_directory
-from jobs.moderation.post_events import POST, by_post
+from jobs.moderation.post_events import POST, by_post, to_events
 from jobs.moderation.score import NOTE, ScoreConfig
-from jobs.moderation.scoring import MediaScorer, ModelLocation, PostScorer, as_answers
+from jobs.moderation.scoring import ANSWERS, MediaScorer, ModelLocation, PostScorer
 from jobs.moderation.sources import intakes, read_policies, table_lines
 from lib.contract import ContractError
 from lib.moderation.contracts import MEDIA, POSTS
@@ -80,7 +80,7 @@ def _scored(
         "batch_size": None,
     } | ({"num_gpus": request.gpus} if request.gpus > 0 else {})
     answers = config.read(POSTS, quarantine).map_batches(
-        as_answers, fn_args=(POST,), batch_format="pyarrow", batch_size=None
+        to_events, fn_args=(POST, ANSWERS), batch_format="pyarrow", batch_size=None
     )
     if config.media is not None:
         arguments = (model_location, config.addresses(), quarantine)
@@ -88,18 +88,13 @@ def _scored(
             MediaScorer, fn_constructor_args=arguments, **actor_options
         )
         answers = answers.union(media_answers)
-    together = by_post(answers, _partitions(config))
+    partitions = shuffle_partitions(config.partitions, config.estimated_rows(POSTS, MEDIA))
+    together = by_post(answers, partitions)
     # these begin when all readers have ended, and would keep them from their cores until then
     actor_options["num_cpus"] = 0
     return together.map_batches(
         PostScorer, fn_constructor_args=(model_location, quarantine, config.price), **actor_options
     )
-
-
-def _partitions(config: ScoreConfig) -> int:
-    if config.partitions:
-        return config.partitions
-    return shuffle_partitions(0, config.estimated_rows(POSTS, MEDIA))
 
 
 def _note(config: ScoreConfig, policies: Policies, version: str, work: Storage) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from jobs import ingestion
 from lib.contract import QUARANTINE_REASON
 from lib.moderation.media.decoder_pool import shared_pool
 from lib.moderation.media.hashes import LEAST_QUALITY, Seen, pdq_hash, sha256
-from lib.moderation.media.limits import Limits, MediaError
+from lib.moderation.media.limits import MediaError
 from lib.moderation.media.media_fetcher import MediaFetcher
 from lib.moderation.model.model_config import ModelConfig
 from lib.moderation.model.outputs import Pixels
@@ -45,22 +45,21 @@ OUTCOMES = ("post_id", "kind", "place", "reason")
 
 @dataclass(frozen=True)
 class DecodeSpec:
-    """What the models see of an image and of a video, and what is decoded at all."""
+    """What the models see of an image and of a video."""
 
     image_side: int
     clip_frames: int
     clip_side: int
-    limits: Limits
 
     @classmethod
     def of(cls, size: ModelConfig) -> DecodeSpec:
         """What models of this size see."""
-        return cls(size.image.side, size.video.frames, size.video.side, Limits())
+        return cls(size.image.side, size.video.frames, size.video.side)
 
     @property
     def stored(self) -> dict[str, int]:
         """As the note of the rows tells it."""
-        return {name: int(getattr(self, name)) for name in _STORED}
+        return asdict(self)
 
     def decoded(self, content: bytes, kind: str) -> tuple[Pixels, Pixels, MediaError | None]:
         """Frames (frames, side, side, 3) as the models see them, and one in full for its hash.
@@ -72,14 +71,11 @@ class DecodeSpec:
             MediaError: it cannot be decoded.
         """
         if kind == "image":
-            image = shared_pool().image(content, self.limits)
+            image = shared_pool().image(content)
             return squares(image.frames, self.image_side), image.frames[0], image.fault
-        clip = shared_pool().video(content, self.limits, self.clip_frames).frames
+        clip = shared_pool().video(content, samples=self.clip_frames).frames
         frames = evenly_spaced(clip, self.clip_frames, self.clip_side)
         return frames, clip[len(clip) // 2], None
-
-
-_STORED = ("image_side", "clip_frames", "clip_side")
 
 
 def decode_rows(

@@ -28,17 +28,17 @@ _LABEL = pa.schema([LABELS.schema.field(name) for name in LABELS.names if name n
 FACTS = pa.schema([*POSTS.schema, _WHAT, *_MEDIUM, *_LABEL])
 
 
-def to_events(table: pa.Table, kind: int) -> pa.Table:
-    """Rows of a table as facts, with nulls where they say nothing."""
+def to_events(table: pa.Table, kind: int, schema: pa.Schema = FACTS) -> pa.Table:
+    """Rows of a table as facts, or as facts and more, with nulls where they say nothing."""
     count = table.num_rows
     columns = {
         field.name: table[field.name].cast(field.type)
         if field.name in table.column_names
         else pa.nulls(count, field.type)
-        for field in FACTS
+        for field in schema
     }
     columns["what"] = pa.array([kind] * count, pa.int8())
-    return pa.table(columns, schema=FACTS)
+    return pa.table(columns, schema=schema)
 
 
 def map_to_events(rows: Dataset, kind: int) -> Dataset:

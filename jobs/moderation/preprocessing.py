@@ -154,7 +154,8 @@ def _computed(
         refuse_unknown_policies(policies_in(labels), policies)
         facts = facts.union(map_to_events(labels, LABEL))
     builder = RowBuilder(policies, quarantine, size.text)
-    rows = by_post(facts, partitions_of(config)).map_batches(
+    estimated = config.estimated_rows(POSTS, MEDIA, LABELS)
+    rows = by_post(facts, shuffle_partitions(config.partitions, estimated)).map_batches(
         builder.rows, batch_format="pyarrow", batch_size=None, zero_copy_batch=True
     )
     write_private_rows(rows, work, "data/posts")
@@ -172,13 +173,6 @@ def decoded(config: PreprocessConfig, size: ModelConfig, work: Storage) -> Datas
 
     read = config.read(MEDIA, quarantine)
     return read.map_batches(decode, batch_format="pyarrow", batch_size=None, zero_copy_batch=True)
-
-
-def partitions_of(config: PreprocessConfig) -> int:
-    """Blocks over which posts are spread."""
-    if config.partitions:
-        return config.partitions
-    return shuffle_partitions(0, config.estimated_rows(POSTS, MEDIA, LABELS))
 
 
 def _counted(config: PreprocessConfig, work: Storage) -> dict[str, Any]:
@@ -201,14 +195,9 @@ def _counted(config: PreprocessConfig, work: Storage) -> dict[str, Any]:
                       "look": pa.array([], pa.binary())})  # fmt: skip
     if work.files("data/media"):
         dataset = open_dataset(work, "data/media")
-        reasons.update(
-            str(text).partition(":")[0]
-            for text in dataset.to_table(columns=["reason"])["reason"].drop_null().to_pylist()
-        )
-        reasons.update(
-            f"in part: {str(text).partition(':')[0]}"
-            for text in dataset.to_table(columns=["partly"])["partly"].drop_null().to_pylist()
-        )
+        for column, prefix in (("reason", ""), ("partly", "in part: ")):
+            texts = dataset.to_table(columns=[column])[column].drop_null().to_pylist()
+            reasons.update(f"{prefix}{text.partition(':')[0]}" for text in texts)
         media = dataset.to_table(
             columns=["post_id", "digest", "look"], filter=ds.field("reason").is_null()
         )

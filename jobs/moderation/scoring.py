@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from jobs import ingestion
 from jobs.model_source import model_directory
 from jobs.moderation.media_decoding import DecodeSpec, decode_one
-from jobs.moderation.post_events import FACTS, MEDIUM, to_events
+from jobs.moderation.post_events import FACTS, MEDIUM
 from jobs.moderation.row_builder import RowBuilder
 from lib.calibration import sigmoid
 from lib.contract import QUARANTINE_REASON
-from lib.moderation.media.limits import Limits, MediaError
+from lib.moderation.media.limits import MediaError
 from lib.moderation.media.media_fetcher import MediaFetcher
 from lib.moderation.model import SYSTEM
 from lib.moderation.model.fitting import Runtime
@@ -90,7 +90,8 @@ class MediaScorer:
         for kind, some in pieces.items():
             answers += self._answers(kind, some)
         self._set_aside(media, answers)
-        return _facts(answers)
+        rows = [answer | {"what": MEDIUM} for answer in answers]
+        return pa.Table.from_pylist(rows, schema=ANSWERS)
 
     def _answers(self, kind: str, some: list[Any]) -> list[dict[str, Any]]:
         model = self._model.image if kind == "image" else self._model.video
@@ -145,11 +146,10 @@ class PostScorer:
             pc.and_(pc.equal(answers["what"], MEDIUM), pc.is_null(answers["reason"]))
         )
         rows = self._builder.rows(facts)
-        presence = np.stack([rows[f"{m}_presence"].to_numpy() for m in MODALITIES], axis=1)
-        modality_answers = self._answers(rows, pieces, presence.astype(np.int8))
-        return self._table(
-            rows, modality_answers, presence.astype(np.int8), _with_faults(rows, answers)
-        )
+        marks = [rows[f"{m}_presence"].to_numpy() for m in MODALITIES]
+        presence = np.stack(marks, axis=1).astype(np.int8)
+        modality_answers = self._answers(rows, pieces, presence)
+        return self._table(rows, modality_answers, presence, _with_faults(rows, answers))
 
     def _answers(
         self, rows: pa.Table, pieces: pa.Table, presence: Marks
@@ -236,7 +236,7 @@ def shape_of(model: ModerationModel) -> DecodeSpec:
     frames, side = (
         (2, 16) if model.video is None else (model.video.size.frames, model.video.size.side)
     )
-    return DecodeSpec(image, frames, side, Limits())
+    return DecodeSpec(image, frames, side)
 
 
 def _with_faults(rows: pa.Table, answers: pa.Table) -> NDArray[np.bool_]:
@@ -244,26 +244,6 @@ def _with_faults(rows: pa.Table, answers: pa.Table) -> NDArray[np.bool_]:
     is_fault = pc.and_(pc.equal(answers["what"], MEDIUM), pc.is_valid(answers["reason"]))
     posts = set(answers.filter(is_fault)["post_id"].to_pylist())
     return np.array([post_id in posts for post_id in rows["post_id"].to_pylist()], dtype=np.bool_)
-
-
-def as_answers(table: pa.Table, kind: int) -> pa.Table:
-    """Rows of a table as `ANSWERS` that say nothing of media."""
-    facts = to_events(table, kind)
-    return pa.table(
-        {name: facts[name] for name in FACTS.names}
-        | {
-            name: pa.nulls(facts.num_rows, ANSWERS.field(name).type)
-            for name in ("embedding", "odds")
-        },
-        schema=ANSWERS,
-    )
-
-
-def _facts(answers: list[dict[str, Any]]) -> pa.Table:
-    rows = [
-        {name: answer.get(name) for name in ANSWERS.names} | {"what": MEDIUM} for answer in answers
-    ]  # fmt: skip
-    return pa.Table.from_pylist(rows, schema=ANSWERS)
 
 
 def _in_order(pieces: pa.Table) -> pa.Table:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,9 +20,8 @@ from lib.contract import TIME, ContractError, utc_us, write_parquet
 from lib.durable import make_private
 from lib.moderation.contracts import LABELS, MEDIA, POSTS
 from lib.moderation.model.outputs import Ints, Presence
-from lib.moderation.post import MODALITIES
 from lib.moderation.synthetic.composing import COMPOSED_POLICIES, Composed, Recipe, compose
-from lib.moderation.synthetic.pieces import Pieces, split_pieces
+from lib.moderation.synthetic.pieces import Pieces, split_rows
 from lib.moderation.synthetic.simulated import SIMULATED_RECIPE, simulated_pieces
 from lib.moderation.synthetic.source_media import encoded_clip, encoded_image, read_source_media
 
@@ -102,39 +101,20 @@ def main(options: Simulate) -> int:
 
 def _composed(pieces: Pieces, recipe: Recipe, options: Simulate) -> Composed:
     """Older posts of most pieces, newer ones of the others; places count over all pieces."""
-    indices = [np.arange(len(pieces.kinds(name))) for name in MODALITIES]
-    numbered = Pieces(
-        tuple(map(str, indices[0])), pieces.text_kinds,
-        tuple(indices[1]), pieces.image_kinds,  # type: ignore[arg-type]
-        tuple(indices[2]), pieces.clip_kinds,  # type: ignore[arg-type]
-    )  # fmt: skip
-    older, newer = split_pieces(numbered, (1.0 - _NEWER, _NEWER), options.seed)
+    older, newer = split_rows(pieces, (1.0 - _NEWER, _NEWER), options.seed)
     later = round(_NEWER * options.posts)
-    parts = [
-        _renumbered(compose(part, count, recipe, options.seed + k), part)
-        for k, (part, count) in enumerate([(older, options.posts - later), (newer, later)])
-        if count
-    ]
+    parts: list[Composed] = []
+    for k, (rows, count) in enumerate([(older, options.posts - later), (newer, later)]):
+        if count:
+            part = compose(pieces.take(*rows), count, recipe, options.seed + k)
+            places = zip(rows, (part.text, part.image, part.clip), strict=True)
+            # -1, which is none, stays the last
+            among_all = [np.append(own, -1)[indices] for own, indices in places]
+            parts.append(Composed(*among_all, part.presence, part.targets))
     return Composed(
         *(np.concatenate([getattr(part, name) for part in parts])
           for name in ("text", "image", "clip", "presence", "targets"))
     )  # fmt: skip
-
-
-def _renumbered(composed: Composed, part: Pieces) -> Composed:
-    """Places in a part as places among all pieces, which the part's pieces tell."""
-
-    def among_all(indices: Ints, pieces: Sequence[Any]) -> Ints:
-        numbers = np.array([*map(int, pieces), -1], dtype=np.int64)
-        return numbers[indices]
-
-    return Composed(
-        among_all(composed.text, part.texts),
-        among_all(composed.image, part.images),
-        among_all(composed.clip, part.clips),
-        composed.presence,
-        composed.targets,
-    )
 
 
 def policies_text() -> str:

@@ -87,6 +87,7 @@ class Routing:
             name: np.array([getattr(policy.costs, name, 1.0) for policy in policies.policies])
             for name in ("wrong_removal", "missed_violation", "review", "waiting_share")
         }
+        self._fee = self._costs["review"] + price
         self._thresholds = {
             name: np.array([getattr(policy.thresholds, name, 1.0) for policy in policies.policies])
             for name in ("review", "remove")
@@ -139,7 +140,8 @@ class Routing:
         holds = self.holds(languages, len(scores))
         harm, removal = self._expected(scores, doublings)
         removable = self._can["REMOVE"] & (removal <= harm)
-        saved = np.where(removable, removal, harm) - self._reviewing(harm)
+        reviewing = self._costs["review"] + harm * self._costs["waiting_share"]  # at no price
+        saved = np.where(removable, removal, harm) - reviewing
         fixed = np.where(scores >= self._thresholds["review"], np.inf, -np.inf)
         limit = np.where(self._by_cost, saved, fixed)
         limit = np.where(holds & self._can["REVIEW"], limit, -np.inf)
@@ -166,9 +168,11 @@ class Routing:
         and the reach as a whole, so that rounding cannot turn a harder action into a milder one.
         """
         harm, removal = self._expected(probabilities, doublings)
-        review = self._can["REVIEW"] & (harm * (1 - self._costs["waiting_share"]) >= self._fee())
+        review = self._can["REVIEW"] & (harm * (1 - self._costs["waiting_share"]) >= self._fee)
         remove = self._can["REMOVE"] & (removal <= harm)
-        harder = np.where(self._can["REVIEW"], removal <= self._fee() + self._waiting(harm), True)
+        harder = np.where(
+            self._can["REVIEW"], removal <= self._fee + harm * self._costs["waiting_share"], True
+        )
         by_cost = np.where(remove & harder, REMOVE, np.where(review | remove, REVIEW, ALLOW))
         is_review = self._can["REVIEW"] & (probabilities >= self._thresholds["review"])
         fixed = np.where(
@@ -180,19 +184,6 @@ class Routing:
         """Expected costs (n, policies) of allowing and of removing."""
         harm = probabilities * self._costs["missed_violation"] * doublings[:, None]
         return harm, (1.0 - probabilities) * self._costs["wrong_removal"]
-
-    def _fee(self) -> Floats:
-        fee: Floats = self._costs["review"] + self.price
-        return fee
-
-    def _waiting(self, harm: Floats) -> Floats:
-        waiting: Floats = harm * self._costs["waiting_share"]
-        return waiting
-
-    def _reviewing(self, harm: Floats) -> Floats:
-        """Cost of review (n, policies), at no price."""
-        cost: Floats = self._costs["review"] + self._waiting(harm)
-        return cost
 
     def _removed_by_threshold(self, probabilities: Floats) -> Mask:
         over = probabilities >= self._thresholds["remove"]

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from lib.moderation.model.inputs import PostInputs
 from lib.moderation.model.outputs import Floats, Presence
 from lib.moderation.post import MODALITIES
 from lib.moderation.synthetic.composing import Composed
-from lib.moderation.synthetic.pieces import Pieces
+from lib.moderation.synthetic.pieces import Pieces, split_rows
+
+
+def split_pieces(pieces: Pieces, shares: Sequence[float], seed: int) -> tuple[Pieces, ...]:
+    """Parts of pieces; see `split_rows`."""
+    return tuple(pieces.take(*rows) for rows in split_rows(pieces, shares, seed))
 
 
 def piece_targets(posts: Composed, modality: str, count: int) -> Floats:

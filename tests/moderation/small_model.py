@@ -20,10 +20,10 @@ from lib.moderation.model.text import TextModel
 from lib.moderation.model.training import Run, fit_image, fit_text, fit_video
 from lib.moderation.model.video import VideoModel
 from lib.moderation.synthetic.composing import COMPOSED_POLICIES, Composed, compose
-from lib.moderation.synthetic.pieces import Pieces, split_pieces
+from lib.moderation.synthetic.pieces import Pieces
 from lib.moderation.synthetic.simulated import SIMULATED_RECIPE, simulated_pieces
 from lib.registry import TrainingRecord
-from tests.moderation.composed_posts import inputs_of, piece_targets
+from tests.moderation.composed_posts import inputs_of, piece_targets, split_pieces
 
 POLICIES = COMPOSED_POLICIES
 RUN = Run(seed=3, runtime=Runtime(threads=1))

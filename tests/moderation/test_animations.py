@@ -5,8 +5,9 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from jobs.moderation.post_events import POST, POSTS
-from jobs.moderation.scoring import MediaScorer, ModelLocation, PostScorer, as_answers
+from jobs.moderation.post_events import POST, to_events
+from jobs.moderation.scoring import ANSWERS, MediaScorer, ModelLocation, PostScorer
+from lib.moderation.contracts import POSTS
 from lib.moderation.media.media_fetcher import MediaFetcher
 from lib.moderation.policies import load_policies
 from tests.moderation import small_model
@@ -59,7 +60,7 @@ def batch(folder, registry, contents: dict[str, bytes]) -> dict[str, dict[str, o
         }
     )
     scored = PostScorer(model, quarantine, 0.0)(
-        pa.concat_tables([as_answers(posts, POST), answers])
+        pa.concat_tables([to_events(posts, POST, ANSWERS), answers])
     )
     return {row["post_id"]: row for row in scored.to_pylist()}
 

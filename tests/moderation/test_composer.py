@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from lib.moderation.model.outputs import ModelError, Presence
 from lib.moderation.synthetic.composing import COMPOSED_POLICIES, Recipe, compose, labels_of
-from lib.moderation.synthetic.pieces import Pieces, split_pieces
+from lib.moderation.synthetic.pieces import Pieces
 from lib.moderation.synthetic.simulated import IMAGE_KINDS, SIMULATED_RECIPE, simulated_pieces
-from tests.moderation.composed_posts import inputs_of, piece_targets
+from tests.moderation.composed_posts import inputs_of, piece_targets, split_pieces
 
 
 def pieces() -> Pieces:

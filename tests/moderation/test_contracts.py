@@ -8,8 +8,8 @@ import pytest
 
 from lib.contract import ContractError, parse_mapping
 from lib.moderation.contracts import LABELS, MEDIA, POSTS
-from lib.moderation.languages import language_known
 from lib.moderation.post import MODALITIES, Media, Post, PostError
+from lib.moderation.rules import language_known
 
 US = pa.timestamp("us", tz="UTC")
 AT = 1_700_000_000_000_000

@@ -25,6 +25,7 @@ from jobs.moderation.select import SelectConfig
 from jobs.moderation.simulate import Simulate
 from jobs.moderation.training_config import TrainConfig
 from jobs.moderation.tune import TuneConfig
+from lib.calibration import sigmoid
 from lib.contract import ContractError
 from lib.moderation.media.limits import MediaError
 from lib.moderation.media.videos import decode_video
@@ -248,7 +249,7 @@ def test_scores_are_those_of_the_model_in_this_process(dataset, trained, scored)
     assert table.num_rows == POSTS
     ours = decoded(dataset, model.video.size.frames)
     posts = [ours[name] for name in table["post_id"].to_pylist()]
-    probabilities = model.probabilities(posts)
+    probabilities = sigmoid(model.log_odds(posts))
     told_chances = np.stack([table[f"p_{name}"].to_numpy() for name in model.policies], axis=1)
     np.testing.assert_allclose(told_chances, probabilities, atol=1e-5)
     policies = load_policies((dataset / "policies.yaml").read_text())

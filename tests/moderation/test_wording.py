@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from lib.moderation.policies import POLICIES_FILE, load_policies
 from lib.moderation.text_matching.folding import fold, shows
 from lib.moderation.text_matching.lists import LISTS_FILE, MOST_HITS, ListError, load_lists
-from lib.moderation.text_matching.readings import readings
-from lib.moderation.text_matching.visual_order import visual_order
+from lib.moderation.text_matching.readings import readings, visual_order
 from lib.moderation.text_matching.words import words
 
 anything = st.text(

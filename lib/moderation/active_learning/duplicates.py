@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -18,14 +18,12 @@ def fold_plainly(text: str) -> str:
     return "".join(letter for letter in folded if letter.isalnum())
 
 
-def text_keys(texts: Sequence[str | None], fold: Callable[[str], str] = fold_plainly) -> Keys:
+def text_keys(texts: Sequence[str | None]) -> Keys:
     """(n,) keys, equal where folded texts are; -1, equal to nothing, where nothing is left of one.
 
-    Args:
-        texts: of the posts, None where there is none.
-        fold: what is to count as the same.
+    `texts` are those of the posts, None where there is none.
     """
-    return np.array([_key(fold(text)) if text else -1 for text in texts], dtype=np.int64)
+    return np.array([_key(fold_plainly(text)) if text else -1 for text in texts], dtype=np.int64)
 
 
 def _key(folded: str) -> int:

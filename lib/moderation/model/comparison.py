@@ -13,6 +13,7 @@ from lib.calibration import logit, sigmoid
 from lib.contract import ContractError
 from lib.evaluation import Interval, average_precision, bootstrap_interval
 from lib.moderation.model.evaluation import accuracy_at, calibration_errors
+from lib.moderation.model.fusion import stacked_odds
 from lib.moderation.model.inputs import Marks
 from lib.moderation.model.model import ModerationModel
 from lib.moderation.model.outputs import Floats, Ints, ModalityAnswer, Presence
@@ -149,14 +150,15 @@ def mean_precision(scores: Floats, targets: Floats, policies: Sequence[str]) -> 
 
 def baseline_scores(fit: FittedModel) -> dict[str, Floats]:
     """Log-odds (n, policies) of simpler ways; the usual rate where a post lacks the modality."""
-    model = fit.model
-    shape = len(fit.targets), len(model.policies)
+    model, shape = fit.model, fit.targets.shape
     baselines: dict[str, Floats] = {"always allow": np.zeros(shape)}
     if model.text is not None and model.text.ngrams is not None:
-        baselines["word n-grams alone"] = _ngrams(fit)
-    empty = np.zeros(shape)
-    odds = np.stack([fit.answers[m].log_odds if m in fit.answers else empty for m in MODALITIES])
-    singles = model.fusion.guard.singles_of(odds)
+        is_present = fit.presence[:, MODALITIES.index("text")] == Presence.PRESENT
+        scores = np.zeros(shape)
+        texts = [fit.texts[row] for row in np.flatnonzero(is_present).tolist()]
+        scores[is_present] = model.text.ngrams.log_odds(texts)
+        baselines["word n-grams alone"] = _filled(scores, is_present)
+    singles = model.fusion.guard.singles_of(stacked_odds(fit.answers, shape))
     for index, name in enumerate(MODALITIES):
         if name in fit.answers:
             is_present = fit.presence[:, index] == Presence.PRESENT
@@ -164,16 +166,6 @@ def baseline_scores(fit: FittedModel) -> dict[str, Floats]:
     alone = [scores for name, scores in baselines.items() if name.endswith(" alone")]
     baselines["the worst of all alone"] = np.max(alone, axis=0)
     return baselines
-
-
-def _ngrams(fit: FittedModel) -> Floats:
-    model = fit.model.text
-    scores = np.zeros((len(fit.targets), len(fit.model.policies)))
-    is_present = fit.presence[:, MODALITIES.index("text")] == Presence.PRESENT
-    if model is not None and model.ngrams is not None and is_present.any():
-        texts = [fit.texts[row] for row in np.flatnonzero(is_present).tolist()]
-        scores[is_present] = model.ngrams.log_odds(texts)
-    return _filled(scores, is_present)
 
 
 def _filled(log_odds: Floats, is_present: Any) -> Floats:

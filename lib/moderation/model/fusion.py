@@ -133,8 +133,7 @@ class Fusion:
         """Log-odds (n, policies) before calibration."""
         marks = self._usable_presence(presence)
         fused = self.unguarded(answers, marks)
-        odds = [self._odds(answers, name, len(marks)) for name in MODALITIES]
-        return self.guard.apply(fused, np.stack(odds), marks)
+        return self.guard.apply(fused, stacked_odds(answers, fused.shape), marks)
 
     def unguarded(self, answers: Mapping[str, ModalityAnswer], presence: Marks) -> Floats:
         """Log-odds (n, policies) of the network alone."""
@@ -190,10 +189,11 @@ class Fusion:
             )
         return unseen_as_failed(presence, [width == 0 for width in self.widths])
 
-    def _odds(self, answers: Mapping[str, ModalityAnswer], name: str, count: int) -> Floats:
-        if name in answers:
-            return answers[name].log_odds
-        return np.zeros((count, len(self.policies)))
+
+def stacked_odds(answers: Mapping[str, ModalityAnswer], shape: tuple[int, ...]) -> Floats:
+    """(modalities, n, policies) log-odds of each modality alone; 0 of one without answers."""
+    empty = np.zeros(shape)
+    return np.stack([answers[name].log_odds if name in answers else empty for name in MODALITIES])
 
 
 def unseen_as_failed(presence: Marks, blind: Sequence[bool]) -> Marks:

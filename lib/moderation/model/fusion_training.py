@@ -13,7 +13,7 @@ from torch import Tensor
 from lib.calibration import Calibrator, Method, choose_method, fit_calibrator
 from lib.moderation.model.fallback_gate import SingleModalityGate, fit_guard
 from lib.moderation.model.fitting import AlikeRows, decayed, masked_loss
-from lib.moderation.model.fusion import Fusion, FusionNet, fusion_inputs
+from lib.moderation.model.fusion import Fusion, FusionNet, fusion_inputs, stacked_odds
 from lib.moderation.model.inputs import Marks
 from lib.moderation.model.model_config import FusionSize, TrainingConfig
 from lib.moderation.model.outputs import (
@@ -127,8 +127,9 @@ def fit_fusion(
         learnt = posts.network(np.flatnonzero(folds != name), size, run.member(number))
         fused[inside] = learnt.unguarded(_some(answers, inside), presence[inside])
     fusion = posts.network(np.arange(len(presence)), size, run.member(len(names)))
-    guard = fit_guard(fused, posts.odds, presence, targets)
-    raw = guard.apply(fused, posts.odds, presence)
+    odds = stacked_odds(answers, targets.shape)
+    guard = fit_guard(fused, odds, presence, targets)
+    raw = guard.apply(fused, odds, presence)
     calibrators = tuple(_calibrator(raw[:, p], targets[:, p], folds) for p in range(len(policies)))
     columns = [calibrator.log_odds(raw[:, p]) for p, calibrator in enumerate(calibrators)]
     kept = replace(fusion, guard=guard, calibrators=calibrators)
@@ -143,14 +144,6 @@ class _Posts:
     presence: Marks
     targets: Floats
     policies: tuple[str, ...]
-
-    @property
-    def odds(self) -> Floats:
-        """(modalities, n, policies) log-odds of each modality alone; 0 of one without answers."""
-        empty = np.zeros(self.targets.shape)
-        return np.stack(
-            [self.answers[name].log_odds if name in self.answers else empty for name in MODALITIES]
-        )
 
     def network(self, rows: Ints, size: FusionSize, run: Run) -> Fusion:
         """A network that learnt from some rows; neither guarded nor calibrated."""

@@ -70,18 +70,12 @@ class ModerationModel:
         """Names, in the order of the answer's columns."""
         return self.fusion.policies
 
-    def probabilities(self, posts: Sequence[PostInputs]) -> Floats:
-        """Calibrated probabilities (n, policies) that a post violates each policy."""
-        return sigmoid(self.log_odds(posts))
-
     def log_odds(self, posts: Sequence[PostInputs]) -> Floats:
-        """Their calibrated log-odds."""
+        """Calibrated log-odds (n, policies) that a post violates each policy."""
         batch = batch_of(posts)
-        return self.fusion.answer(self.answers(batch), batch.presence)
-
-    def answers(self, batch: Batch) -> dict[str, ModalityAnswer]:
-        """By modality, a row for each post; see `Fusion.answer`."""
-        return answers_of(batch, self.text, self.image, self.video)
+        return self.fusion.answer(
+            answers_of(batch, self.text, self.image, self.video), batch.presence
+        )
 
     def save(self, directory: Path | str, record: TrainingRecord) -> Manifest:
         """Write the artifact: safetensors and JSON; see `write_artifact`."""

@@ -60,8 +60,10 @@ class Pieces:
         )
 
 
-def split_pieces(pieces: Pieces, shares: Sequence[float], seed: int) -> tuple[Pieces, ...]:
-    """Pieces in parts of given shares, each kind alike in all parts, no piece in two.
+def split_rows(pieces: Pieces, shares: Sequence[float], seed: int) -> list[tuple[Ints, Ints, Ints]]:
+    """Places of texts, images and clips in parts of given shares.
+
+    Each kind is alike in all parts, and no piece is in two.
 
     Args:
         pieces: all of them.
@@ -74,8 +76,8 @@ def split_pieces(pieces: Pieces, shares: Sequence[float], seed: int) -> tuple[Pi
     if not np.isclose(sum(shares), 1.0) or min(shares) < 0.0:
         raise ModelError(f"shares: expected numbers that add up to 1, got {list(shares)}")
     rng = np.random.default_rng(seed)
-    parts = [_parts(pieces.kinds(name), shares, rng) for name in MODALITIES]
-    return tuple(pieces.take(*(of[k] for of in parts)) for k in range(len(shares)))
+    texts, images, clips = (_parts(pieces.kinds(name), shares, rng) for name in MODALITIES)
+    return list(zip(texts, images, clips, strict=True))
 
 
 def _parts(
