@@ -87,18 +87,15 @@ def write_rows(config: PreprocessConfig) -> str:
 
 def _inputs(config: PreprocessConfig, size: ModelConfig, policies: Policies) -> dict[str, Any]:
     """What the rows depend on."""
+    media = [str(path) for path in (config.media, config.mapping_media) if path is not None]
     return {
         "data_fingerprint": ingestion.fingerprint_of(config.files),
-        "media_fingerprint": ingestion.fingerprint_of(_media_files(config)),
+        "media_fingerprint": ingestion.fingerprint_of(media),
         "policies": policies.model_dump(mode="json"),
         "shape": DecodeSpec.of(size).stored,
         "words": words_of(size),
         "allow": list(config.allow),
     }
-
-
-def _media_files(config: PreprocessConfig) -> list[str]:
-    return [str(path) for path in (config.media, config.mapping_media) if path is not None]
 
 
 def words_of(size: ModelConfig) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from jobs.publishing import store_report
 from lib.contract import ContractError
 from lib.evaluation import Interval, bootstrap_interval
 from lib.moderation.model import SYSTEM
-from lib.moderation.model.comparison import OURS, mean_precision
+from lib.moderation.model.comparison import OURS, mean_precision, overall_precision
 from lib.moderation.model.inputs import PostInputs
 from lib.moderation.model.model import ModerationModel, load_model
 from lib.moderation.model.outputs import Floats, Ints, Presence
@@ -116,13 +116,11 @@ def paired(
     """Ours less theirs in mean average precision, both on the same draws of authors."""
 
     def gain(draw: Ints) -> float:
-        both = [
-            mean_precision(log_odds[draw], targets[draw], policies)["mean"]
+        own, other = (
+            overall_precision(log_odds[draw], targets[draw], policies)
             for log_odds in (ours, champion_log_odds)
-        ]
-        if not np.isfinite(both).all():
-            raise ValueError("a draw without both outcomes")
-        return both[0] - both[1]
+        )
+        return own - other
 
     return bootstrap_interval(gain, authors, seed, repeats)
 
@@ -173,16 +171,12 @@ def _refuse_other_shape(champion: ModerationModel, dataset: PreparedDataset) -> 
         "clip_side": champion.video,
         "clip_frames": champion.video,
     }
-    other = [
-        name
-        for name, model in kinds.items()
-        if model is not None and champion_shape[name] != shape[name]
-    ]
-    if other:
+    if any(
+        model is not None and champion_shape[name] != shape[name] for name, model in kinds.items()
+    ):
         raise ContractError(
             f"--size: expected media as the champion sees them, {champion_shape}, got {shape}: "
-            "the two could "
-            "not be compared on the same rows"
+            "the two could not be compared on the same rows"
         )
 
 

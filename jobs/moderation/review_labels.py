@@ -10,7 +10,6 @@ import pyarrow as pa
 
 from jobs.ingestion import read_whole
 from jobs.moderation.sources import Sources
-from lib.contract import TIME
 from lib.moderation.contracts import LABELS
 from lib.moderation.policies import Policies
 from lib.records.review import ReviewStore
@@ -67,30 +66,26 @@ def read_review_labels(records: str, output: Storage, files: Sequence[Policies])
         RecordsError: the database cannot be read.
     """
     since = int(json.loads(output.read(_STATE) or b"{}").get("until", 0))
-    reviews = ReviewStore(records)
-    try:
+    with ReviewStore(records) as reviews:
         reviews.migrate()
         labels = list(reviews.iterate_labels())
-    finally:
-        reviews.close()
-    times = pa.array([label.at for label in labels], pa.int64()).cast(TIME)
     # decisions name the file that was in force, not the version of each policy in it
     versions = {
         file.label: {policy.id: policy.version for policy in file.policies} for file in files
     }
-    policy_versions = [versions.get(label.policy_version, {}).get(label.policy) for label in labels]
-    table = pa.table(
+    rows = [
         {
-            "post_id": pa.array([label.post_id for label in labels], pa.string()),
-            "policy": pa.array([label.policy for label in labels], pa.string()),
-            "violates": pa.array([label.violates for label in labels], pa.bool_()),
-            "by": pa.array([label.by[:128] for label in labels], pa.string()),
-            "event_time": times,
-            "known_at": times,
-            "policy_version": pa.array(policy_versions, pa.int64()),
-        },
-        schema=LABELS.schema,
-    )
+            "post_id": label.post_id,
+            "policy": label.policy,
+            "violates": label.violates,
+            "by": label.by[:128],
+            "event_time": label.at,
+            "known_at": label.at,
+            "policy_version": versions.get(label.policy_version, {}).get(label.policy),
+        }
+        for label in labels
+    ]
+    table = pa.Table.from_pylist(rows, schema=LABELS.schema)
     write_parquet(table, output, _LABELS)
     numbers = [label.number for label in labels]
     new = sum(number > since for number in numbers)

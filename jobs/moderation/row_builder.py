@@ -17,7 +17,7 @@ from jobs import ingestion
 from jobs.moderation.post_events import LABEL, MEDIUM, POST
 from jobs.moderation.sources import write_matches
 from lib.contract import QUARANTINE_REASON, TIME, MatchCounts
-from lib.moderation.active_learning.duplicates import text_keys
+from lib.moderation.active_learning.pool import text_keys
 from lib.moderation.contracts import LABELS, POSTS
 from lib.moderation.model.inputs import Marks
 from lib.moderation.model.model_config import TextSize

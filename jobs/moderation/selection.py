@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -90,7 +91,9 @@ def select_posts(config: SelectConfig) -> str:
         "model_version": scored.version,
         "method": config.method,
         "seed": config.seed,
-        "leaning": _counts(batch["leans_to"].to_pylist()),
+        "leaning": dict(
+            sorted(Counter(name or "nothing" for name in batch["leans_to"].to_pylist()).items())
+        ),
         "admitted": admitted,
     }
     output.write("batch.json", json.dumps(note, indent=2).encode())
@@ -112,10 +115,9 @@ def find_scores(config: SelectConfig) -> Scored:
     if config.labels is not None:
         labelled_ids |= labelled_posts(config.labels, config.mapping_labels)
     if config.records is not None:
-        reviews = ReviewStore(config.records)
-        reviews.migrate()
-        labelled_ids |= {label.post_id for label in reviews.iterate_labels()}
-        reviews.close()
+        with ReviewStore(config.records) as reviews:
+            reviews.migrate()
+            labelled_ids |= {label.post_id for label in reviews.iterate_labels()}
     return Scored(table, policies, str(note["model_version"]), frozenset(labelled_ids))
 
 
@@ -196,21 +198,19 @@ def _keys(table: pa.Table) -> Any:
 
 def _admit(config: SelectConfig, scored: Scored, chosen: Selection) -> int:
     """The batch into the review queue; returns how many are new there."""
-    reviews = ReviewStore(str(config.records))
-    queue = ReviewQueue(reviews, ReviewSettings(salt=read_salt(config.salt)))
+    settings = ReviewSettings(salt=read_salt(config.salt))
     now = config.at or time.time_ns() // 1000
     rows = scored.table.take(pa.array(chosen.rows)).drop_columns(["embedding"]).to_pylist()
-    random = chosen.random.tolist()
-    propensity = chosen.propensity.tolist()
-    why: list[dict[str, Any]] = [
-        {"selected": "random", "propensity": probability} if drawn else {"selected": config.method}
-        for drawn, probability in zip(random, propensity, strict=True)
+    drawn = zip(rows, chosen.random.tolist(), chosen.propensity.tolist(), strict=True)
+    doubts = [
+        _doubt(row, scored, {"selected": "random", "propensity": probability})
+        if is_random
+        else _doubt(row, scored, {"selected": config.method})
+        for row, is_random, probability in drawn
     ]
-    doubts = [_doubt(row, scored, details) for row, details in zip(rows, why, strict=True)]
-    try:
+    with ReviewStore(str(config.records)) as reviews:
+        queue = ReviewQueue(reviews, settings)
         return queue.admit(doubts, now, actor="jobs.moderation.select")
-    finally:
-        reviews.close()
 
 
 def _doubt(row: dict[str, Any], scored: Scored, details: dict[str, Any]) -> Doubt:
@@ -226,8 +226,3 @@ def _doubt(row: dict[str, Any], scored: Scored, details: dict[str, Any]) -> Doub
         shown=details,
         language=row["language"],
     )
-
-
-def _counts(names: list[str | None]) -> dict[str, int]:
-    labels = [name or "nothing" for name in names]
-    return {name: labels.count(name) for name in sorted(set(labels))}

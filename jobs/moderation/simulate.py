@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -172,13 +173,8 @@ def _write_media(composed: Composed, pieces: Pieces, posts: pa.Table, path: Path
     rows = _media_rows(composed, pieces, posts["post_id"].to_pylist())
     make_private(path)
     with pq.ParquetWriter(path, MEDIA.schema, compression="none") as writer:
-        some: list[dict[str, Any]] = []
-        for row in rows:
-            some.append(row)
-            if len(some) == _ROWS_AT_ONCE:
-                writer.write_table(pa.Table.from_pylist(some, schema=MEDIA.schema))
-                some = []
-        writer.write_table(pa.Table.from_pylist(some, schema=MEDIA.schema))
+        while some := list(islice(rows, _ROWS_AT_ONCE)):
+            writer.write_table(pa.Table.from_pylist(some, schema=MEDIA.schema))
     return path
 
 

@@ -27,8 +27,7 @@ from sklearn.metrics import f1_score
 from sklearn.model_selection import train_test_split
 from threadpoolctl import threadpool_limits
 
-from lib.moderation.active_learning.duplicates import text_keys
-from lib.moderation.active_learning.pool import Pool
+from lib.moderation.active_learning.pool import Pool, text_keys
 from lib.moderation.active_learning.selection import SelectionSettings, select_batch
 from tests.benchmarks.result import print_result
 

@@ -9,9 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import entropy as scipy_entropy
 
-from lib.moderation.active_learning.duplicates import fold_plainly, text_keys
 from lib.moderation.active_learning.gradients import Spread, residuals
-from lib.moderation.active_learning.pool import Pool, SelectionError, entropy, margin
+from lib.moderation.active_learning.pool import (
+    Pool,
+    SelectionError,
+    entropy,
+    fold_plainly,
+    margin,
+    text_keys,
+)
 from lib.moderation.active_learning.selection import SelectionSettings, select_batch
 
 

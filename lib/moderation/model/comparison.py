@@ -116,7 +116,10 @@ def evaluate(fit: FittedModel, seed: int, repeats: int) -> Evaluation:
         authors=len(np.unique(fit.authors)),
         methods=methods,
         mean=bootstrap_interval(
-            lambda draw: _mean(log_odds[draw], targets[draw], policies), fit.authors, seed, repeats
+            lambda draw: overall_precision(log_odds[draw], targets[draw], policies),
+            fit.authors,
+            seed,
+            repeats,
         ),
         errors=calibration_errors(log_odds, targets, policies),
         accuracy_at_80=accuracy_at(log_odds, targets, 0.8),
@@ -175,7 +178,12 @@ def _filled(log_odds: Floats, is_present: Any) -> Floats:
     return np.where(is_present[:, None], log_odds, usual)
 
 
-def _mean(scores: Floats, targets: Floats, policies: Sequence[str]) -> float:
+def overall_precision(scores: Floats, targets: Floats, policies: Sequence[str]) -> float:
+    """Mean of `mean_precision`, on a draw of posts.
+
+    Raises:
+        ValueError: no policy has both outcomes.
+    """
     mean = mean_precision(scores, targets, policies)["mean"]
     if not np.isfinite(mean):
         raise ValueError("no policy has both outcomes")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from lib.moderation.model.embedding_net import EmbeddingNet
 from lib.moderation.model.fitting import Runtime
 from lib.moderation.model.model_config import TextSize, stored_size
 from lib.moderation.model.ngrams import NgramModel
-from lib.moderation.model.outputs import Floats, Ints, ModalityAnswer, Singles
+from lib.moderation.model.outputs import Floats, ModalityAnswer, Singles
 from lib.moderation.model.serialization import (
     Files,
     Reader,
@@ -97,8 +97,13 @@ class TextModel:
         filler = padding_of(self.tokenizer)
         self.net.eval()
         with torch.inference_mode(), self.runtime.precision():
-            for rows in _by_length(tokens.lengths):
-                ids, mask = (self._tensor(array) for array in tokens.padded(rows, filler))
+            order = np.argsort(tokens.lengths, kind="stable")
+            for start in range(0, count, _BATCH):
+                rows = order[start : start + _BATCH]
+                ids, mask = (
+                    torch.from_numpy(array).to(self.runtime.device)
+                    for array in tokens.padded(rows, filler)
+                )
                 states = self.net.embed(ids, mask)
                 embeddings[rows] = states.float().cpu().numpy()
                 log_odds[rows] = self.net.head(states).double().cpu().numpy()
@@ -148,9 +153,6 @@ class TextModel:
             runtime=runtime,
         )
 
-    def _tensor(self, values: Ints) -> Tensor:
-        return torch.from_numpy(values).to(self.runtime.device)
-
 
 def encoder_of(config: dict[str, Any], attention: str = "sdpa") -> nn.Module:
     """A fresh encoder of a stored configuration, without the pooler that nothing here uses."""
@@ -197,9 +199,3 @@ def _without_pooler(encoder: Any) -> nn.Module:
         encoder.pooler = None
     module: nn.Module = encoder
     return module
-
-
-def _by_length(lengths: Ints) -> Iterator[Ints]:
-    order = np.argsort(lengths, kind="stable")
-    for start in range(0, len(order), _BATCH):
-        yield order[start : start + _BATCH]
