@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import update
 
@@ -109,16 +109,6 @@ class WorkOrderRepository(Repository):
                 order=[table.starts_at, table.id],
             )  # fmt: skip
 
-    def find_order(self, order_id: str) -> WorkOrder:
-        """A work order.
-
-        Raises:
-            UnknownOrderError: there is none of that id.
-        """
-        with self._database.reading() as connection:
-            order = find_row(connection, WorkOrder, WORK_ORDERS, WORK_ORDERS.c.id == order_id)
-        return _require_order(order, order_id)
-
     def list_of_machine(self, machine_id: str, limit: int = 20) -> list[WorkOrder]:
         """The newest orders of a machine, open and closed."""
         table = WORK_ORDERS.c
@@ -150,21 +140,16 @@ class WorkOrderRepository(Repository):
         with self._database.writing() as connection:
             is_order = WORK_ORDERS.c.id == order_id
             order = find_locked_row(connection, WorkOrder, WORK_ORDERS, is_order)
-            order = _require_order(order, order_id)
+            if order is None:
+                raise UnknownOrderError(f"there is no work order {order_id!r}")
             if order.closed_at is None:
-                changes = {"closed_at": at, "outcome": dict(outcome)}
+                closed = replace(order, closed_at=at, outcome=dict(outcome))
+                changes = {"closed_at": at, "outcome": closed.outcome}
                 connection.execute(update(WORK_ORDERS).where(is_order).values(changes))
-                stored = find_row(connection, WorkOrder, WORK_ORDERS, is_order)
-                return _require_order(stored, order_id), True
+                return closed, True
         if dict(order.outcome or {}) != dict(outcome):
             raise ClosedOrderError(
                 f"work order {order_id!r} was closed with a different outcome; correct a "
                 "mistake in it by a new order"
             )
         return order, False
-
-
-def _require_order(order: WorkOrder | None, order_id: str) -> WorkOrder:
-    if order is None:
-        raise UnknownOrderError(f"there is no work order {order_id!r}")
-    return order

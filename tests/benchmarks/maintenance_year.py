@@ -18,7 +18,7 @@ from lib.evaluation import bootstrap_interval
 from lib.maintenance.simulation.config import FleetConfig
 from lib.maintenance.simulation.policies import FixedInterval, Year, run, run_to_failure
 from lib.maintenance.simulation.wear import machines
-from tests.benchmarks.fleet_year.planner import Planner, learn, production_lost
+from tests.benchmarks.fleet_year.planner import Planner, learn, production_lost, value_per_hour
 from tests.benchmarks.result import print_result
 
 SHARE_OF_LIFE = 0.69
@@ -69,14 +69,14 @@ def main() -> None:
 
 def figures(year: Year, config: FleetConfig) -> dict[str, float]:
     """One policy's year."""
-    values = machines(config).value_per_hour
+    values = value_per_hour(machines(config))
     return {
         "downtime_hours": round(float(year.unplanned_hours.sum())),
         "maintenance_cost": round(float(year.maintenance_cost.sum())),
         "failures": round(float(year.failures.sum())),
         "services": sum(event.planned for event in year.events),
-        "life_used": round(year.life_used, 3),
-        "production_lost": round(production_lost(year.events, config, values)),
+        "life_used": round(float(np.mean([event.wear for event in year.events])), 3),
+        "production_lost": round(production_lost(year.events, values)),
     }
 
 

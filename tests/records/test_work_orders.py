@@ -57,9 +57,10 @@ def test_a_schedule_is_kept_once_and_its_orders_come_by_start(book):
 
 
 def test_what_is_not_there_is_said(book):
-    for look in (book.find_schedule, book.find_order):
-        with pytest.raises(UnknownOrderError, match="there is no"):
-            look("nothing")
+    with pytest.raises(UnknownOrderError, match="there is no schedule 'nothing'"):
+        book.find_schedule("nothing")
+    with pytest.raises(UnknownOrderError, match="there is no work order 'nothing'"):
+        book.close_order("nothing", {}, NOVEMBER)
 
 
 def at_once(*calls):
@@ -114,7 +115,7 @@ def test_of_outcomes_at_once_one_closes_an_order(book):
         assert len(closed) == 1
         ((kept, fresh),) = closed
         assert fresh
-        assert book.find_order(name) == kept
+        assert book.find_schedule(schedule.id)[1] == [kept]
 
 
 def test_the_same_outcome_at_once_closes_an_order_once(book):

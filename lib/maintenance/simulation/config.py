@@ -75,9 +75,6 @@ class FleetConfig:
     """how often a sensor of a machine sticks"""
     spikes_per_year: float = 20.0
     """readings out of range"""
-    unplanned_factor: float = 9.0
-    """what an hour costs that nobody planned, over one that was; with it such an hour costs about
-    4,200 dollars on average, as 1,200 hours that cost 5 million do"""
     components: tuple[Component, ...] = field(default=COMPONENTS)
     """components that wear"""
 
@@ -90,7 +87,6 @@ class FleetConfig:
             ("gap_share", 0.0, 0.9),
             ("stuck_per_year", 0.0, 365.0),
             ("spikes_per_year", 0.0, 8760.0),
-            ("unplanned_factor", 1.0, 1000.0),
         ):
             value = getattr(self, name)
             if not low <= value <= high:

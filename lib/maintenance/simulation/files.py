@@ -50,9 +50,9 @@ def write_fleet(
     last: list[Fleet] = []
 
     def keep(fleet: Fleet, passed: Passed) -> None:
-        week = observe(fleet, passed)
-        write_parquet(week.telemetry, folder / "telemetry" / f"week_{passed.week:04d}.parquet")
-        errors.append(week.errors)
+        telemetry, codes = observe(fleet, passed)
+        write_parquet(telemetry, folder / "telemetry" / f"week_{passed.week:04d}.parquet")
+        errors.append(codes)
         last[:] = [fleet]
         if note is not None:
             note(fleet, passed)

@@ -111,27 +111,6 @@ class Fleet:
         self.week += 1
         return passed
 
-    def remaining(self, weeks: int) -> Floats:
-        """(n, components) hours from now until each fails if nothing is done; inf beyond `weeks`.
-
-        Machines whose other components fail are taken to run on, so this is each component's own.
-        """
-        wear, hours = self.wear.copy(), np.full(self.wear.shape, np.inf)
-        for ahead in range(weeks):
-            week = self.week + ahead
-            load = loads(self.config, week)
-            path = wear[:, :, None] + np.cumsum(
-                increments(self.config, self.machines, load, week), axis=2
-            )
-            failed = path >= 1.0
-            for number, (hit, part) in enumerate(sudden(self.config, week).tolist()):
-                if hit >= 0:
-                    failed[number, part, hit:] = True
-            hour = ahead * WEEK_HOURS + failed.argmax(axis=2) + 1.0
-            hours = np.where(failed.any(axis=2) & np.isinf(hours), hour, hours)
-            wear = path[:, :, -1]
-        return hours
-
     def _check(self, services: Sequence[Service]) -> None:
         for service in services:
             inside = (
@@ -171,7 +150,7 @@ class Fleet:
             if waiting and waiting[0].start <= hour:
                 service = waiting.pop(0)
                 if not any(event.component == service.component for event in events):
-                    events.append(self._serve(number, service, state, hour))
+                    events.append(self._replace(number, service.component, state, hour, True))
                     stands = round(events[-1].hours)
                 continue
             end = min(WEEK_HOURS, waiting[0].start if waiting else WEEK_HOURS)
@@ -185,27 +164,27 @@ class Fleet:
             wear[:, hour : hour + first + 1], state = path[:, : first + 1], path[:, first].copy()
             hour += first + 1
             worn = int(state.argmax())
-            event = self._fail(number, state, hour, worn if state[worn] >= 1.0 else int(shock[1]))
+            broken = worn if state[worn] >= 1.0 else int(shock[1])
+            event = self._replace(number, broken, state, hour, False)
             events.append(event)
             stands = round(event.hours)
             self._down[number] = stands if hour >= WEEK_HOURS else 0.0
         self._put_off += [Service(number, service.component, 0) for service in waiting]
         return events
 
-    def _serve(self, number: int, service: Service, state: Floats, hour: int) -> Event:
-        part = self.config.components[service.component]
-        spent = float(state[service.component])
-        state[service.component] = 0.0
-        now = self.week * WEEK_HOURS + hour
-        return Event(
-            number, service.component, now, True, part.service_hours, part.service_cost, spent
-        )
-
-    def _fail(self, number: int, state: Floats, hour: int, component: int) -> Event:
+    def _replace(
+        self, number: int, component: int, state: Floats, hour: int, planned: bool
+    ) -> Event:
+        """A component begins anew, by a service or after its failure."""
         part, spent = self.config.components[component], float(state[component])
         state[component] = 0.0
+        hours, cost = (
+            (part.service_hours, part.service_cost)
+            if planned
+            else (part.repair_hours, part.repair_cost)
+        )
         now = self.week * WEEK_HOURS + hour
-        return Event(number, component, now, False, part.repair_hours, part.repair_cost, spent)
+        return Event(number, component, now, planned, hours, cost, spent)
 
     def _after(self, event: Event, grown: Floats, running: np.ndarray) -> None:
         """Wear at the week's end of a component that was replaced within it."""

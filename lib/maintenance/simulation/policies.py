@@ -43,11 +43,6 @@ class Year:
         """(machines,) how often each failed."""
         return self._sum([float(not e.planned) for e in self.events])
 
-    @property
-    def life_used(self) -> float:
-        """Mean share of a mean life that replaced components had spent."""
-        return float(np.mean([e.wear for e in self.events])) if self.events else float("nan")
-
     def _sum(self, values: list[float]) -> Floats:
         owners = np.array([event.machine for event in self.events], dtype=np.int64)
         totals = np.bincount(owners, weights=np.array(values), minlength=self.machines)

@@ -1,8 +1,7 @@
-"""What sensors, controllers and accelerometers report of a week that has passed."""
+"""What sensors and controllers report of a week that has passed."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 
 import numpy as np
@@ -15,11 +14,8 @@ from lib.maintenance.simulation.config import SENSORS, FleetConfig
 from lib.maintenance.simulation.fleet import Fleet, Passed
 from lib.maintenance.simulation.wear import WEEK_HOURS
 
-SAMPLING_RATE_HZ = 12_000.0
-SHAFT_HZ = 25.0
-KNOCKS_PER_TURN = 3.585
 _MEAN_GAP_HOURS = 10
-_NOISE, _FAULTS, _ERRORS, _WAVE = 11, 12, 13, 14
+_NOISE, _FAULTS, _ERRORS = 11, 12, 13
 # what a worn component adds, in each sensor's own unit; the same order as SENSORS
 _SHOWS = np.array(
     [
@@ -32,23 +28,6 @@ _AT_LOAD = np.array([22.0, 0.9, 1.2, 450.0, 45.0, 0.0, 9.0])
 _NOISE_SIZE = np.array([1.6, 0.35, 0.22, 22.0, 3.0, 1.2, 1.6])
 
 
-@dataclass(frozen=True)
-class SimulatedReadings:
-    """A week's tables, and what is wrong in them by design.
-
-    Attributes:
-        telemetry: checked columns of TELEMETRY.
-        errors: of ERRORS.
-        gaps: hours without a reading; stuck: readings that repeat; spikes: out of range.
-    """
-
-    telemetry: pa.Table
-    errors: pa.Table
-    gaps: int
-    stuck: int
-    spikes: int
-
-
 def machine_ids(config: FleetConfig) -> list[str]:
     """Names of all machines, by number."""
     return [f"M{number:05d}" for number in range(config.machines)]
@@ -59,11 +38,11 @@ def hour_us(config: FleetConfig, hour: int) -> int:
     return int((config.start + timedelta(hours=int(hour))).timestamp()) * 1_000_000
 
 
-def observe(fleet: Fleet, passed: Passed) -> SimulatedReadings:
-    """Telemetry and error codes of a week; a machine that stands is read as standing."""
+def observe(fleet: Fleet, passed: Passed) -> tuple[pa.Table, pa.Table]:
+    """A week's checked columns of TELEMETRY and of ERRORS; a machine that stands is so read."""
     config = fleet.config
     values = _true_readings(fleet, passed)
-    gaps, stuck, spikes = _disturb(config, passed.week, values)
+    _disturb(config, passed.week, values)
     hours = hour_us(config, passed.week * WEEK_HOURS) + (np.arange(WEEK_HOURS) + 1) * HOUR_US
     kept = ~np.isnan(values).all(axis=2)
     machine, when = np.nonzero(kept)
@@ -75,19 +54,7 @@ def observe(fleet: Fleet, passed: Passed) -> SimulatedReadings:
     read = values[machine, when]
     for column, sensor in enumerate(SENSORS):
         columns[sensor.name] = pa.array(np.ascontiguousarray(read[:, column]), from_pandas=True)
-    return SimulatedReadings(pa.table(columns), _errors(config, passed, hours), gaps, stuck, spikes)
-
-
-def waveform(fleet: Fleet, passed: Passed, machine: int, hour: int, seconds: float) -> Floats:
-    """Acceleration (n,) in g at 12 kHz: shaft, noise, and knocks of a worn bearing's outer race."""
-    random = np.random.default_rng([fleet.config.seed, machine, passed.week, hour, _WAVE])
-    at = np.arange(int(seconds * SAMPLING_RATE_HZ)) / SAMPLING_RATE_HZ
-    worn = _visible(fleet.config, passed.wear[machine, :, hour])[0]
-    turns = 2.0 * np.pi * SHAFT_HZ * at + random.uniform(0.0, 6.0)
-    shaft = 0.25 * np.sin(turns) + 0.1 * np.sin(2.0 * turns)
-    knocks = np.mod(at * SHAFT_HZ * KNOCKS_PER_TURN + random.random(), 1.0)
-    ringing = np.exp(-knocks * 14.0) * np.sin(2.0 * np.pi * 3300.0 * at)
-    return np.asarray(shaft + 2.5 * worn * ringing + random.normal(0.0, 0.15, len(at)))
+    return pa.table(columns), _errors(config, passed, hours)
 
 
 def _visible(config: FleetConfig, wear: Floats) -> Floats:
@@ -118,30 +85,23 @@ def _true_readings(fleet: Fleet, passed: Passed) -> Floats:
     return read
 
 
-def _disturb(config: FleetConfig, week: int, values: Floats) -> tuple[int, int, int]:
-    """Gaps of hours, sensors that stick, readings out of range, in place; how many of each."""
+def _disturb(config: FleetConfig, week: int, values: Floats) -> None:
+    """Gaps of hours, sensors that stick, readings out of range, in place."""
     per_week = 7.0 / 365.25
     gap_rate = -np.log1p(-config.gap_share) * WEEK_HOURS / _MEAN_GAP_HOURS
-    stuck = np.zeros(values.shape, dtype=bool)
-    spiked = np.zeros(values.shape, dtype=bool)
     for number in range(config.machines):
         random = np.random.default_rng([config.seed, number, week, _FAULTS])
         for _ in range(random.poisson(config.stuck_per_year * per_week)):
             first, sensor = int(random.integers(WEEK_HOURS - 24)), random.choice([0, 1, 2, 4, 6])
             end = first + int(random.integers(12, 24))
             values[number, first:end, sensor] = values[number, first, sensor]
-            stuck[number, first + 1 : end, sensor] = True
         for _ in range(random.poisson(config.spikes_per_year * per_week)):
             hour, sensor = random.integers(WEEK_HOURS), random.integers(len(SENSORS))
             values[number, hour, sensor] = 1e4
-            spiked[number, hour, sensor] = True
         for _ in range(random.poisson(gap_rate)):
             length = int(random.integers(1, 2 * _MEAN_GAP_HOURS))
             first = int(random.integers(1 - length, WEEK_HOURS))
             values[number, max(first, 0) : first + length] = np.nan
-    there = ~np.isnan(values)
-    gaps = int((~there).all(axis=2).sum())
-    return gaps, int((stuck & ~spiked & there).sum()), int((spiked & there).sum())
 
 
 def _errors(config: FleetConfig, passed: Passed, hours: Ints) -> pa.Table:

@@ -23,7 +23,6 @@ class Machines:
         age: (n, components) wear at hour 0, as shares of a life.
         plant: (n,) number of its plant.
         criticality: (n,) production lost while it stands, as a share of its line's.
-        value_per_hour: (n,) that production, in dollars.
         base: (n, sensors) readings at rest of wear, at full load.
     """
 
@@ -31,7 +30,6 @@ class Machines:
     age: Floats
     plant: np.ndarray
     criticality: Floats
-    value_per_hour: Floats
     base: Floats
 
 
@@ -40,7 +38,7 @@ def machines(config: FleetConfig) -> Machines:
     rows = [_machine(config, number) for number in range(config.machines)]
     rate, age, criticality, base = (np.array(part) for part in zip(*rows, strict=True))
     plant = np.arange(config.machines) % config.plants
-    return Machines(rate, age, plant, criticality, 150.0 + 1500.0 * criticality**2, base)
+    return Machines(rate, age, plant, criticality, base)
 
 
 def loads(config: FleetConfig, week: int) -> Floats:
