@@ -29,8 +29,7 @@ from lib.contract import ContractError
 from lib.contract.coercion import as_array
 from lib.contract.end_of_data import DataEnd
 from lib.maintenance.dataset import Tables, current_rows
-from lib.maintenance.model.loading import load_model
-from lib.maintenance.model.model import SYSTEM, SurvivalModel
+from lib.maintenance.model.model import SYSTEM, SurvivalModel, load_model
 from lib.maintenance.model.scores import scores_table
 from lib.storage import open_dataset, open_storage
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pyarrow as pa
 
 from lib.contract import Column, Contract, text_column, time_column
@@ -16,87 +18,81 @@ def _amount(name: str, description: str, unit: str = "") -> Column:
 
 _MACHINE = text_column("machine_id", "names the machine")
 
-TELEMETRY = Contract(
-    name="telemetry",
-    columns=(_MACHINE, time_column("event_time", "when the sensors were read")),
-    key=("machine_id", "event_time"),
-    extras=Column("", pa.float64(), "a sensor's reading", required=False, lenient=True),
-    merges=True,
+
+def _events(
+    name: str, when: str, *columns: Column, key: tuple[str, ...] = (), **options: Any
+) -> Contract:
+    """A table of what happened to machines at times."""
+    return Contract(
+        name=name,
+        columns=(_MACHINE, time_column("event_time", when), *columns),
+        key=("machine_id", "event_time", *key),
+        **options,
+    )
+
+
+def _measured(description: str) -> Column:
+    return Column("", pa.float64(), description, required=False, lenient=True)
+
+
+TELEMETRY = _events(
+    "telemetry", "when the sensors were read", extras=_measured("a sensor's reading"), merges=True
 )
 
-WAVEFORMS = Contract(
-    name="waveforms",
-    columns=(
-        _MACHINE,
-        time_column("event_time", "when recording ended"),
-        Column(
-            "sampling_rate_hz",
-            pa.float64(),
-            "samples a second; a waveform without it says nothing about frequencies",
-            unit="Hz",
-            low=1.0,
-            high=1e7,
-        ),
-        Column(
-            "samples",
-            pa.list_(pa.float64()),
-            "acceleration or velocity, in order",
-            low=FEWEST_SAMPLES,
-        ),
-        Column(
-            "shaft_hz", pa.float64(), "turns of the shaft a second", required=False, unit="Hz",
-            low=0.0, lenient=True,
-        ),
+WAVEFORMS = _events(
+    "waveforms",
+    "when recording ended",
+    Column(
+        "sampling_rate_hz",
+        pa.float64(),
+        "samples a second; a waveform without it says nothing about frequencies",
+        unit="Hz",
+        low=1.0,
+        high=1e7,
     ),
-    key=("machine_id", "event_time"),
-)  # fmt: skip
-
-WAVEFORM_FEATURES = Contract(
-    name="waveform features",
-    columns=(_MACHINE, time_column("event_time", "when recording ended")),
-    key=("machine_id", "event_time"),
-    extras=Column("", pa.float64(), "a measure of the waveform", required=False, lenient=True),
+    Column(
+        "samples",
+        pa.list_(pa.float64()),
+        "acceleration or velocity, in order",
+        low=FEWEST_SAMPLES,
+    ),
+    _amount("shaft_hz", "turns of the shaft a second", "Hz"),
 )
 
-MAINTENANCE = Contract(
-    name="maintenance",
-    columns=(
-        _MACHINE,
-        time_column("event_time", "when the machine was back in service"),
-        text_column("component", "what was serviced or replaced", required=False),
-        Column(
-            "maintenance_type",
-            pa.string(),
-            "planned ahead, after a failure, or at once to prevent harm",
-            values=MAINTENANCE_TYPES,
-            required=False,
-        ),
-        text_column("failure_mode", "what had failed, where something had", required=False),
-        _amount("downtime_hours", "how long the machine stood", "h"),
-        _amount("cost", "labour and parts, in the settlement currency"),
-        text_column("parts_replaced", "parts, separated by commas", required=False),
-    ),
-    key=("machine_id", "event_time", "component"),
+WAVEFORM_FEATURES = _events(
+    "waveform features", "when recording ended", extras=_measured("a measure of the waveform")
 )
 
-FAILURES = Contract(
-    name="failures",
-    columns=(
-        _MACHINE,
-        time_column("event_time", "when the machine failed"),
-        text_column("failure_mode", "what failed"),
+MAINTENANCE = _events(
+    "maintenance",
+    "when the machine was back in service",
+    text_column("component", "what was serviced or replaced", required=False),
+    Column(
+        "maintenance_type",
+        pa.string(),
+        "planned ahead, after a failure, or at once to prevent harm",
+        values=MAINTENANCE_TYPES,
+        required=False,
     ),
-    key=("machine_id", "event_time", "failure_mode"),
+    text_column("failure_mode", "what had failed, where something had", required=False),
+    _amount("downtime_hours", "how long the machine stood", "h"),
+    _amount("cost", "labour and parts, in the settlement currency"),
+    text_column("parts_replaced", "parts, separated by commas", required=False),
+    key=("component",),
 )
 
-ERRORS = Contract(
-    name="errors",
-    columns=(
-        _MACHINE,
-        time_column("event_time", "when the controller reported it"),
-        text_column("error_code", "the code that it reported"),
-    ),
-    key=("machine_id", "event_time", "error_code"),
+FAILURES = _events(
+    "failures",
+    "when the machine failed",
+    text_column("failure_mode", "what failed"),
+    key=("failure_mode",),
+)
+
+ERRORS = _events(
+    "errors",
+    "when the controller reported it",
+    text_column("error_code", "the code that it reported"),
+    key=("error_code",),
 )
 
 MACHINES = Contract(

@@ -13,8 +13,7 @@ from lib.maintenance.features import evaluate
 from lib.maintenance.history import History
 from lib.maintenance.machine_kind import load_kind
 from lib.maintenance.machine_store import open_machine_store
-from lib.maintenance.model.loading import load_model
-from lib.maintenance.model.model import SYSTEM, SurvivalModel
+from lib.maintenance.model.model import SYSTEM, SurvivalModel, load_model
 from lib.maintenance.repository import WorkOrderRepository
 from lib.maintenance.rules import ACTIONS, RULES_FILE, rule_fields
 from serve.framework import Health, Metrics

@@ -25,7 +25,7 @@ from lib.contract import ContractError
 from lib.maintenance.dataset import rows_and_failures
 from lib.maintenance.feature_set import FeatureError
 from lib.maintenance.machine_kind import KIND_FILE, parse_kind
-from lib.maintenance.model.loading import load_model
+from lib.maintenance.model.model import load_model
 from lib.maintenance.model.rows import to_table
 from lib.maintenance.repository import WorkOrderRepository
 from lib.maintenance.schedule.problem import ScheduleError

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from lib.maintenance.feature_set import AssetFeatureSet, Sensor
-from lib.maintenance.model.drivers import feature_groups
-from lib.maintenance.model.loading import load_model
+from lib.maintenance.model.model import load_model
+from lib.maintenance.model.prediction import feature_groups
 from lib.maintenance.model.scores import curves_of_scores, scores_table
 from lib.registry import ArtifactError
 from lib.survival.outcomes import SurvivalError

@@ -10,7 +10,7 @@ from jobs.maintenance import features, score, train
 from jobs.maintenance.features import FeaturesConfig
 from jobs.maintenance.score import ScoreConfig
 from jobs.maintenance.training_config import TrainConfig
-from lib.maintenance.model.loading import load_model
+from lib.maintenance.model.model import load_model
 from lib.storage import open_dataset, open_storage
 from lib.survival.outcomes import SurvivalError
 from tests.layout_files import LAYOUT_MARKS

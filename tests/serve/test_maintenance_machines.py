@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lib.maintenance.dataset import Tables, current_rows
-from lib.maintenance.model.loading import load_model
+from lib.maintenance.model.model import load_model
 from tests.maintenance.small_fleet import tables
 from tests.serve.maintenance_app import Running, end_of, iso, maintenance, news
 

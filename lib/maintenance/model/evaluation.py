@@ -12,6 +12,7 @@ from lib.maintenance.history import Floats
 from lib.maintenance.model.alarms import (
     AlarmWindow,
     ReplayResult,
+    WarningStats,
     cheapest_threshold,
     false_alarms,
     replay,
@@ -43,6 +44,7 @@ METHODS = (*CURVES, FIXED, OURS)
 POLICIES = ("run to failure", *SCORES, OURS)
 _MOST_PAIRED = 8_000
 Rows = np.ndarray
+Bootstrap = Callable[[Callable[[Rows], float], Rows], Interval]
 
 
 @dataclass(frozen=True)
@@ -144,15 +146,18 @@ def evaluate(
         for name in METHODS
     }
     announced = warned(watch, scores[OURS] >= thresholds[OURS], hours)
-    alarms = scores[OURS] >= thresholds[OURS]
+
+    def interval(measure: Callable[[Rows], float], machines: Rows) -> Interval:
+        return bootstrap_interval(measure, machines, seed, repeats)
+
     return Evaluation(
         measures,
-        _intervals(test, outcomes, curves[OURS], alarms, watch, hours, seed, repeats),
+        _intervals(test, outcomes, curves[OURS], announced, interval),
         {
-            name: _gain(test, outcomes, curves[name], curves[OURS], seed, repeats)
+            name: interval(_gain(outcomes, curves[name], curves[OURS]), test.machines)
             for name in ("Kaplan-Meier", "Cox", "deep", FIXED)
         },
-        _money(before, watch, earlier, scores, costs, seed, repeats),
+        _money(before, watch, earlier, scores, costs, interval),
         {each: horizon_calibration(outcomes, curves[OURS], each)
          for each in (24.0, 168.0, 720.0) if each < min(horizon, float(outcomes.time.max()))},
         d_calibration(outcomes, curves[OURS]),
@@ -215,28 +220,20 @@ def _intervals(
     test: TrainingRows,
     outcomes: Outcomes,
     curves: Curves,
-    alarms: Rows,
-    watch: AlarmWindow,
-    hours: float,
-    seed: int,
-    repeats: int,
+    announced: WarningStats,
+    interval: Bootstrap,
 ) -> dict[str, Interval]:
     """Of our figures, over machines."""
     some = _few(len(outcomes))
-
-    def by_machines(measure: Callable[[Rows], float], which: Rows) -> Interval:
-        return bootstrap_interval(measure, which, seed, repeats)
-
-    announced = warned(watch, alarms, hours)
     intervals = {
-        CONCORDANCE: by_machines(
+        CONCORDANCE: interval(
             lambda rows: concordance(outcomes.take(some[rows]), curves.take(some[rows])),
             test.machines[some],
         ),
-        BRIER: by_machines(lambda rows: _brier(outcomes, curves, rows), test.machines),
+        BRIER: interval(lambda rows: _brier(outcomes, curves, rows), test.machines),
     }
     if len(announced.early):
-        intervals[WARNED] = by_machines(
+        intervals[WARNED] = interval(
             lambda rows: float(announced.early[rows].mean()), announced.machines
         )
     return intervals
@@ -247,15 +244,9 @@ def _brier(outcomes: Outcomes, curves: Curves, rows: Rows) -> float:
     return integrated_brier_score(part, curves.take(rows), scored_times(part.time, curves.times))
 
 
-def _gain(
-    test: TrainingRows, outcomes: Outcomes, other: Curves, ours: Curves, seed: int, repeats: int
-) -> Interval:
+def _gain(outcomes: Outcomes, other: Curves, ours: Curves) -> Callable[[Rows], float]:
     common = Curves(ours.times, other.at(ours.times))
-
-    def measure(rows: Rows) -> float:
-        return _brier(outcomes, common, rows) - _brier(outcomes, ours, rows)
-
-    return bootstrap_interval(measure, test.machines, seed, repeats)
+    return lambda rows: _brier(outcomes, common, rows) - _brier(outcomes, ours, rows)
 
 
 def _money(
@@ -264,8 +255,7 @@ def _money(
     earlier: Mapping[str, Floats],
     scores: Mapping[str, Floats],
     costs: Costs,
-    seed: int,
-    repeats: int,
+    interval: Bootstrap,
 ) -> dict[str, CostResult]:
     """Every policy at the threshold that would have been cheapest on the training rows."""
     money = {}
@@ -273,17 +263,14 @@ def _money(
         alarms = np.zeros(len(watch.at_us), dtype=bool)
         if name in scores:
             alarms = scores[name] >= cheapest_threshold(before, earlier[name], costs)
-        money[name] = _per_machine_year(replay(watch, alarms, costs), seed, repeats)
+        money[name] = _per_machine_year(replay(watch, alarms, costs), interval)
     return money
 
 
-def _per_machine_year(past: ReplayResult, seed: int, repeats: int) -> CostResult:
+def _per_machine_year(past: ReplayResult, interval: Bootstrap) -> CostResult:
     years = float(past.months.sum()) / 12.0
-    cost = bootstrap_interval(
-        lambda rows: float(past.cost[rows].sum() / (past.months[rows].sum() / 12.0)),
-        past.machines,
-        seed,
-        repeats,
+    cost = interval(
+        lambda rows: float(past.cost[rows].sum() / (past.months[rows].sum() / 12.0)), past.machines
     )
     services, failures, avoided = (
         float(each.sum()) / years for each in (past.services, past.failures, past.avoided)

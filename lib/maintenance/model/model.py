@@ -9,11 +9,19 @@ from pathlib import Path
 
 import numpy as np
 
-from lib.maintenance.feature_set import AssetFeatureSet
+from lib.maintenance.feature_set import AssetFeatureSet, FeatureError
 from lib.maintenance.history import Floats
-from lib.maintenance.model.drivers import drivers, feature_groups
-from lib.maintenance.model.prediction import HORIZONS, Prediction
-from lib.registry import Artifact, Manifest, TrainingRecord, write_artifact
+from lib.maintenance.machine_kind import parse_kind
+from lib.maintenance.model.prediction import HORIZONS, Prediction, drivers, feature_groups
+from lib.registry import (
+    Artifact,
+    ArtifactError,
+    Manifest,
+    TrainingRecord,
+    read_artifact,
+    verify_artifact,
+    write_artifact,
+)
 from lib.survival.blending import blend
 from lib.survival.cox import CoxModel
 from lib.survival.curves import Curves
@@ -250,3 +258,25 @@ def _at(cuts: Floats, grown: Floats, hours: Floats) -> Floats:
     left = np.clip(np.searchsorted(cuts, hours, side="right") - 1, 0, len(cuts) - 2)
     part = (hours - cuts[left]) / (cuts[left + 1] - cuts[left])
     return np.asarray(grown[..., left] + (grown[..., left + 1] - grown[..., left]) * part)
+
+
+def load_model(directory: Path | str, features: AssetFeatureSet | None = None) -> SurvivalModel:
+    """A verified artifact as a model.
+
+    Args:
+        directory: of the artifact.
+        features: what it must have been trained on; None takes the kind that it carries.
+
+    Raises:
+        ArtifactError: it is damaged, or of another feature set; the message names the features.
+        SurvivalError: its parts do not belong together.
+    """
+    if features is None:
+        kind = verify_artifact(directory).manifest.parameters.get("kind")
+        if not isinstance(kind, str):
+            raise ArtifactError(f"{directory}: its manifest has no kind of machine")
+        try:
+            features = parse_kind(kind, f"{directory}: kind")
+        except FeatureError as error:
+            raise ArtifactError(str(error)) from error
+    return SurvivalModel.load(read_artifact(directory, features), features)
