@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -146,10 +147,7 @@ def evaluate(
         for name in METHODS
     }
     announced = warned(watch, scores[OURS] >= thresholds[OURS], hours)
-
-    def interval(measure: Callable[[Rows], float], machines: Rows) -> Interval:
-        return bootstrap_interval(measure, machines, seed, repeats)
-
+    interval = partial(bootstrap_interval, seed=seed, repeats=repeats)
     return Evaluation(
         measures,
         _intervals(test, outcomes, curves[OURS], announced, interval),
