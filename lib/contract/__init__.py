@@ -1,6 +1,6 @@
 """Contracts of data sets, mapping files that fill them, and the quarantine for bad rows."""
 
-from lib.contract.checked import Checked
+from lib.contract.checked import QUARANTINE_REASON, Checked
 from lib.contract.contract import Contract
 from lib.contract.csv_rows import Piece
 from lib.contract.declaration import (
@@ -14,19 +14,16 @@ from lib.contract.declaration import (
     time_column,
     utc_us,
 )
-from lib.contract.file_format import FileFormat
 from lib.contract.mapping import Mapping
 from lib.contract.mapping_file import load_mapping, parse_mapping
 from lib.contract.matches import MatchCounts
 from lib.contract.money import Currency
-from lib.contract.origin import with_origin
 from lib.contract.quarantine_summary import (
     QuarantineExample,
     QuarantineSummary,
     quarantine_examples,
     summary_of,
 )
-from lib.contract.reason import QUARANTINE_REASON
 from lib.contract.reshape import Pivot
 from lib.contract.source import (
     check_pieces,
@@ -46,7 +43,6 @@ __all__ = [
     "Contract",
     "ContractError",
     "Currency",
-    "FileFormat",
     "Mapping",
     "MatchCounts",
     "Piece",
@@ -70,6 +66,5 @@ __all__ = [
     "text_column",
     "time_column",
     "utc_us",
-    "with_origin",
     "write_parquet",
 ]

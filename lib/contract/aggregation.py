@@ -14,13 +14,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pat
 
-from lib.contract.checked import Checked, in_turn
+from lib.contract.checked import QUARANTINE_REASON, Checked, Mask, RowReasons, in_turn
 from lib.contract.coercion import as_array
 from lib.contract.contract import Contract
 from lib.contract.declaration import TIME, Column
 from lib.contract.duplicates import find_repeats
 from lib.contract.key_groups import KeyGroups, column_codes, valid_mask
-from lib.contract.reason import QUARANTINE_REASON, Mask, RowReasons
 
 SUM, SAME = "sum", "same"
 LOWEST = ("earliest", "smallest", "all")

@@ -6,13 +6,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pat
 
+from lib.contract.checked import Mask
 from lib.contract.coercion import nan_to_null, plain
 from lib.contract.declaration import ContractError
 from lib.contract.number_text import PLAIN, NumberFormat, read_number_lists
-from lib.contract.reason import Mask
-from lib.contract.row_check import as_mask
+from lib.contract.row_check import Fault, as_mask
 
-Fault = tuple[Mask, str]
 Converted = tuple[pa.Array, list[Fault]]
 
 _WHOLE = r"^[+-]?\d{1,18}$"
@@ -122,7 +121,10 @@ def to_whole(name: str, raw: pa.Array, number: NumberFormat = PLAIN) -> Converte
         integers = cast_or_null(matching(texts, _WHOLE), pa.int64())
         if integers.null_count > raw.null_count:
             rest = pc.if_else(pc.is_null(integers), texts, pa.scalar(None, type=texts.type))
-            integers = pc.coalesce(integers, _printed_floats(rest))
+            digits = matching(pc.replace_substring_regex(rest, _POINT_ZERO, ""), _WHOLE)
+            floats = cast_or_null(matching(rest, NUMBER), pa.float64())
+            printed = cast_or_null(digits, pa.int64())
+            integers = pc.coalesce(integers, printed, _exact(floats))
         return integers, number.fault(trimmed, lost(raw, integers), fault)
     if pat.is_floating(raw.type):
         raw = nan_to_null(raw.cast(pa.float64()))
@@ -130,12 +132,6 @@ def to_whole(name: str, raw: pa.Array, number: NumberFormat = PLAIN) -> Converte
         return integers, [(lost(raw, integers), fault)]
     integers = cast_or_null(raw, pa.int64())
     return integers, [(lost(raw, integers), fault)]
-
-
-def _printed_floats(texts: pa.Array) -> pa.Array:
-    digits = matching(pc.replace_substring_regex(texts, _POINT_ZERO, ""), _WHOLE)
-    floats = cast_or_null(matching(texts, NUMBER), pa.float64())
-    return pc.coalesce(cast_or_null(digits, pa.int64()), _exact(floats))
 
 
 def _exact(floats: pa.Array) -> pa.Array:

@@ -1,5 +1,6 @@
 """Bring a column to the exact type of its contract where nothing can be lost, or refuse it."""
 
+from collections.abc import Callable
 from uuid import UUID
 
 import pyarrow as pa
@@ -27,6 +28,13 @@ def plain(values: pa.Array) -> pa.Array:
     if pat.is_large_string(values.type) or pat.is_string_view(values.type):
         values = values.cast(pa.string())
     return values
+
+
+def each_once(texts: pa.Array, change: Callable[[str], str | None]) -> pa.Array:
+    """`change` of every text, null for null; each different text is changed once."""
+    encoded = texts if pat.is_dictionary(texts.type) else texts.dictionary_encode()
+    changed = [change(text) for text in encoded.dictionary.to_pylist()]
+    return pa.array(changed, pa.string()).take(encoded.indices)
 
 
 def _of_extension(values: pa.Array) -> pa.Array:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pat
@@ -20,22 +21,14 @@ from lib.contract.cast import (
     whole_text,
     without,
 )
-from lib.contract.coercion import as_array, plain
+from lib.contract.checked import Adjustments, Mask, RowReasons
+from lib.contract.coercion import as_array, each_once, plain
 from lib.contract.condition import Condition, all_hold
 from lib.contract.declaration import Column
-from lib.contract.money import Currencies
-from lib.contract.money_reading import MoneyReading
+from lib.contract.money import Currencies, MoneyReading
 from lib.contract.number_text import PLAIN, NumberFormat
 from lib.contract.origin import file_values
-from lib.contract.reason import Adjustments, RowReasons
 from lib.contract.row_check import as_mask, column_faults
-from lib.contract.text_form import (
-    NULL_WORDS,
-    PRINTED_AS_FLOATS,
-    joinable,
-    normalised,
-    rounded_ids,
-)
 from lib.contract.time_reading import TimeReading
 from lib.contract.unit import Linear
 
@@ -45,6 +38,11 @@ _READERS = (
     (pat.is_list, to_numbers),
     (pat.is_large_binary, to_bytes),
 )
+FORMS = ("nfc", "casefold", "strip", "whole", "as_written")
+_PRINTED_AS_FLOATS = "whole numbers printed as floats (1001.0); read without '.0'"
+_SCIENTIFIC = r"^[+-]?\d(\.\d+[eE]\+?\d{1,3}|[eE]\+\d{1,3})$"
+_NULL_WORDS = ("NULL", "null", "None", "NaN", "nan", "<NA>", "\\N", "#N/A")
+_POINT_ZERO = r"^([+-]?\d{1,15})\.0+$"
 _ROUNDED = (
     "a number in scientific notation, which may lack digits; export it as text, "
     "or declare 'normalize: as_written'"
@@ -145,35 +143,31 @@ class ColumnRule:
             parts = [*file_values(table, self.file_parts), *parts]
         raw = parts[0]
         if len(parts) > 1:
-            texts = [joinable(self.target, part) for part in parts]
+            texts = [_joinable(self.target, part) for part in parts]
             raw = pc.binary_join_element_wise(*texts, self.join)
         if self.normalize:
-            raw = normalised(to_text(self.target.name, raw)[0], self.normalize)
+            raw = _normalised(to_text(self.target.name, raw)[0], self.normalize)
         return self._mapped(raw, reasons) if self.values else raw
 
     def _id_part(self, part: pa.Array, reasons: RowReasons, adjustments: Adjustments) -> pa.Array:
         if not pat.is_string(part.type):
             return part
         name = self.target.name
-        rounded = rounded_ids(part)
+        rounded = _rounded_ids(part)
         reasons.mark(rounded, f"{name}: {_ROUNDED}")
         if rounded.any():
             part = pc.if_else(pa.array(rounded), pa.scalar(None, part.type), part)
-        if pc.any(pc.is_in(part, value_set=pa.array(NULL_WORDS))).as_py():
-            for word in NULL_WORDS:
+        if pc.any(pc.is_in(part, value_set=pa.array(_NULL_WORDS))).as_py():
+            for word in _NULL_WORDS:
                 adjustments.add(as_mask(pc.equal(part, word)), f"{name}: {_KEPT.format(word)}")
         texts, changed = whole_ids(part)
         if changed:
-            adjustments.add(as_mask(pc.is_valid(part)), f"{self.target.name}: {PRINTED_AS_FLOATS}")
+            adjustments.add(as_mask(pc.is_valid(part)), f"{self.target.name}: {_PRINTED_AS_FLOATS}")
         return texts
 
     def _mapped(self, raw: pa.Array, reasons: RowReasons) -> pa.Array:
         texts, _ = to_text(self.target.name, raw)
-        encoded = texts.dictionary_encode()
-        mapped = pa.array(
-            [self._listed(text) for text in encoded.dictionary.to_pylist()], pa.string()
-        )
-        result = mapped.take(encoded.indices)
+        result = each_once(texts, self._listed)
         reasons.mark(lost(texts, result), f"{self.target.name}: a value the mapping does not list")
         return result
 
@@ -196,3 +190,40 @@ class ColumnRule:
         if self.linear is not None:
             values = pc.add(pc.multiply(values, self.linear.scale), self.linear.offset)
         return values, faults
+
+
+def _normalised(texts: pa.Array, forms: tuple[str, ...]) -> pa.Array:
+    """`texts` after each of `forms` ("nfc", "casefold", "strip", "whole"), in the given order.
+
+    Ids are compared byte for byte everywhere: who calls the service sends the same form.
+    """
+    for form in forms:
+        if form == "nfc":
+            texts = pc.utf8_normalize(texts, form="NFC")
+        elif form == "strip":
+            texts = pc.utf8_trim_whitespace(texts)
+        elif form == "whole":
+            texts = pc.replace_substring_regex(texts, _POINT_ZERO, r"\1")
+        elif form == "casefold":
+            texts = each_once(texts, str.casefold)
+    return texts
+
+
+def _rounded_ids(texts: pa.Array) -> Mask:
+    """Texts such as 1.23457E+15, which a spreadsheet leaves of a long number."""
+    content = texts.buffers()[2]
+    content = b"" if content is None else content.to_pybytes()
+    if b"+" not in content and b"." not in content:  # far cheaper than the pattern
+        return np.zeros(len(texts), dtype=np.bool_)
+    return as_mask(pc.match_substring_regex(texts, _SCIENTIFIC))
+
+
+def _joinable(target: Column, part: pa.Array) -> pa.Array:
+    """A part of a joined text or time: whole floats as whole numbers, days without a midnight."""
+    if not pat.is_timestamp(target.type):
+        return to_text(target.name, part)[0]
+    if pat.is_timestamp(part.type):
+        days = part.cast(pa.date32(), safe=False)
+        whole_days = pc.all(pc.equal(days.cast(part.type), part)).as_py()
+        return (days if whole_days else part).cast(pa.string())
+    return whole_ids(to_text(target.name, part)[0])[0]

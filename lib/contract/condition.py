@@ -8,12 +8,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lib.contract.cast import to_number, to_text, whole_text
-from lib.contract.coercion import as_array
+from lib.contract.checked import Mask
+from lib.contract.coercion import as_array, each_once
 from lib.contract.number_text import PLAIN, NumberFormat
-from lib.contract.reason import Mask
 from lib.contract.row_check import as_mask
 
-BOUNDS = ("above", "at_least", "below", "at_most")
+BOUNDS = {
+    "above": pc.greater,
+    "at_least": pc.greater_equal,
+    "below": pc.less,
+    "at_most": pc.less_equal,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +57,7 @@ class Condition:
 
     def _compares(self, values: pa.Array, kind: str, bound: float) -> Mask:
         numbers, _ = to_number(self.column, values, self.number)
-        compare = {
-            "above": pc.greater,
-            "at_least": pc.greater_equal,
-            "below": pc.less,
-            "at_most": pc.less_equal,
-        }[kind]
-        return as_mask(compare(numbers, bound))
+        return as_mask(BOUNDS[kind](numbers, bound))
 
 
 def all_hold(conditions: Iterable[Condition], table: pa.Table) -> Mask:
@@ -71,12 +70,9 @@ def all_hold(conditions: Iterable[Condition], table: pa.Table) -> Mask:
 
 def _among(values: pa.Array, texts: tuple[str, ...]) -> Mask:
     written, _ = to_text("", values)
-    encoded = written.dictionary_encode()
-    short = [None if text is None else whole_text(text) for text in encoded.dictionary.to_pylist()]
-    either = as_mask(
-        pc.is_in(
-            pa.array(short, pa.string()).take(encoded.indices),
-            value_set=pa.array(texts, type=pa.string()),
-        )
+    listed = pa.array(texts, type=pa.string())
+    either = pc.or_(
+        pc.is_in(each_once(written, whole_text), value_set=listed),
+        pc.is_in(written, value_set=listed),
     )
-    return either | as_mask(pc.is_in(written, value_set=pa.array(texts, type=pa.string())))
+    return as_mask(either)

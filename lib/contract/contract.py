@@ -8,11 +8,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pat
 
-from lib.contract.checked import Checked, in_turn
+from lib.contract.checked import (
+    QUARANTINE_REASON,
+    VALUE_ADJUSTMENTS,
+    Adjustments,
+    Checked,
+    RowReasons,
+    in_turn,
+)
 from lib.contract.coercion import as_array, nan_to_null, to_contract_type
 from lib.contract.declaration import Column, ContractError, Precedes
 from lib.contract.duplicates import drop_repeats, merge_rows
-from lib.contract.reason import QUARANTINE_REASON, VALUE_ADJUSTMENTS, Adjustments, RowReasons
 from lib.contract.row_check import (
     column_faults,
     either_faults,

@@ -16,6 +16,7 @@ from typing import BinaryIO
 import numpy as np
 import pyarrow as pa
 
+from lib.contract.checked import Mask
 from lib.contract.csv_lines import Flags, count_line_ends, sort_lines
 from lib.contract.csv_marks import whole_records
 from lib.contract.csv_record import Dialect, FieldUse, Record, Status, after_line_end, read_record
@@ -24,7 +25,6 @@ from lib.contract.csv_text import refuse_document, utf8_blocks
 from lib.contract.declaration import ContractError
 from lib.contract.file_format import FileFormat
 from lib.contract.origin import with_origin
-from lib.contract.reason import Mask
 
 _LONGEST_RECORD = 256 << 20
 _LINES_FOR_WIDTH = 100
@@ -94,19 +94,17 @@ class CsvFile:
         Raises:
             ContractError: a column comes twice, a record is too long, or lines do not add up.
         """
-        self._refuse_twins(columns)
+        for name in columns:
+            if self.names.count(name) > 1:
+                raise ContractError(
+                    f"{self._name}: {self.names.count(name)} columns are named '{name}'; name all "
+                    "columns in the mapping file: file: {columns: [...], header: true}"
+                )
         field_uses = dict.fromkeys(columns, FieldUse.SINGLE_LINE) if uses is None else uses
         dialect = self._form.dialect(
             self.address, tuple(field_uses.get(name, FieldUse.UNREAD) for name in self.names)
         )
-        reader = RowReader(
-            self.address,
-            self.names,
-            tuple(columns),
-            self._form.missing,
-            self._form.encoding,
-            dialect,
-        )
+        reader = RowReader(self.address, self.names, tuple(columns), self._form, dialect)
         while self._data or not self._last:
             piece = self._piece(reader, judge)
             if piece is not None:
@@ -251,14 +249,6 @@ class CsvFile:
             quoting=csv.QUOTE_MINIMAL if dialect.quote else csv.QUOTE_NONE,
         )
         return tuple(next(rows_of_text))
-
-    def _refuse_twins(self, columns: Sequence[str]) -> None:
-        for name in columns:
-            if self.names.count(name) > 1:
-                raise ContractError(
-                    f"{self._name}: {self.names.count(name)} columns are named '{name}'; name all "
-                    "columns in the mapping file: file: {columns: [...], header: true}"
-                )
 
 
 def _usual_width(data: bytes, dialect: Dialect) -> int:

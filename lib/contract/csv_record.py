@@ -96,8 +96,10 @@ def read_record(data: bytes, start: int, dialect: Dialect, last: bool = True) ->
             if closed.status != Status.GOOD:
                 return Record(closed.end, fields, lines + closed.lines, closed.status)
             lines += closed.lines
-            index = _skip_spaces(data, closed.end)
-            if not _ends_field(data, index, dialect):
+            index = closed.end
+            while data.startswith(b" ", index):
+                index += 1
+            if data[index : index + 1] not in (b"", dialect.delimiter, b"\r", b"\n"):
                 if closed.lines:
                     return Record(index, fields, lines, Status.OPEN_QUOTE)
                 status = Status.AFTER_QUOTE if dialect.is_read(fields) else status
@@ -155,13 +157,3 @@ def _unquoted(data: bytes, start: int, dialect: Dialect) -> int:
         start = hit.start() + 2
         if data[start - 1 : start] in (b"\r", b"\n"):
             return ~(start - 1)
-
-
-def _skip_spaces(data: bytes, index: int) -> int:
-    while data.startswith(b" ", index):
-        index += 1
-    return index
-
-
-def _ends_field(data: bytes, index: int, dialect: Dialect) -> bool:
-    return index >= len(data) or data[index : index + 1] in (dialect.delimiter, b"\r", b"\n")

@@ -9,12 +9,13 @@ import pyarrow.compute as pc
 import pyarrow.csv as pc_csv
 
 from lib.contract.cast import cast_or_null, lost
+from lib.contract.checked import QUARANTINE_REASON, Mask
 from lib.contract.csv_lines import Ints, Lines
 from lib.contract.csv_marks import WholeRecords
 from lib.contract.csv_record import Dialect, Status
 from lib.contract.declaration import ContractError
+from lib.contract.file_format import FileFormat
 from lib.contract.origin import QUARANTINE_FILE, QUARANTINE_ROW, with_origin
-from lib.contract.reason import QUARANTINE_REASON, Mask
 
 UNREADABLE = pa.schema(
     [
@@ -52,16 +53,14 @@ class RowReader:
         address: of the file.
         names: of all fields, in order.
         columns: those that are read.
-        missing: texts that mean "no value".
-        encoding: for messages.
+        form: how the file is written.
         dialect: how records are written.
     """
 
     address: str
     names: tuple[str, ...]
     columns: tuple[str, ...]
-    missing: tuple[str, ...]
-    encoding: str
+    form: FileFormat
     dialect: Dialect
 
     @property
@@ -80,7 +79,7 @@ class RowReader:
         bad = np.flatnonzero(np.isin(lines.status, [Status.RAGGED, *_REASONS]))
         numbers = np.concatenate([bad, good[invalid]])
         reasons = [self._reason(lines, number) for number in bad.tolist()]
-        reasons += [f"line: not {self.encoding} text"] * int(invalid.sum())
+        reasons += [f"line: not {self.form.encoding} text"] * int(invalid.sum())
         texts = [
             data[int(lines.starts[number]) : int(_end(data, lines, number))]
             for number in numbers.tolist()
@@ -148,7 +147,7 @@ class RowReader:
             pc_csv.ConvertOptions(
                 column_types=dict.fromkeys(included, kind),
                 include_columns=included,
-                null_values=list(self.missing),
+                null_values=list(self.form.missing),
                 strings_can_be_null=True,
                 quoted_strings_can_be_null=True,
             ),

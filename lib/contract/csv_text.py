@@ -46,7 +46,11 @@ def utf8_blocks(stream: BinaryIO, encoding: str, name: str) -> Iterator[bytes]:
             encoding = "utf-16"
         else:
             _refuse_utf16(block, name)
-            yield from _without_mark(block, stream, name)
+            while block.startswith(codecs.BOM_UTF8):
+                block = block.removeprefix(codecs.BOM_UTF8)
+            yield block
+            while block := _read(stream, name):
+                yield block
             return
     codecs.register_error(_INVALID, _invalid)
     decoder = codecs.getincrementaldecoder(encoding)(errors=_INVALID)
@@ -62,14 +66,6 @@ def utf8_blocks(stream: BinaryIO, encoding: str, name: str) -> Iterator[bytes]:
             f"{name}: expected {encoding}, got other bytes ({error}); say its encoding in the "
             "mapping file: file: {encoding: utf-8}, utf-16-le, cp1252 ..."
         ) from error
-
-
-def _without_mark(block: bytes, stream: BinaryIO, name: str) -> Iterator[bytes]:
-    while block.startswith(codecs.BOM_UTF8):
-        block = block.removeprefix(codecs.BOM_UTF8)
-    yield block
-    while block := _read(stream, name):
-        yield block
 
 
 def _read(stream: BinaryIO, name: str) -> bytes:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from lib.contract.checked import Mask
 from lib.contract.coercion import as_array
 from lib.contract.key_groups import Codes, KeyGroups, Places, column_codes, valid_mask
-from lib.contract.reason import Mask
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pat
 
+from lib.contract.checked import Mask
 from lib.contract.coercion import as_array
-from lib.contract.reason import Mask
 
 _LARGEST_SUM = 2.0**62
 Places = npt.NDArray[np.intp]

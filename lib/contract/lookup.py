@@ -7,12 +7,12 @@ import numpy as np
 import pyarrow as pa
 
 from lib.contract.cast import to_text
+from lib.contract.checked import QUARANTINE_REASON
 from lib.contract.coercion import as_array
 from lib.contract.csv_file import CsvFile
 from lib.contract.declaration import ContractError
 from lib.contract.file_format import FileFormat
 from lib.contract.origin import QUARANTINE_ROW
-from lib.contract.reason import QUARANTINE_REASON, Mask
 from lib.contract.source_files import SourceFile, source_files
 from lib.contract.yaml_section import Section
 from lib.declaration import did_you_mean
@@ -82,7 +82,8 @@ def _csv(section: Section, file: SourceFile, column_names: dict[str, str]) -> pa
     with file.open() as stream:
         opened = CsvFile(stream, file.address, FileFormat())
         _require(section, opened.names, column_names)
-        for piece in opened.pieces(columns, judge=_every_row):
+        # any line with the fields of the header is a row: no contract says more
+        for piece in opened.pieces(columns, judge=lambda rows: np.ones(rows.num_rows, np.bool_)):
             if piece.unreadable.num_rows:
                 line, reason = (
                     piece.unreadable[name][0].as_py()
@@ -93,11 +94,6 @@ def _csv(section: Section, file: SourceFile, column_names: dict[str, str]) -> pa
             _refuse_long(section, sum(table.num_rows for table in tables))
     empty = pa.table({name: pa.array([], pa.string()) for name in columns})
     return pa.concat_tables([empty, *tables])
-
-
-def _every_row(rows: pa.Table) -> Mask:
-    """Any line with the fields of the header is a row: no contract says more."""
-    return np.ones(rows.num_rows, dtype=np.bool_)
 
 
 def _require(

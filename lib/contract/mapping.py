@@ -7,7 +7,16 @@ import numpy as np
 import pyarrow as pa
 
 from lib.contract.aggregation import Aggregation
-from lib.contract.checked import Checked, in_turn, one_table
+from lib.contract.checked import (
+    QUARANTINE_REASON,
+    VALUE_ADJUSTMENTS,
+    Adjustments,
+    Checked,
+    Mask,
+    RowReasons,
+    in_turn,
+    one_table,
+)
 from lib.contract.column_rule import ColumnRule
 from lib.contract.condition import Condition, all_hold
 from lib.contract.contract import Contract
@@ -16,7 +25,6 @@ from lib.contract.declaration import ContractError
 from lib.contract.file_format import FileFormat
 from lib.contract.money import MINOR_DIGITS, Currencies
 from lib.contract.origin import QUARANTINE_ROW, refuse_shared_names
-from lib.contract.reason import QUARANTINE_REASON, VALUE_ADJUSTMENTS, Adjustments, Mask, RowReasons
 from lib.contract.reshape import Pivot, Unpivot
 from lib.contract.unit import conversion
 from lib.declaration import did_you_mean

@@ -75,7 +75,9 @@ def parse_mapping(
     """
     top = parse_section(text, origin)
     top.only(_TOP)
-    contract = _contract(top, tuple(contracts))
+    by_name = {contract.name: contract for contract in contracts}
+    top.choice("contract", tuple(by_name))
+    contract = by_name[top.required_text("contract")]
     columns = top.section("columns")
     if columns is None:
         top.fail("needs the section 'columns'")
@@ -107,13 +109,6 @@ def parse_mapping(
         reshape=reshape,
         aggregation=aggregation,
     )
-
-
-def _contract(top: Section, contracts: tuple[Contract, ...]) -> Contract:
-    by_name = {contract.name: contract for contract in contracts}
-    name = top.required_text("contract")
-    top.choice("contract", tuple(by_name))
-    return by_name[name]
 
 
 def _target(columns: Section, name: str, contract: Contract) -> Column:

@@ -1,4 +1,4 @@
-"""Amounts of money as integer minor units, exactly, and currencies into the settlement currency."""
+"""Amounts of money as integer minor units, exactly, read and settled into one currency."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,10 +9,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pat
 
-from lib.contract.cast import Converted, cast_or_null, lost, matching
-from lib.contract.coercion import plain
+from lib.contract.cast import Converted, cast_or_null, lost, matching, to_text, to_whole
+from lib.contract.checked import RowReasons
+from lib.contract.coercion import as_array, plain
 from lib.contract.declaration import ContractError
 from lib.contract.number_text import PLAIN, NumberFormat
+from lib.contract.row_check import as_mask
 
 _DIGITS = {
     0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
@@ -41,6 +43,7 @@ MOST_UNITS = 10**12
 """Of a currency, that a single amount may be allowed to reach."""
 _FLOAT_TOLERANCE = 1e-6
 _LARGEST = 10**15
+_LARGEST_PRODUCT = 1e15
 _DECIMAL = pa.decimal128(38, 10)
 _AMOUNT = r"^[+-]?\d{1,17}(\.\d{1,10})?$"
 _PRINTED_FLOAT = r"^[+-]?(\d{1,12}\.\d{11,20}|\d{1,12}(\.\d{0,20})?[eE][+-]?\d{1,2})$"
@@ -175,3 +178,81 @@ def _half_even(numerators: Integers, denominator: int) -> Integers:
     up = (2 * rest > denominator) | ((2 * rest == denominator) & (quotient % 2 == 1))
     settled: Integers = quotient + up
     return settled
+
+
+@dataclass(frozen=True, slots=True)
+class MoneyReading:
+    """How amounts are written.
+
+    Args:
+        digits: decimal digits of the minor unit; 0 reads amounts that are minor units already;
+            None takes each row's own currency's (with `currency_from`).
+        currency_from: source column with the currency code of each row, when they differ.
+        times: source column of whole numbers that each amount is multiplied by, such as the
+            quantity of a unit price.
+        number: how they are written as text.
+        settlement_digits: decimal digits of the currency that amounts are kept in; None where
+            the mapping does not say.
+    """
+
+    digits: int | None = 0
+    currency_from: str | None = None
+    times: str | None = None
+    number: NumberFormat = PLAIN
+    settlement_digits: int | None = None
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Source columns that are read beside the amount."""
+        return tuple(name for name in (self.currency_from, self.times) if name is not None)
+
+    def read(self, name: str, raw: pa.Array) -> Converted:
+        """Minor units of `raw`, all in one currency."""
+        return read_amounts(name, raw, self.digits or 0, self.number)
+
+    def settled(
+        self,
+        name: str,
+        raw: pa.Array,
+        table: pa.Table,
+        currencies: Currencies,
+        reasons: RowReasons,
+    ) -> pa.Array:
+        """Minor units of the settlement currency, each row from its own currency."""
+        codes, _ = to_text(name, as_array(table[self.currency_from]))
+        amounts = np.zeros(len(raw), dtype=np.int64)
+        is_known = np.zeros(len(raw), dtype=np.bool_)
+        for code in codes.unique().to_pylist():
+            rows = as_mask(pc.is_null(codes) if code is None else pc.equal(codes, code))
+            currency = currencies.known.get(code)
+            if currency is None:
+                reasons.mark(rows, f"currency: no rate for {_shortened(code)}")
+                continue
+            digits = currency.digits if self.digits is None else self.digits
+            minor, faults = read_amounts(name, raw.filter(pa.array(rows)), digits, self.number)
+            for mask, text in faults:
+                faulty = np.zeros(len(raw), dtype=np.bool_)
+                faulty[rows] = mask
+                reasons.mark(faulty, text)
+            amounts[rows] = currencies.settle(minor.fill_null(0).to_numpy(), code)
+            is_known[rows] = as_mask(pc.is_valid(minor))
+        return pa.array(amounts, mask=~is_known)
+
+    def multiplied(
+        self, name: str, values: pa.Array, table: pa.Table, reasons: RowReasons
+    ) -> pa.Array:
+        """Amounts times the quantity of their row; as they are where none is declared."""
+        if self.times is None:
+            return values
+        counts, faults = to_whole(self.times, as_array(table[self.times]), self.number)
+        reasons.merge(faults)
+        amount = values.fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
+        count = counts.fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
+        fits = np.abs(amount.astype(np.float64) * count) < _LARGEST_PRODUCT
+        reasons.mark(~fits, f"{name}: too large")
+        is_known = as_mask(pc.is_valid(values)) & as_mask(pc.is_valid(counts)) & fits
+        return pa.array(np.where(is_known, amount * np.where(fits, count, 0), 0), mask=~is_known)
+
+
+def _shortened(code: str | None) -> str:
+    return "a missing code" if code is None else f"'{code[:8]}'"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lib.contract.reason import Mask
+from lib.contract.checked import Mask
 from lib.contract.row_check import as_mask
 
 DECIMAL_MARKS = (".", ",")

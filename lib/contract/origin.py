@@ -1,15 +1,15 @@
 """The origin of a row: the file it comes from, and its number in that file."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import PurePosixPath
 from urllib.parse import unquote
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from lib.contract.coercion import as_array
+from lib.contract.coercion import as_array, each_once
 from lib.contract.declaration import ContractError
 from lib.contract.file_format import without_compression
 
@@ -74,7 +74,7 @@ def file_values(table: pa.Table, parts: Sequence[str]) -> list[pa.Array]:
     return [
         as_array(table[QUARANTINE_ROW]).cast(pa.string())
         if part == ROW_NUMBER
-        else _renamed(files, part)
+        else each_once(files, partial(_part, part=part))
         for part in parts
     ]
 
@@ -96,12 +96,6 @@ def refuse_shared_names(parts: Sequence[str], addresses: Sequence[str], column: 
                 f"{column}: rows of {other} and {address} would have the same text; add what tells "
                 f"the files apart: {column}: {{from_file: [folder, stem, row_number]}}"
             )
-
-
-def _renamed(files: pa.Array, part: str) -> pa.Array:
-    encoded = files if pa.types.is_dictionary(files.type) else pc.dictionary_encode(files)
-    names = [_part(address, part) for address in encoded.dictionary.to_pylist()]
-    return pa.array(names, pa.string()).take(encoded.indices)
 
 
 def _part(address: str, part: str) -> str:

@@ -7,11 +7,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pat
 
-from lib.contract.checked import Checked
+from lib.contract.checked import QUARANTINE_REASON, Checked
 from lib.contract.declaration import Column
 from lib.contract.mapping import Mapping
 from lib.contract.origin import LINE, QUARANTINE_FILE, QUARANTINE_ROW, row_unit
-from lib.contract.reason import QUARANTINE_REASON
 from lib.contract.reshape import Pivot
 
 _LONGEST_VALUE = 40

@@ -1,24 +1,22 @@
 """The keys of a mapping file that say how times, amounts and physical units are written."""
 
+import re
 from dataclasses import replace
-from zoneinfo import available_timezones
+from datetime import datetime
+from zoneinfo import ZoneInfo, available_timezones
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.types as pat
 
-from lib.contract.column_rule import ColumnRule
+from lib.contract.column_rule import FORMS, ColumnRule
 from lib.contract.declaration import Column, ContractError
 from lib.contract.mapping_sections import read_number_format
-from lib.contract.money import MOST_DIGITS, MOST_UNITS, Currencies
-from lib.contract.money_reading import MoneyReading
+from lib.contract.money import MOST_DIGITS, MOST_UNITS, Currencies, MoneyReading
 from lib.contract.number_text import NumberFormat
-from lib.contract.text_form import FORMS
 from lib.contract.time_reading import (
     EPOCH_UNITS_US,
     TimeReading,
-    check_format,
-    check_timezone,
-    duration_us,
 )
 from lib.contract.unit import Linear, conversion
 from lib.contract.yaml_section import Section
@@ -77,6 +75,35 @@ def with_reading(
     return rule
 
 
+def _check_format(form: str) -> None:
+    """Refuse a `strptime` format that can read nothing."""
+    try:
+        datetime.strptime("", form)
+    except re.error as error:
+        raise ValueError("the same directive stands there twice") from error
+    except ValueError as error:
+        if "does not match" not in str(error):
+            raise
+    if not re.search("%[YyGsDxc]", form):
+        raise ValueError("it reads no year")
+
+
+def duration_us(text: str) -> int:
+    """Microseconds of a duration such as `7d`, `36h`, `15m`, `-30s`.
+
+    >>> duration_us("7d") // 86_400_000_000
+    7
+
+    Raises:
+        ValueError: not a whole number followed by s, m, h or d.
+    """
+    match = re.fullmatch(r"([+-]?\d{1,6})([smhd])", text.strip())
+    if match is None:
+        raise ValueError(f"'{text}' is not a duration; write it as 7d, 36h, 15m or 30s")
+    seconds = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}[match[2]]
+    return int(match[1]) * seconds * 1_000_000
+
+
 def _forms(section: Section) -> tuple[str, ...]:
     forms = section.texts("normalize")
     for form in forms:
@@ -99,7 +126,9 @@ def _time(section: Section, number: NumberFormat) -> TimeReading:
     zone, plus = section.text("timezone"), section.text("plus", "0s")
     try:
         if zone is not None:
-            check_timezone(zone)
+            ZoneInfo(zone)
+            # Arrow reads a database of its own
+            pc.assume_timezone(pa.array([0], pa.timestamp("us")), zone)
     except (ValueError, KeyError, OSError):
         section.fail(f"'{zone}' is no IANA time zone; {_zone_hint(zone or '')}", "timezone")
     try:
@@ -111,7 +140,7 @@ def _time(section: Section, number: NumberFormat) -> TimeReading:
         section.fail("give either 'unit' (numbers) or 'format' (text)", "format")
     try:
         if form is not None:
-            check_format(form)
+            _check_format(form)
     except ValueError as error:
         section.fail(f"'{form}' is no format of dates: {error}", "format")
     return TimeReading(timezone=zone, epoch_unit=unit, format=form, plus_us=moved, number=number)

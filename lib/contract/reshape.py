@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lib.contract.cast import to_text
+from lib.contract.checked import RowReasons
 from lib.contract.coercion import as_array, plain
 from lib.contract.declaration import ContractError
 from lib.contract.origin import QUARANTINE_FILE, QUARANTINE_ROW
-from lib.contract.reason import RowReasons
 
 ORIGIN = (QUARANTINE_FILE, QUARANTINE_ROW)
 

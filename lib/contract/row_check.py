@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pat
 
+from lib.contract.checked import Adjustments, Mask
 from lib.contract.coercion import as_array
 from lib.contract.declaration import Column, Precedes
-from lib.contract.reason import Adjustments, Mask
 from lib.contract.scalar import CONTROL_CHARACTERS
 
 Fault = tuple[Mask, str]
@@ -31,7 +31,9 @@ def column_faults(column: Column, values: pa.Array) -> Iterator[Fault]:
     """Every fault of one column, each with the rows it concerns (`values` in contract type)."""
     name = column.name
     if pat.is_floating(column.type):
-        yield from _not_finite(column, values)
+        # in an optional column NaN is a spelling of "missing" and is null already
+        yield as_mask(pc.is_nan(values)), f"{name}: not a number"
+        yield as_mask(pc.is_inf(values)), f"{name}: infinite"
     if column.required and values.null_count:
         yield as_mask(pc.is_null(values)), f"{name}: missing"
     if pat.is_string(column.type):
@@ -63,12 +65,6 @@ def either_faults(table: pa.Table, names: tuple[str, ...]) -> Iterator[Fault]:
     counts = np.sum([as_mask(pc.is_valid(table[name])) for name in names], axis=0)
     yield counts == 0, f"{', '.join(names)}: none of these is given"
     yield counts > 1, f"{', '.join(names)}: more than one of these is given"
-
-
-def _not_finite(column: Column, values: pa.Array) -> Iterator[Fault]:
-    # In an optional column NaN is a spelling of "missing" and becomes null before it comes here.
-    yield as_mask(pc.is_nan(values)), f"{column.name}: not a number"
-    yield as_mask(pc.is_inf(values)), f"{column.name}: infinite"
 
 
 def _text_faults(column: Column, values: pa.Array) -> Iterator[Fault]:

@@ -8,13 +8,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pc_csv
 
-from lib.contract.checked import Checked, one_below_the_other
+from lib.contract.checked import QUARANTINE_REASON, Checked, Mask, by_frequency, one_below_the_other
 from lib.contract.csv_file import CsvFile
 from lib.contract.csv_rows import UNREADABLE, Piece
 from lib.contract.declaration import ContractError
 from lib.contract.mapping import Mapping
 from lib.contract.origin import with_origin
-from lib.contract.reason import QUARANTINE_REASON, Mask, by_frequency
 from lib.contract.source_files import (
     Paths,
     SourceFile,

@@ -6,20 +6,18 @@ A time zone is never guessed. Rules of the zones come from the IANA time zone da
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pat
 
-from lib.contract.cast import NUMBER, Converted, Fault, cast_or_null, lost, matching
+from lib.contract.cast import NUMBER, Converted, cast_or_null, lost, matching
+from lib.contract.checked import Mask
 from lib.contract.coercion import nan_to_null, plain
 from lib.contract.declaration import TIME, ContractError
 from lib.contract.number_text import PLAIN, NumberFormat
-from lib.contract.reason import Mask
-from lib.contract.row_check import as_mask
-from lib.contract.time_text import NAIVE, iso_times, parsed
+from lib.contract.row_check import Fault, as_mask
 
 EPOCH_UNITS_US = {
     "d": 86_400_000_000.0,
@@ -34,6 +32,70 @@ _DECLARE = (
     "or how a date is written in them, as 'format: \"%Y%m%d\"'"
 )
 _COUNT = r"^[+-]?\d{1,19}$"
+NAIVE = pa.timestamp("us")
+_ISO = r"^\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?)?"
+_ISO_NAIVE = _ISO + "$"
+_ISO_ZONED = _ISO + r"(Z|[+-]\d{2}:?\d{2})$"
+_SECOND_FRACTION = r"(\.\d{6})\d{1,3}"
+_MIDNIGHT_AFTER = r"^(\d{4}-?\d{2}-?\d{2}[ Tt])24(:?00(?::?00(?:[.,]0+)?)?)(?:[^\d:.,]|$)"
+_HOUR_24 = r"^(\d{4}-?\d{2}-?\d{2}[ Tt])24"
+_DAY = pa.scalar(86_400_000_000, pa.duration("us"))
+_CLOCK = r"(\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)"
+_BASIC = r"^(\d{4})(\d{2})(\d{2})T(\d{2})(\d{2})(\d{2})"
+_RESPELT = (
+    (r"^(\S+)t", r"\1T"),
+    (_BASIC, r"\1-\2-\3T\4:\5:\6"),
+    (r"(:\d{2}),(\d)", r"\1.\2"),
+    (_CLOCK + r" ?(?i:z|utc|gmt)$", r"\1Z"),
+    (_CLOCK + r" ?([+-]\d{2})$", r"\1\2:00"),
+    (_CLOCK + r" ([+-]\d{2}:?\d{2})$", r"\1\2"),
+    (r"(Z|[+-]\d{2}:\d{2})\[[A-Za-z0-9_/+-]+\]$", r"\1"),
+    (_SECOND_FRACTION, r"\1"),
+)
+_ZERO_OFFSET = re.compile(r"(UTC|GMT)$")
+_HOUR_OFFSET = re.compile(r"[+-]\d{2}$")
+
+
+def _iso_times(texts: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """Times of ISO 8601 texts: those with a zone and those without, null elsewhere.
+
+    First the usual spelling; what is left is spelt again: `+00`, ` UTC`, `z`, a comma before the
+    fraction, a space before the offset, Java's `+01:00[Europe/Berlin]`, the basic form
+    20240301T100000Z, and 24:00, which ends its day.
+    """
+    texts = pc.replace_substring_regex(texts, _SECOND_FRACTION, r"\1")
+    zoned, naive = _usual(texts)
+    left = pc.and_(pc.is_null(zoned), pc.and_(pc.is_null(naive), pc.is_valid(texts)))
+    if not pc.any(left).as_py():
+        return zoned, naive
+    again = pc.if_else(left, texts, pa.scalar(None, type=texts.type))
+    late = pc.match_substring_regex(again, _MIDNIGHT_AFTER).fill_null(False)
+    again = pc.if_else(late, pc.replace_substring_regex(again, _HOUR_24, r"\100"), again)
+    for pattern, spelling in _RESPELT:
+        again = pc.replace_substring_regex(again, pattern, spelling)
+    more_zoned, more_naive = (
+        pc.if_else(late, pc.add(times, _DAY), times) for times in _usual(again)
+    )
+    return pc.coalesce(zoned, more_zoned), pc.coalesce(naive, more_naive)
+
+
+def _usual(texts: pa.Array) -> tuple[pa.Array, pa.Array]:
+    return (
+        cast_or_null(matching(texts, _ISO_ZONED), TIME),
+        cast_or_null(matching(texts, _ISO_NAIVE), NAIVE),
+    )
+
+
+def _parsed(text: str | None, form: str) -> datetime | None:
+    """The time of `text` by a `strptime` format, None where it is none; `%z` reads +05, GMT."""
+    if text is None:
+        return None
+    if form.endswith("%z"):
+        text = f"{text}00" if _HOUR_OFFSET.search(text) else _ZERO_OFFSET.sub("+0000", text)
+    try:
+        return datetime.strptime(text, form)
+    except ValueError:
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +165,7 @@ class TimeReading:
             return self._formatted(name, raw, texts)
         if self.epoch_unit is not None:
             return self._counted(name, raw, texts)
-        zoned, naive = iso_times(texts)
+        zoned, naive = _iso_times(texts)
         unread = lost(raw, pc.coalesce(zoned.cast(NAIVE), naive))
         faults = self._unread(name, raw, texts, unread) if unread.any() else []
         times, more = self._localised(name, naive)
@@ -139,7 +201,7 @@ class TimeReading:
 
     def _formatted(self, name: str, raw: pa.Array, texts: pa.Array) -> Converted:
         encoded = texts.dictionary_encode()
-        read = [parsed(text, str(self.format)) for text in encoded.dictionary.to_pylist()]
+        read = [_parsed(text, str(self.format)) for text in encoded.dictionary.to_pylist()]
         fault = f"{name}: not a time of the format '{self.format}'"
         if any(timestamp is not None and timestamp.tzinfo is not None for timestamp in read):
             times = pa.array(read, type=TIME).take(encoded.indices)
@@ -165,49 +227,6 @@ class TimeReading:
         sure = pc.equal(early, late)
         times = pc.if_else(sure, early, pa.scalar(None, type=early.type)).cast(TIME)
         return times, _clock_changes(name, self.timezone, naive, early, sure)
-
-
-def check_timezone(name: str) -> None:
-    """Refuse a zone that the IANA database, or the one that Arrow reads, does not know.
-
-    Raises:
-        ValueError, KeyError, OSError: as `zoneinfo` and Arrow say it.
-    """
-    ZoneInfo(name)
-    pc.assume_timezone(pa.array([0], NAIVE), name)
-
-
-def check_format(form: str) -> None:
-    """Refuse a `strptime` format that can read nothing.
-
-    Raises:
-        ValueError: it has a directive that does not exist or stands there twice, or no year.
-    """
-    try:
-        datetime.strptime("", form)
-    except re.error as error:
-        raise ValueError("the same directive stands there twice") from error
-    except ValueError as error:
-        if "does not match" not in str(error):
-            raise
-    if not re.search("%[YyGsDxc]", form):
-        raise ValueError("it reads no year")
-
-
-def duration_us(text: str) -> int:
-    """Microseconds of a duration such as `7d`, `36h`, `15m`, `-30s`.
-
-    >>> duration_us("7d") // 86_400_000_000
-    7
-
-    Raises:
-        ValueError: not a whole number followed by s, m, h or d.
-    """
-    match = re.fullmatch(r"([+-]?\d{1,6})([smhd])", text.strip())
-    if match is None:
-        raise ValueError(f"'{text}' is not a duration; write it as 7d, 36h, 15m or 30s")
-    seconds = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}[match[2]]
-    return int(match[1]) * seconds * 1_000_000
 
 
 def _resolved(name: str, raw: pa.Array, target_type: pa.DataType) -> Converted:

@@ -19,9 +19,9 @@ from lib.feature.declaration import (
 )
 from lib.feature.measures import Quantity
 from lib.feature.offline import compute, finish, measure, partition_columns
-from lib.feature.online import Observation, OnlineFeatures
+from lib.feature.online import OnlineFeatures
 from lib.feature.profile_exchange import ProfileReply, ProfileRequest
-from lib.feature.redis_store import AsyncRedisStore, RedisStore
+from lib.feature.redis_store import RedisStore
 from lib.feature.replay import events, replay
 from lib.feature.sqlite_store import SqliteStore
 from lib.feature.store import AsyncProfileStore, ProfileStore, ReceiptConflictError, StoreError
@@ -35,7 +35,6 @@ __all__ = [
     "SECOND",
     "Age",
     "AsyncProfileStore",
-    "AsyncRedisStore",
     "Category",
     "Count",
     "Derived",
@@ -49,7 +48,6 @@ __all__ = [
     "LabelledStreak",
     "LastValue",
     "Mean",
-    "Observation",
     "OnlineFeatures",
     "ProfileReply",
     "ProfileRequest",

@@ -12,8 +12,7 @@ from lib.durable import make_folder
 from lib.feature.profile_exchange import ProfileReply, ProfileRequest
 from lib.feature.redis_store import AsyncRedisStore
 from lib.feature.sqlite_store import SqliteStore
-from lib.feature.store import AsyncProfileStore, StoreError
-from lib.feature.store_url import parse_store_url
+from lib.feature.store import AsyncProfileStore, StoreError, parse_store_url
 
 Done = TypeVar("Done")
 

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,8 +17,7 @@ import redis
 
 from lib.feature.declaration import FeatureSet
 from lib.feature.layout import Layout
-from lib.feature.store import StoreError
-from lib.feature.store_url import sqlite_file
+from lib.feature.store import StoreError, sqlite_file
 
 _KEYS_AT_ONCE = 500
 _BETWEEN = re.compile(r"[\x1f:]")
@@ -99,50 +100,31 @@ def _split(key: bytes) -> tuple[bytes, bytes, bytes]:
     return name + b":" + digest, between, values
 
 
-_RECEIPTS = {"receipts": "name", "receipt": "id"}
-"""Tables of receipts and their keys; the second holds those named before."""
-
-
 def _erase_sqlite(path: Path, match: ProfileMatch, count_only: bool) -> ProfileCounts:
     if not path.exists():
         raise StoreError(f"profile store: expected a file at {path}, found none")
-    receipts = 0
+    counts: Counter[bool] = Counter()
     try:
-        connection = sqlite3.connect(path, timeout=30, isolation_level=None)
-        try:
+        with closing(sqlite3.connect(path, timeout=30, isolation_level=None)) as connection:
             connection.execute("PRAGMA secure_delete = ON")
             tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
-            keys = _in_sqlite(connection, "profiles", "key", match.profile)
-            if not count_only:
-                _delete(connection, "profiles", "key", keys)
-            for table in _RECEIPTS.keys() & tables:
-                names = _in_sqlite(connection, table, _RECEIPTS[table], match.receipt)
-                receipts += len(names)
-                if not count_only:
-                    _delete(connection, table, _RECEIPTS[table], names)
+            # the table receipt holds those named before receipts had sets and kinds
+            for table, column in (("profiles", "key"), ("receipts", "name"), ("receipt", "id")):
+                is_profile = table == "profiles"
+                if not is_profile and table not in tables:
+                    continue
+                matches: Callable[[Any], bool] = match.profile if is_profile else match.receipt
+                stored = connection.execute(f"SELECT {column} FROM {table}")  # noqa: S608
+                keys = [key for key in stored if matches(*key)]
+                counts[is_profile] += len(keys)
+                for part in [] if count_only else _parts(keys):
+                    connection.execute("BEGIN IMMEDIATE")
+                    connection.executemany(f"DELETE FROM {table} WHERE {column} = ?", part)  # noqa: S608
+                    connection.execute("COMMIT")
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-        finally:
-            connection.close()
     except sqlite3.Error as error:
         raise StoreError(f"profile store: {error}") from error
-    return ProfileCounts(len(keys), receipts)
-
-
-def _in_sqlite(
-    connection: sqlite3.Connection, table: str, column: str, matches: Callable[[Any], bool]
-) -> list[Any]:
-    values = connection.execute(f"SELECT {column} FROM {table}")  # noqa: S608
-    return [value for (value,) in values if matches(value)]
-
-
-def _delete(connection: sqlite3.Connection, table: str, column: str, keys: list[Any]) -> None:
-    for part in _parts(keys):
-        connection.execute("BEGIN IMMEDIATE")
-        connection.executemany(
-            f"DELETE FROM {table} WHERE {column} = ?",  # noqa: S608
-            [(key,) for key in part],
-        )
-        connection.execute("COMMIT")
+    return ProfileCounts(counts[True], counts[False])
 
 
 def _erase_redis(url: str, match: ProfileMatch, prefix: bytes, count_only: bool) -> ProfileCounts:
@@ -150,20 +132,16 @@ def _erase_redis(url: str, match: ProfileMatch, prefix: bytes, count_only: bool)
         with redis.Redis.from_url(url, socket_timeout=30) as client:
             profiles = _in_redis(client, prefix + b"p:", match.profile)
             receipts = _in_redis(client, prefix + b"r:", lambda key: match.receipt(key.decode()))
-            keys = list(profiles), list(receipts)
-            for part in [] if count_only else _parts([*keys[0], *keys[1]]):
+            for part in [] if count_only else _parts([*profiles, *receipts]):
                 client.unlink(*part)
     except redis.RedisError as error:
         raise StoreError(f"profile store: {error}") from error
-    return ProfileCounts(len(keys[0]), len(keys[1]))
+    return ProfileCounts(len(profiles), len(receipts))
 
 
-def _in_redis(
-    client: redis.Redis, start: bytes, matches: Callable[[bytes], bool]
-) -> Iterator[bytes]:
-    for key in client.scan_iter(match=start + b"*", count=1000):
-        if matches(key[len(start) :]):
-            yield key
+def _in_redis(client: redis.Redis, start: bytes, matches: Callable[[bytes], bool]) -> list[bytes]:
+    keys = client.scan_iter(match=start + b"*", count=1000)
+    return [key for key in keys if matches(key[len(start) :])]
 
 
 def _parts(keys: list[Any]) -> Iterator[list[Any]]:

@@ -128,18 +128,16 @@ def unit_vector(latitude: Value, longitude: Value) -> tuple[Value, Value, Value]
     return _unit_vector_of_one(latitude, longitude)
 
 
-@lru_cache(maxsize=256)
-def _unit_vector_of_one(latitude: float, longitude: float) -> tuple[int, int, int]:
-    """One place's vector; a payment's own is asked for several times in a row."""
-    return _unit_vector(latitude, longitude)
-
-
 def _unit_vector(latitude: Value, longitude: Value) -> tuple[Value, Value, Value]:
     sin_lat, cos_lat = _sine_cosine(latitude)
     sin_lon, cos_lon = _sine_cosine(longitude)
     parts = (cos_lat * cos_lon, cos_lat * sin_lon, sin_lat)
     x, y, z = (_round_to_int(part * UNIT_VECTOR_SCALE) for part in parts)
     return x, y, z
+
+
+# a payment's own place is asked for several times in a row
+_unit_vector_of_one = lru_cache(maxsize=256)(_unit_vector)
 
 
 def _round_to_int(value: Value) -> Value:

@@ -1,10 +1,17 @@
-"""The contract of a profile store; every store passes the same tests (tests/feature)."""
+"""The contract of a profile store, and the URLs that name one: a file of SQLite, or Redis.
+
+Every store passes the same tests (tests/feature).
+"""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Protocol
 
 from lib.feature.profile_exchange import ProfileReply, ProfileRequest
+
+_SQLITE = "sqlite:///"
+_REDIS = ("redis://", "rediss://", "unix://")
 
 
 class StoreError(Exception):
@@ -63,3 +70,23 @@ class AsyncProfileStore(Protocol):
     async def close(self) -> None:
         """See `ProfileStore.close`."""
         ...
+
+
+def sqlite_file(url: str) -> Path | None:
+    """The file of a `sqlite:///path`; None for another URL."""
+    return Path(url.removeprefix(_SQLITE)) if url.startswith(_SQLITE) else None
+
+
+def parse_store_url(option: str, url: str) -> Path | None:
+    """The file of SQLite; None for Redis.
+
+    Args:
+        option: that named the store.
+        url: `sqlite:///path`, `redis://host:port/0`, `rediss://...` or `unix:///socket`.
+
+    Raises:
+        ValueError: another kind of URL.
+    """
+    if not url.startswith((_SQLITE, *_REDIS)):
+        raise ValueError(f"{option}: expected sqlite:///path or redis://host:port/0, got {url!r}")
+    return sqlite_file(url)

@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 
 from lib.durable import make_private
 from lib.durable.sqlite import Checkpointer, leave_checkpoints, write_ahead
-from lib.feature.store_url import parse_store_url, sqlite_file
+from lib.feature.store import parse_store_url, sqlite_file
 
 _KEY = "forewarn:machine:"
 _WRITE = """

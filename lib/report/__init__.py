@@ -12,8 +12,7 @@ from lib.report.document import (
     Section,
     Table,
 )
-from lib.report.io import write_report
-from lib.report.page import render_page
+from lib.report.page import render_page, write_report
 from lib.report.plots import Axis, Curve, Span, bar_plot, histogram, line_plot, span_plot
 
 __all__ = [

@@ -1,10 +1,17 @@
-"""One self-contained HTML page: no script, no font and no picture from elsewhere."""
+"""A report on disk: one self-contained HTML page and its numbers as JSON, each whole or not at all.
 
+The page needs no script, no font and no picture from elsewhere.
+"""
+
+import json
 import math
+from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from lib.durable import PUBLIC_FILE, make_folder, replace_file
 from lib.report.document import Cell, Figure, Figures, KeyFigures, Note, Report, Table
 
 _STYLE = """
@@ -68,6 +75,21 @@ _PAGE = """<!doctype html>
 """
 
 
+def write_report(report: Report, directory: Path) -> tuple[Path, Path]:
+    """Write `report.html` and `report.json` into `directory` and answer their paths.
+
+    They hold counts and curves, no rows of people, so others may read them (mode 644) where they
+    may enter the folder; one that is absent is made for its owner alone.
+    """
+    make_folder(directory)
+    page, facts = directory / "report.html", directory / "report.json"
+    content = {"title": report.title, "subtitle": report.subtitle, **report.facts}
+    text = json.dumps(_finite(content), indent=2, allow_nan=False) + "\n"
+    replace_file(facts, text.encode(), PUBLIC_FILE)
+    replace_file(page, render_page(report).encode(), PUBLIC_FILE)
+    return page, facts
+
+
 def render_page(report: Report) -> str:
     """HTML of a report; all text is escaped, only plots go in as they are."""
     environment = Environment(autoescape=True, undefined=StrictUndefined)
@@ -111,3 +133,14 @@ def _numeric_columns(table: Table) -> list[bool]:
         bool(table.rows) and not any(isinstance(row[index], str) for row in table.rows)
         for index in range(len(table.header))
     ]
+
+
+def _finite(value: Any) -> Any:
+    """The same content with null for numbers that JSON cannot hold."""
+    if isinstance(value, dict):
+        return {name: _finite(child) for name, child in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(child) for child in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,6 +1,7 @@
 """A bucket, or any other file system that pyarrow or fsspec knows."""
 
-from collections.abc import Callable, Iterator
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from pyarrow import fs
@@ -52,7 +53,8 @@ class ObjectStorage:
     def write(self, path: str, content: bytes) -> None:
         """One put."""
         self.filesystem.create_dir(self.at(path).rpartition("/")[0], recursive=True)
-        self._put(path, iter([content]))
+        with self.filesystem.open_output_stream(self.at(path)) as stream:
+            stream.write(content)
 
     def exists(self, path: str) -> bool:
         """Whether there is an object, or any below that prefix."""
@@ -84,14 +86,14 @@ class ObjectStorage:
             raise StorageError(f"{self.shown(path)} exists")
         self.filesystem.create_dir(self.at(path), recursive=True)
         for file in sorted(source.iterdir(), key=lambda file: file.name == last):
-            with file.open("rb") as stream:
-                self._put(f"{path}/{file.name}", iter(lambda: stream.read(_CHUNK_BYTES), b""))
+            target = self.at(f"{path}/{file.name}")
+            with file.open("rb") as stream, self.filesystem.open_output_stream(target) as put:
+                shutil.copyfileobj(stream, put, _CHUNK_BYTES)
 
     def download(self, path: str, target: Path) -> None:
         """Copy one object into a local file, in chunks."""
         with self.filesystem.open_input_stream(self.at(path)) as source, target.open("wb") as file:
-            while chunk := source.read(_CHUNK_BYTES):
-                file.write(chunk)
+            shutil.copyfileobj(source, file, _CHUNK_BYTES)
 
     def update(self, path: str, change: Callable[[bytes | None], bytes]) -> None:
         """Read, change and put."""
@@ -116,8 +118,3 @@ class ObjectStorage:
 
     def make_private(self, path: str = "") -> None:
         """Nothing: who may read a bucket is said by its own policy."""
-
-    def _put(self, path: str, chunks: Iterator[bytes]) -> None:
-        with self.filesystem.open_output_stream(self.at(path)) as stream:
-            for chunk in chunks:
-                stream.write(chunk)

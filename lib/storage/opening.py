@@ -51,7 +51,9 @@ def open_dataset(storage: Storage, path: str = "") -> ds.Dataset:
 
 def read_parquet(address: str, columns: Sequence[str] | None = None) -> pa.Table:
     """One Parquet file by its address (`Storage.address`)."""
-    files, path = _filesystem(address)
+    files, path = fs.LocalFileSystem(), address
+    if "://" in address:
+        files, path, _ = _from_uri(address)
     chosen = None if columns is None else list(columns)
     # threads that read ahead through a Python file system abort a process that ends meanwhile
     ahead = not isinstance(files, fs.PyFileSystem)
@@ -65,13 +67,6 @@ def write_parquet(table: pa.Table, storage: Storage, path: str) -> str:
     pq.write_table(table, buffer, compression="zstd")
     storage.write(path, buffer.getvalue().to_pybytes())
     return storage.address(path)
-
-
-def _filesystem(address: str) -> tuple[fs.FileSystem, str]:
-    if "://" not in address:
-        return fs.LocalFileSystem(), address
-    opened, path, _ = _from_uri(address)
-    return opened, path
 
 
 def _from_uri(uri: str) -> tuple[fs.FileSystem, str, str]:

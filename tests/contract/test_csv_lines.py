@@ -11,11 +11,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from lib.contract import ContractError, FileFormat, csv_file, csv_text
+from lib.contract import ContractError, csv_file, csv_text
 from lib.contract.csv_file import CsvFile
 from lib.contract.csv_lines import sort_lines
 from lib.contract.csv_marks import whole_records
 from lib.contract.csv_record import Dialect, FieldUse, Status, read_record
+from lib.contract.file_format import FileFormat
 
 PARTS = st.lists(
     st.sampled_from(

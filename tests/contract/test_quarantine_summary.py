@@ -11,8 +11,8 @@ from lib.contract import (
     parse_mapping,
     quarantine_examples,
     summary_of,
-    with_origin,
 )
+from lib.contract.origin import with_origin
 from tests.contract.factories import PARCELS
 
 MAPPING = parse_mapping(

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from lib.contract import TIME, ContractError
 from lib.contract.number_text import NumberFormat
-from lib.contract.time_reading import TimeReading, duration_us
+from lib.contract.reading_keys import duration_us
+from lib.contract.time_reading import TimeReading
 
 EARLIEST, LATEST = datetime(1971, 1, 1), datetime(2037, 12, 31)
 

@@ -21,8 +21,8 @@ from lib.contract import (
 )
 from lib.contract import time_column as contract_time
 from lib.contract.cast import to_number, to_text, to_whole
+from lib.contract.checked import Adjustments
 from lib.contract.number_text import NumberFormat
-from lib.contract.reason import Adjustments
 
 PLACES = Contract(
     name="places",

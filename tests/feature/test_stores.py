@@ -12,7 +12,7 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lib.feature import AsyncRedisStore, ProfileStore, RedisStore, SqliteStore, StoreError
+from lib.feature import ProfileStore, RedisStore, SqliteStore, StoreError
 from lib.feature.profile_exchange import (
     FOR_EVER,
     NO_FIELD,
@@ -24,6 +24,7 @@ from lib.feature.profile_exchange import (
     RunUpdate,
     apply,
 )
+from lib.feature.redis_store import AsyncRedisStore
 
 _PREFIXES = count()
 TILES, RECORD, LASTING = 1, 2, 3

@@ -5,13 +5,13 @@ from typing import Any
 
 from lib.feature import (
     FeatureSet,
-    Observation,
     OnlineFeatures,
     ProfileStore,
     SqliteStore,
     compute,
 )
 from lib.feature import replay as steps
+from lib.feature.online import Observation
 from tests.fraud import oracle
 
 
