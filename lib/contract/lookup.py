@@ -61,19 +61,16 @@ def looked_up(section: Section, beside: str) -> dict[str, str]:
 def _table(section: Section, path: str, column_names: dict[str, str]) -> pa.Table:
     try:
         (file,) = source_files(FileFormat(), path)
-        read = _csv if file.kind == "csv" else _parquet
-        return read(section, file, column_names)
+        if file.kind == "csv":
+            return _csv(section, file, column_names)
+        fragment = file.fragment()
+        _require(section, fragment.physical_schema.names, column_names)
+        _refuse_long(section, fragment.metadata.num_rows)
+        return fragment.to_table(columns=list(dict.fromkeys(column_names.values())))
     except (OSError, ValueError) as error:
         if isinstance(error, ContractError) and str(error).startswith(section.origin):
             raise
         section.fail(f"cannot be read: {error}; it lies beside the data or the mapping", "file")
-
-
-def _parquet(section: Section, file: SourceFile, column_names: dict[str, str]) -> pa.Table:
-    fragment = file.fragment()
-    _require(section, fragment.physical_schema.names, column_names)
-    _refuse_long(section, fragment.metadata.num_rows)
-    return fragment.to_table(columns=list(dict.fromkeys(column_names.values())))
 
 
 def _csv(section: Section, file: SourceFile, column_names: dict[str, str]) -> pa.Table:

@@ -85,7 +85,8 @@ class LocalStorage:
         try:
             shutil.copytree(source, draft)
             self._narrow(draft)
-            _sync_files(draft)
+            for file in (*draft.iterdir(), draft):
+                sync(file)
             draft.rename(target)
             sync(target.parent)
         except OSError as error:
@@ -140,8 +141,3 @@ class LocalStorage:
         if self._private:
             for entry in (path, *path.rglob("*")):
                 narrow(entry)
-
-
-def _sync_files(directory: Path) -> None:
-    for path in (*directory.iterdir(), directory):
-        sync(path)
