@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from pyarrow import fs
@@ -14,10 +15,10 @@ from jobs.framework.paths import LocalOutput, OutputPath
 from jobs.framework.progress import JobOptions, progress
 from lib.feature import SqliteStore, StoreError
 from lib.records import RecordsError
-from lib.records.archiving import open_archive
+from lib.records.archiving import Aged, open_archive
 from lib.records.database import require_database
-from lib.records.retention import Aged, Retention
-from lib.storage import Storage, open_storage
+from lib.records.retention import Retention
+from lib.storage import open_storage
 
 _DAY = 86_400_000_000
 _SQLITE = "sqlite:///"
@@ -130,6 +131,8 @@ def _steps(
     """Name, days and work of each kind that is asked for."""
     archive = "" if config.archive is None else open_archive(config.archive)
     in_use = retention.media_in_use
+    leftovers = partial(_files, config.leftovers, _LEFTOVERS, config.dry_run)
+    logs = partial(_files, config.logs, _LOGS, config.dry_run)
     steps: list[tuple[str, int | None, Callable[[int], Aged]]] = [
         ("reviews", config.reviews_days, retention.delete_reviews),
         ("rescores", config.rescores_days, retention.delete_rescores),
@@ -144,16 +147,8 @@ def _steps(
         ("interventions", config.interventions_days, retention.delete_interventions),
         ("work orders", config.orders_days, retention.delete_orders),
         ("media", config.media_days, lambda before: _media(config, in_use(), before)),
-        (
-            "journal leftovers",
-            config.leftovers_days,
-            lambda before: _files(config.leftovers, _LEFTOVERS, before, config.dry_run),
-        ),
-        (
-            "logs",
-            config.logs_days,
-            lambda before: _files(config.logs, _LOGS, before, config.dry_run),
-        ),
+        ("journal leftovers", config.leftovers_days, leftovers),
+        ("logs", config.logs_days, logs),
     ]
     return [(name, days, work) for name, days, work in steps if days is not None]
 
@@ -165,8 +160,9 @@ _LOGS = ("*.log.[0-9]*", "*.log-[0-9]*", "*.jsonl.[0-9]*", "*.jsonl-[0-9]*")
 def _media(config: RetainConfig, in_use: str, before: int) -> Aged:
     """Media written before; those that somebody still has to look at stay."""
     storage = open_storage(str(config.media))
+    below = fs.FileSelector(storage.at(), recursive=True, allow_not_found=True)
     removed_count = waiting = 0
-    for entry in storage.filesystem.get_file_info(_below(storage)):
+    for entry in storage.filesystem.get_file_info(below):
         name = entry.base_name
         if not entry.is_file or len(name) != 64 or (entry.mtime_ns or 0) // 1000 >= before:
             continue
@@ -179,11 +175,7 @@ def _media(config: RetainConfig, in_use: str, before: int) -> Aged:
     return Aged(removed_count, waiting)
 
 
-def _below(storage: Storage) -> fs.FileSelector:
-    return fs.FileSelector(storage.at(), recursive=True, allow_not_found=True)
-
-
-def _files(folders: tuple[Path, ...], names: tuple[str, ...], before: int, dry_run: bool) -> Aged:
+def _files(folders: tuple[Path, ...], names: tuple[str, ...], dry_run: bool, before: int) -> Aged:
     old = [
         path
         for folder in folders

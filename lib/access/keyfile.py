@@ -140,7 +140,8 @@ def read_keys(path: Path) -> KeyBook:
     """Read the key file.
 
     Raises:
-        KeyFileError: it is missing, malformed, or others than its owner may write it.
+        KeyFileError: it is missing, a field is missing, unknown or malformed, an id comes twice, or
+            others than its owner may write it.
     """
     try:
         mode, text = path.stat().st_mode, path.read_bytes()
@@ -150,24 +151,15 @@ def read_keys(path: Path) -> KeyBook:
         ) from error
     if mode & 0o022:
         raise KeyFileError(f"{path}: others may write it (mode {mode & 0o777:o}); chmod 600 it")
-    return parse_keys(text, str(path))
-
-
-def parse_keys(text: bytes | str, origin: str) -> KeyBook:
-    """Read a key book from JSON.
-
-    Raises:
-        KeyFileError: a field is missing, unknown or malformed, or an id comes twice.
-    """
     try:
         book = KeyBook.model_validate_json(text)
     except ValidationError as error:
         # the input is left out: it would put hashes in a log
         faults = error.errors(include_url=False, include_input=False)
         where = "; ".join(f"{'.'.join(map(str, f['loc']))}: {f['msg']}" for f in faults)
-        raise KeyFileError(f"{origin}: {where}") from None
+        raise KeyFileError(f"{path}: {where}") from None
     if len({key.id for key in book.keys}) != len(book.keys):
-        raise KeyFileError(f"{origin}: keys: expected every id once")
+        raise KeyFileError(f"{path}: keys: expected every id once")
     return book
 
 

@@ -3,10 +3,9 @@
 import hmac
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
 from lib.access.errors import AccessError, KeyFileError
-from lib.access.keyfile import KeyBook, KeyRecord, hash_secret, parse_keys, read_keys
+from lib.access.keyfile import KeyBook, KeyRecord, hash_secret, read_keys
 
 _RELOAD_MICROSECONDS = 1_000_000
 _UNAUTHENTICATED = "expected a valid API key as Authorization: Bearer fw_<id>_<secret>"
@@ -45,23 +44,11 @@ class ApiKeys:
     """
 
     def __init__(self, path: Path | str) -> None:
-        self._path: Path | None = Path(path)
+        self._path = Path(path)
         self._seen = _fingerprint(self._path)
         self._use(read_keys(self._path))
         self._checked_at = 0
         self.fault: str | None = None
-
-    @classmethod
-    def from_text(cls, text: str, origin: str = "API keys") -> Self:
-        """Take the same JSON from an environment variable; it is never read again.
-
-        Raises:
-            KeyFileError: the text is malformed.
-        """
-        keys = cls.__new__(cls)
-        keys._path, keys._seen, keys._checked_at, keys.fault = None, None, 0, None
-        keys._use(parse_keys(text, origin))
-        return keys
 
     def verify(self, token: str | None, scope: str, now: int) -> Caller:
         """Let a caller in, or not.
@@ -98,8 +85,6 @@ class ApiKeys:
 
     def _reload(self, now: int) -> None:
         self._checked_at = now
-        if self._path is None:
-            return
         try:
             fingerprint = _fingerprint(self._path)
             if fingerprint != self._seen:

@@ -1,8 +1,8 @@
 """What every system decided, on what, and what became known later.
 
 Records keeps decisions, facts and re-scored fallbacks in SQLite or PostgreSQL. DecisionLog keeps
-a decision that was answered but not yet stored on the local disk. ReviewStore is the queue of what
-people decide.
+a decision that was answered but not yet stored on the local disk. `lib.records.review` is the
+queue of what people decide.
 """
 
 from lib.records.drain_process import DrainProcess
@@ -16,9 +16,7 @@ from lib.records.errors import (
 from lib.records.journal import DecisionLog
 from lib.records.models import Decision, Fact, Json
 from lib.records.records import DecisionOutcome, LabelOutcome, Records
-from lib.records.repository import Repository
 from lib.records.rescoring import Rescore
-from lib.records.review import ReviewStore
 
 __all__ = [
     "Decision",
@@ -34,7 +32,5 @@ __all__ = [
     "RecordsError",
     "RecordsUnavailableError",
     "RefusedRowsError",
-    "Repository",
     "Rescore",
-    "ReviewStore",
 ]

@@ -1,5 +1,6 @@
 """A drain in a process of its own, asked by lines of JSON; see `lib.records.drain_process`."""
 
+import functools
 import signal
 import sys
 import time
@@ -14,27 +15,18 @@ from lib.records.records import Records
 _DEATH_SECONDS = 0.5
 
 
-class _Drain:
-    """Drains a directory, after migrating once."""
-
-    def __init__(self, directory: Path, records: Records) -> None:
-        self._directory, self._records = directory, records
-        self._migrated = False
-
-    def __call__(self) -> DrainOutcome:
-        if not self._migrated:
-            self._records.migrate()
-            self._migrated = True
-        return drain(self._directory, self._records)
-
-
 def main() -> None:
     """Drain once for every line of stdin, and once more when whoever writes them has ended."""
     # a Ctrl-C reaches the whole terminal; the one who started us says when it is over
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     started = read_json(sys.stdin.buffer.readline())
     with Records(started["records"]) as records:
-        drained = _Drain(Path(started["directory"]), records)
+        migrate = functools.cache(records.migrate)  # once it has succeeded
+
+        def drained() -> DrainOutcome:
+            migrate()
+            return drain(Path(started["directory"]), records)
+
         for line in sys.stdin.buffer:
             if line == END:
                 break

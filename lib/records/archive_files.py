@@ -7,8 +7,9 @@ subject_id. JSON columns are kept as their text, so that what is read is what wa
 from __future__ import annotations
 
 import hashlib
+import itertools
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -108,11 +109,13 @@ def write_files(
     Raises:
         RecordsError: what was read back is not what was written; the file is removed.
     """
-    batches = _batches(rows)
-    files: list[ArchiveFile] = []
-    for first in batches:
-        files.append(_write_file(first, batches, storage, system, date, now))
-    return files
+    rest = iter(rows)
+    groups = iter(lambda: list(itertools.islice(rest, ROWS_PER_GROUP)), [])
+    batches = map(_to_batch, groups)
+    return [
+        _write_file(itertools.chain([first], batches), storage, system, date, now)
+        for first in batches
+    ]
 
 
 def verify(file: ArchiveFile) -> None:
@@ -122,7 +125,7 @@ def verify(file: ArchiveFile) -> None:
         RecordsError: they differ.
     """
     digest, rows = ContentDigest(), 0
-    for batch in _groups(file):
+    for batch in read_columns(file):
         digest.update(batch)
         rows += batch.num_rows
     if (rows, digest.hexdigest()) != (file.rows, file.digest):
@@ -135,52 +138,33 @@ def verify(file: ArchiveFile) -> None:
 
 def read_rows(
     file: ArchiveFile,
-    keep: Callable[[pa.RecordBatch], pa.Array] | None = None,
+    condition: pc.Expression | None = None,
     bounds: Bounds | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Rows as the columns of decisions, in their order.
 
     Args:
         file: which.
-        keep: says of a batch which rows are wanted; None wants all.
+        condition: which rows are wanted; None wants all.
         bounds: row groups without a value in between are passed over.
 
     Raises:
         RecordsUnavailableError: the archive cannot be reached, or the file is gone or broken.
     """
-    for batch in _groups(file, bounds=bounds):
-        selected = batch if keep is None else batch.filter(keep(batch))
+    for batch in read_columns(file, bounds=bounds):
+        selected = batch if condition is None else batch.filter(condition)
         for row in selected.to_pylist():
             yield {**row, **{name: read_json(row[name]) for name in JSON_COLUMNS}}
-
-
-def read_columns(file: ArchiveFile, columns: list[str]) -> Iterator[pa.RecordBatch]:
-    """Some columns of every row, in parts."""
-    return _groups(file, columns)
 
 
 def rewrite(file: ArchiveFile, subject_ids: set[str], now: int) -> ArchiveFile | None:
     """The file without some subjects, beside the old one; None where no row is left."""
     subjects = pa.array(sorted(subject_ids), pa.string())
 
-    def rows() -> Iterator[Sequence[Any]]:
-        for batch in _groups(file):
-            stays = pc.invert(pc.is_in(batch.column("subject_id"), value_set=subjects))
-            yield from (tuple(row.values()) for row in batch.filter(stays).to_pylist())
-
-    files = write_files(rows(), file.storage, file.system, file.date, now)
+    stays = ~pc.field("subject_id").isin(subjects)
+    rows = (row.values() for batch in read_columns(file) for row in batch.filter(stays).to_pylist())
+    files = write_files(map(tuple, rows), file.storage, file.system, file.date, now)
     return files[0] if files else None
-
-
-def _batches(rows: Iterable[Sequence[Any]]) -> Iterator[pa.RecordBatch]:
-    part: list[Sequence[Any]] = []
-    for row in rows:
-        part.append(row)
-        if len(part) == ROWS_PER_GROUP:
-            yield _to_batch(part)
-            part = []
-    if part:
-        yield _to_batch(part)
 
 
 def _to_batch(rows: list[Sequence[Any]]) -> pa.RecordBatch:
@@ -190,12 +174,7 @@ def _to_batch(rows: list[Sequence[Any]]) -> pa.RecordBatch:
 
 
 def _write_file(
-    first: pa.RecordBatch,
-    more: Iterator[pa.RecordBatch],
-    storage: Storage,
-    system: str,
-    date: str,
-    now: int,
+    batches: Iterator[pa.RecordBatch], storage: Storage, system: str, date: str, now: int
 ) -> ArchiveFile:
     name, digest, rows = uuid.uuid4().hex, ContentDigest(), 0
     path = f"date={date}/{system}-{name}.parquet"
@@ -206,14 +185,13 @@ def _write_file(
         with pq.ParquetWriter(
             storage.at(path), SCHEMA, filesystem=storage.filesystem, compression="zstd"
         ) as writer:
-            batch: pa.RecordBatch | None = first
-            while batch is not None:
+            for batch in batches:
                 writer.write_batch(batch)
                 digest.update(batch)
                 rows += batch.num_rows
-                bounds = pc.min_max(batch.column("event_time")).as_py()
-                times += bounds.values()
-                batch = next(more, None) if rows < ROWS_PER_FILE else None
+                times += pc.min_max(batch.column("event_time")).as_py().values()
+                if rows >= ROWS_PER_FILE:
+                    break
         storage.make_private(f"date={date}")
         file = ArchiveFile(
             id=name, system=system, date=date, address=storage.address(), path=path, rows=rows,
@@ -226,10 +204,14 @@ def _write_file(
     return file
 
 
-def _groups(
+def read_columns(
     file: ArchiveFile, columns: list[str] | None = None, bounds: Bounds | None = None
 ) -> Iterator[pa.RecordBatch]:
-    """The row groups as they were written, one at a time."""
+    """Some columns of every row, or all, one row group at a time.
+
+    Raises:
+        RecordsUnavailableError: see `read_rows`.
+    """
     storage = file.storage
     try:
         with storage.filesystem.open_input_file(storage.at(file.path)) as stream:

@@ -9,7 +9,9 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
+    ColumnElement,
     Connection,
+    Table,
     Text,
     and_,
     cast,
@@ -28,7 +30,7 @@ from lib.records.archive_files import (
     write_files,
 )
 from lib.records.database import Database
-from lib.records.decision_store import collated, files
+from lib.records.decision_store import collated, files, subjects_in_parts
 from lib.records.errors import RecordsError
 from lib.records.partitions import DAY, Partition, day_of, partitions, start_of
 from lib.records.schema import DECISION_ARCHIVES, DECISION_IDS, DECISIONS, RESCORES
@@ -39,18 +41,11 @@ _KEYS_PER_DELETE = 500
 
 
 @dataclass(frozen=True, slots=True)
-class DayOutcome:
-    """What became of one day.
+class Aged:
+    """What became of one kind of records: how many went, and how many stayed as they wait."""
 
-    Attributes:
-        day: the UTC day on which its decisions were received.
-        moved: decisions that are in the archive now.
-        waiting: decisions that wait to be scored again, for which the day stays in the table.
-    """
-
-    day: date
-    moved: int
-    waiting: int
+    deleted: int
+    waiting: int = 0
 
 
 def open_archive(uri: str) -> str:
@@ -98,7 +93,7 @@ def _days_of(connection: Connection, partition: Partition, until: int) -> set[da
     return {day_of(first) + timedelta(days=number) for number in range(days)}
 
 
-def archive_day(database: Database, uri: str, day: date, now: int) -> DayOutcome:
+def archive_day(database: Database, uri: str, day: date, now: int) -> Aged:
     """Write a day's decisions to files, verify them, and only then take the day off the table.
 
     A day is left as it is while one of its decisions waits to be scored again. Cut off anywhere,
@@ -117,7 +112,7 @@ def archive_day(database: Database, uri: str, day: date, now: int) -> DayOutcome
         waiting = _waiting(connection, day)
         archived = files(connection, date=day.isoformat())
     if waiting:
-        return DayOutcome(day, 0, waiting)
+        return Aged(0, waiting)
     _remove_archived(database, archived, day)
     archive_files = _export(database, uri, day, now)
     with database.writing() as connection:
@@ -130,40 +125,28 @@ def archive_day(database: Database, uri: str, day: date, now: int) -> DayOutcome
             _drop(connection, partition)
     if partition is None:
         _remove_archived(database, archive_files, day)
-    return DayOutcome(day, sum(file.rows for file in archive_files), 0)
+    return Aged(sum(file.rows for file in archive_files), 0)
 
 
-def delete_day(database: Database, day: date, *, count_only: bool = False) -> DayOutcome:
+def delete_day(database: Database, day: date, *, count_only: bool = False) -> Aged:
     """Remove a day's decisions and their ids from the table, without an archive.
 
     A day stays while one of its decisions waits to be scored again; `moved` counts what went.
     """
-    ids, start = DECISION_IDS.c, start_of(day)
-    of_day = (ids.received_at >= start, ids.received_at < start + DAY)
     with database.reading() as connection:
         waiting = _waiting(connection, day)
-        counted = select(func.count()).select_from(DECISIONS).where(*_on(day))
+        counted = select(func.count()).select_from(DECISIONS).where(*_on(DECISIONS, day))
         rows = int(connection.execute(counted).scalar_one())
     if waiting or count_only:
-        return DayOutcome(day, 0 if waiting else rows, waiting)
+        return Aged(0 if waiting else rows, waiting)
     with database.writing() as connection:
         partition = _own_partition(database, connection, day)
         if partition is not None:
             _drop(connection, partition)
-    while partition is None:
-        with database.writing() as connection:
-            keys = (DECISIONS.c.system, DECISIONS.c.subject_id)
-            some = select(*keys).where(*_on(day)).limit(_KEYS_PER_DELETE)
-            statement = delete(DECISIONS).where(tuple_(*keys).in_(some), *_on(day))
-            if not connection.execute(statement).rowcount:
-                break
-    while True:
-        with database.writing() as connection:
-            some = select(ids.system, ids.subject_id).where(*of_day).limit(_KEYS_PER_DELETE)
-            statement = delete(DECISION_IDS).where(tuple_(ids.system, ids.subject_id).in_(some))
-            if not connection.execute(statement).rowcount:
-                break
-    return DayOutcome(day, rows, 0)
+    if partition is None:
+        _delete_day_of(DECISIONS, database, day)
+    _delete_day_of(DECISION_IDS, database, day)
+    return Aged(rows, 0)
 
 
 def delete_archived(database: Database, until: int, *, count_only: bool = False) -> int:
@@ -172,39 +155,49 @@ def delete_archived(database: Database, until: int, *, count_only: bool = False)
     with database.reading() as connection:
         old = [file for file in files(connection) if file.date < last]
     for file in [] if count_only else old:
-        for batch in read_columns(file, ["subject_id"]):
-            subjects = batch["subject_id"].to_pylist()
-            for start in range(0, len(subjects), _KEYS_PER_DELETE):
-                part = subjects[start : start + _KEYS_PER_DELETE]
-                with database.writing() as connection:
-                    connection.execute(
-                        delete(DECISION_IDS).where(
-                            DECISION_IDS.c.system == file.system,
-                            DECISION_IDS.c.subject_id.in_(part),
-                        )
-                    )
-        forget(database, file)
+        _delete_subjects_of(file, DECISION_IDS, database)
+        replace_archive(database, file, None)
     return sum(file.rows for file in old)
 
 
-def forget(database: Database, file: ArchiveFile) -> None:
-    """Take a file out of the database, then off its disk."""
+def replace_archive(database: Database, file: ArchiveFile, fresh: ArchiveFile | None) -> None:
+    """Take a file out of the database, for one in its place or none, then off its disk."""
     with database.writing() as connection:
         connection.execute(delete(DECISION_ARCHIVES).where(DECISION_ARCHIVES.c.id == file.id))
+        if fresh is not None:
+            connection.execute(insert(DECISION_ARCHIVES), [asdict(fresh)])
     file.storage.delete(file.path)
 
 
+def _delete_day_of(table: Table, database: Database, day: date) -> None:
+    """Delete the rows of a day, some at a time."""
+    keys = (table.c.system, table.c.subject_id)
+    some = select(*keys).where(*_on(table, day)).limit(_KEYS_PER_DELETE)
+    statement = delete(table).where(tuple_(*keys).in_(some), *_on(table, day))
+    deleted = 1
+    while deleted:
+        with database.writing() as connection:
+            deleted = connection.execute(statement).rowcount
+
+
+def _delete_subjects_of(
+    file: ArchiveFile, table: Table, database: Database, *conditions: ColumnElement[bool]
+) -> None:
+    """Delete the rows about the subjects of a file, some at a time."""
+    for batch in read_columns(file, ["subject_id"]):
+        for part in subjects_in_parts(batch["subject_id"].to_pylist()):
+            subjects = (table.c.system == file.system, table.c.subject_id.in_(part))
+            with database.writing() as connection:
+                connection.execute(delete(table).where(*subjects, *conditions))
+
+
 def _waiting(connection: Connection, day: date) -> int:
-    ids, start = DECISION_IDS.c, start_of(day)
+    ids = DECISION_IDS.c
     same = and_(RESCORES.c.system == ids.system, RESCORES.c.subject_id == ids.subject_id)
     query = (
         select(func.count())
         .select_from(RESCORES.join(DECISION_IDS, same))
-        .where(
-            RESCORES.c.rescored_at.is_(None),
-            ids.received_at >= start,
-            ids.received_at < start + DAY,
-        )
+        .where(RESCORES.c.rescored_at.is_(None), *_on(DECISION_IDS, day))
     )
     return int(connection.execute(query).scalar_one())
 
@@ -212,15 +205,15 @@ def _waiting(connection: Connection, day: date) -> int:
 def _export(database: Database, uri: str, day: date, now: int) -> list[ArchiveFile]:
     storage, archive_files = open_storage(uri), list[ArchiveFile]()
     with database.reading() as connection:
-        systems = select(DECISIONS.c.system).where(*_on(day)).distinct()
+        systems = select(DECISIONS.c.system).where(*_on(DECISIONS, day)).distinct()
         for system in sorted(connection.execute(systems).scalars()):
             rows = _rows(connection, system, day)
             archive_files += write_files(rows, storage, system, day.isoformat(), now)
     return archive_files
 
 
-def _on(day: date) -> tuple[Any, Any]:
-    received, start = DECISIONS.c.received_at, start_of(day)
+def _on(table: Table, day: date) -> tuple[ColumnElement[bool], ...]:
+    received, start = table.c.received_at, start_of(day)
     return received >= start, received < start + DAY
 
 
@@ -233,7 +226,7 @@ def _rows(connection: Connection, system: str, day: date) -> Iterator[Sequence[A
     named = [DECISIONS.c.entities[name].as_string() for name in USUAL_ENTITIES]
     query = (
         select(*columns, func.coalesce(*named))
-        .where(DECISIONS.c.system == system, *_on(day))
+        .where(DECISIONS.c.system == system, *_on(DECISIONS, day))
         .order_by(DECISIONS.c.event_time, collated(connection, DECISIONS.c.subject_id))
         .execution_options(yield_per=ROWS_PER_GROUP // 10)
     )
@@ -244,15 +237,9 @@ def _own_partition(database: Database, connection: Connection, day: date) -> Par
     """The partition that holds this day and nothing else, if there is one."""
     if database.is_sqlite:
         return None
-    start = start_of(day)
-    return next(
-        (
-            candidate
-            for candidate in partitions(connection)
-            if (candidate.since, candidate.until) == (start, start + DAY)
-        ),
-        None,
-    )
+    bounds = (start_of(day), start_of(day) + DAY)
+    listed = partitions(connection)
+    return next((each for each in listed if (each.since, each.until) == bounds), None)
 
 
 def _require_all(
@@ -282,17 +269,8 @@ def _remove_archived(database: Database, archive_files: Sequence[ArchiveFile], d
     """Delete from the table what files hold, some at a time; what came later stays."""
     for file in archive_files:
         with database.reading() as connection:
-            left = select(DECISIONS.c.system).where(DECISIONS.c.system == file.system, *_on(day))
+            condition = (DECISIONS.c.system == file.system, *_on(DECISIONS, day))
+            left = select(DECISIONS.c.system).where(*condition)
             if connection.execute(left.limit(1)).first() is None:
                 continue
-        for batch in read_columns(file, ["subject_id"]):
-            subjects = batch["subject_id"].to_pylist()
-            for start in range(0, len(subjects), _KEYS_PER_DELETE):
-                part = subjects[start : start + _KEYS_PER_DELETE]
-                condition = DECISIONS.c.subject_id.in_(part)
-                with database.writing() as connection:
-                    connection.execute(
-                        delete(DECISIONS).where(
-                            DECISIONS.c.system == file.system, condition, *_on(day)
-                        )
-                    )
+        _delete_subjects_of(file, DECISIONS, database, *_on(DECISIONS, day))

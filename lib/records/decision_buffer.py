@@ -64,7 +64,5 @@ class DecisionBuffer:
         """The first decision about a subject that is here."""
         with self._lock:
             lines = tuple(self._by_subject.get(subject_id, ()))
-        decisions = [
-            decision for line in lines if (decision := decode_line(line.rstrip(b"\n"))) is not None
-        ]
+        decisions = [decision for line in lines if (decision := decode_line(line)) is not None]
         return min(decisions, key=decided_first, default=None)

@@ -8,9 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.compute as pc
-from sqlalchemy import Connection, and_, func, or_, select
+from sqlalchemy import Connection, and_, or_, select
 
 from lib.records.archive_files import ArchiveFile, Bounds, read_rows
 from lib.records.database import Database
@@ -21,6 +20,7 @@ from lib.records.schema import DECISION_ARCHIVES, DECISION_IDS, DECISIONS
 from lib.records.systems import USUAL_ENTITIES
 
 _ROWS_PER_PART = 1000
+_SUBJECTS_PER_STATEMENT = 500
 _ORDER = itemgetter("event_time", "subject_id")
 
 
@@ -79,7 +79,7 @@ def find(connection: Connection, system: str, subject_id: str) -> dict[str, Any]
         for file in files(connection, system, date=day_of(received_at).isoformat())
         for row in read_rows(
             file,
-            lambda batch: pc.equal(batch["subject_id"], subject_id),
+            pc.field("subject_id") == subject_id,
             Bounds("received_at", received_at, received_at),
         )
     )
@@ -149,7 +149,8 @@ def _page(
 
 
 def _rows_in(file: ArchiveFile, since: int, until: int) -> Iterator[dict[str, Any]]:
-    return read_rows(file, _within(since, until), Bounds("event_time", since, until))
+    time = pc.field("event_time")
+    return read_rows(file, (time >= since) & (time < until), Bounds("event_time", since, until))
 
 
 def files(
@@ -175,36 +176,19 @@ def files(
 def decided(connection: Connection, keys: set[tuple[str, str]]) -> set[tuple[str, str]]:
     """Those of some subjects that were decided about."""
     ids, existing = DECISION_IDS.c, set[tuple[str, str]]()
-    for system, subjects in by_system(keys):
-        query = select(ids.subject_id).where(ids.system == system, ids.subject_id.in_(subjects))
-        existing.update((system, subject_id) for subject_id in connection.execute(query).scalars())
+    for system, group in itertools.groupby(sorted(keys), key=itemgetter(0)):
+        for part in subjects_in_parts(subject_id for _, subject_id in group):
+            query = select(ids.subject_id).where(ids.system == system, ids.subject_id.in_(part))
+            existing.update((system, subject) for subject in connection.execute(query).scalars())
     return existing
 
 
-def count(connection: Connection, system: str) -> int:
-    """How many decisions of a system are kept."""
-    stored = select(func.count()).where(DECISIONS.c.system == system)
-    table = DECISION_ARCHIVES.c
-    archived = select(func.coalesce(func.sum(table.rows), 0)).where(table.system == system)
-    return int(connection.execute(stored).scalar_one() + connection.execute(archived).scalar_one())
-
-
-def by_system(keys: Iterable[tuple[str, str]]) -> Iterator[tuple[str, list[str]]]:
-    """Few enough subjects of one system at a time for the parameters of one query."""
-    for system, group in itertools.groupby(sorted(keys), key=lambda key: key[0]):
-        subjects = [subject_id for _, subject_id in group]
-        for start in range(0, len(subjects), _ROWS_PER_PART):
-            yield system, subjects[start : start + _ROWS_PER_PART]
+def subjects_in_parts(subjects: Iterable[str]) -> Iterator[list[str]]:
+    """Subjects in lists that one statement can name."""
+    rest = iter(subjects)
+    return iter(lambda: list(itertools.islice(rest, _SUBJECTS_PER_STATEMENT)), [])
 
 
 def collated(connection: Connection, column: Any) -> Any:
     """A text column in the order of its code points, as Python and Parquet order it."""
     return column.collate("C") if connection.dialect.name == "postgresql" else column
-
-
-def _within(since: int, until: int) -> Any:
-    def keep(batch: pa.RecordBatch) -> pa.Array:
-        times = batch["event_time"]
-        return pc.and_(pc.greater_equal(times, since), pc.less(times, until))
-
-    return keep

@@ -1,13 +1,14 @@
 """Moves what decision logs left on the local disk to the database."""
 
+import operator
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from lib.durable import replace_file
 from lib.records.errors import RefusedRowsError
 from lib.records.models import Row
-from lib.records.records import DecisionOutcome, Records
+from lib.records.records import Records
 from lib.records.segment import claimed, decode_row, encode_row, read_segment, segments
 
 _BATCH = 1000
@@ -32,13 +33,7 @@ class DrainOutcome:
     torn: int = 0
 
     def __add__(self, other: "DrainOutcome") -> "DrainOutcome":
-        return DrainOutcome(
-            self.stored + other.stored,
-            self.repeated + other.repeated,
-            self.rejected + other.rejected,
-            self.damaged + other.damaged,
-            self.torn + other.torn,
-        )
+        return DrainOutcome(*map(operator.add, astuple(self), astuple(other)))
 
 
 def drain(directory: Path, records: Records) -> DrainOutcome:
@@ -86,7 +81,8 @@ def _store(path: Path, records: Records) -> DrainOutcome:
 
 def _store_batch(batch: list[Row], records: Records, rejected: list[Row]) -> DrainOutcome:
     try:
-        return _outcome(records.record_rows(batch))
+        done = records.record_rows(batch)
+        return DrainOutcome(stored=done.stored, repeated=done.repeated)
     except RefusedRowsError:
         # one refused record must not stop the others; whatever else fails is no record's fault
         if len(batch) == 1:
@@ -95,10 +91,6 @@ def _store_batch(batch: list[Row], records: Records, rejected: list[Row]) -> Dra
     half = len(batch) // 2
     first = _store_batch(batch[:half], records, rejected)
     return first + _store_batch(batch[half:], records, rejected)
-
-
-def _outcome(done: DecisionOutcome) -> DrainOutcome:
-    return DrainOutcome(stored=done.stored, repeated=done.repeated)
 
 
 def _keep(path: Path, lines: list[bytes]) -> None:

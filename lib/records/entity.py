@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import itertools
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,13 +15,11 @@ from sqlalchemy import select
 
 from lib.records.archive_files import ArchiveFile, read_columns
 from lib.records.database import Database
-from lib.records.decision_store import files
+from lib.records.decision_store import files, subjects_in_parts
 from lib.records.errors import RecordsError
 from lib.records.models import require_text
 from lib.records.schema import DECISION_IDS, DECISIONS
 from lib.records.systems import SYSTEMS, USUAL_ENTITIES, recorded_system
-
-_SUBJECTS_PER_QUERY = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +80,6 @@ def entity_hash(entity: Entity, secret: bytes) -> str:
         raise RecordsError(f"secret: expected 16 bytes or more, got {len(secret)}")
     text = "\0".join((entity.system, entity.kind, entity.id))
     return hmac.new(secret, text.encode(), hashlib.sha256).hexdigest()
-
-
-def subjects_in_parts(subjects: Iterable[str]) -> Iterator[list[str]]:
-    """Subjects in lists that one statement can name."""
-    rest = iter(subjects)
-    return iter(lambda: list(itertools.islice(rest, _SUBJECTS_PER_QUERY)), [])
 
 
 def _subjects(entity: Entity) -> Any:

@@ -11,24 +11,22 @@ import json
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager
-from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import Connection, Table, Text, cast, delete, func, insert, or_, select, update
 
-from lib.records.archive_files import ArchiveFile, rewrite
+from lib.records.archive_files import rewrite
+from lib.records.archiving import replace_archive
+from lib.records.decision_store import subjects_in_parts
 from lib.records.entity import (
     Entity,
     EntityRecords,
     entity_hash,
     find_entity,
-    subjects_in_parts,
 )
-from lib.records.repository import Repository
+from lib.records.repository import RemovalRepository
 from lib.records.review.tables import AUDIT, GOLDEN, ITEMS, LABELS, OUTCOMES, VERDICTS
 from lib.records.schema import (
-    DECISION_ARCHIVES,
     DECISION_IDS,
     DECISIONS,
     ERASURES,
@@ -39,23 +37,14 @@ from lib.records.systems import SYSTEMS
 
 ERASED = "erased"
 """Stands where an id stood in a plan or schedule of many."""
-_STATEMENT_SECONDS = 3600.0
 
 
-class Erasure(Repository):
+class Erasure(RemovalRepository):
     """Erasures in SQLite or PostgreSQL; the service may run meanwhile.
 
     Args:
         url: the database that `Records` uses.
     """
-
-    def __init__(self, url: str) -> None:
-        # a scan of years may take longer than a request may wait
-        super().__init__(url, statement_seconds=_STATEMENT_SECONDS)
-
-    def alone(self) -> AbstractContextManager[None]:
-        """Be the only erasure or retention at work; see `Database.removing`."""
-        return self._database.removing()
 
     def find(self, entity: Entity) -> EntityRecords:
         """See `lib.records.entity.find_entity`."""
@@ -106,7 +95,8 @@ class Erasure(Repository):
         for table, columns in SYSTEMS[entity.system].plans.items():
             counts[table.name] += self._scrub(table, columns, entity.id)
         for file, subject_ids in records.archived.items():
-            counts["archived decisions"] += self._rewrite(file, subject_ids, now)
+            replace_archive(self._database, file, rewrite(file, set(subject_ids), now))
+            counts["archived decisions"] += len(subject_ids)
         return counts
 
     def shown_elsewhere(self, digests: Iterable[str], subjects: Iterable[str]) -> set[str]:
@@ -138,15 +128,6 @@ class Erasure(Repository):
                 connection.execute(update(table).where(table.c.id == row["id"]).values(values))
             changed += 1
         return changed
-
-    def _rewrite(self, file: ArchiveFile, subject_ids: frozenset[str], now: int) -> int:
-        fresh = rewrite(file, set(subject_ids), now)
-        with self._database.writing() as connection:
-            connection.execute(delete(DECISION_ARCHIVES).where(DECISION_ARCHIVES.c.id == file.id))
-            if fresh is not None:
-                connection.execute(insert(DECISION_ARCHIVES), [asdict(fresh)])
-        file.storage.delete(file.path)
-        return len(subject_ids)
 
 
 _REVIEWS = (LABELS, OUTCOMES, VERDICTS, ITEMS, GOLDEN, AUDIT)

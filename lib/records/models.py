@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -85,14 +84,6 @@ class Decision:
         if self.score is not None:
             require_number("score", self.score)
 
-    def to_row(self) -> Row:
-        """The columns of `decisions`; a NaN among the features is written as null."""
-        row: Row = dict(zip(_DECISION_COLUMNS, _values(self), strict=True))
-        for name in ("entities", "features", "answer", "request"):
-            if type(row[name]) is not dict:
-                row[name] = dict(row[name])
-        return spelled_row(row)
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fact:
@@ -134,7 +125,6 @@ class Fact:
 
 _DECISION_COLUMNS = tuple(field.name for field in dataclasses.fields(Decision))
 _DECISION_NAMES = frozenset(_DECISION_COLUMNS)
-_values = operator.attrgetter(*_DECISION_COLUMNS)
 
 
 def decision_from_row(row: Mapping[str, Any]) -> Decision:

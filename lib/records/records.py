@@ -37,18 +37,14 @@ class LabelOutcome:
 class Records(RescoreRepository):
     """Decisions, facts and re-scored fallbacks in the records database."""
 
-    def record_decisions(self, batch: Iterable[Decision]) -> DecisionOutcome:
-        """Store a batch whole; of two decisions about one subject the earliest stands.
+    def record_rows(self, rows: Iterable[Row]) -> DecisionOutcome:
+        """Store columns of decisions whole; of two about one subject the earliest stands.
 
         The order is that of `DecisionLog.find`: by decided_at, then by request_id. So two replicas
         that decide at once agree on the one that stands, whichever is drained first. A decision
         whose method is `fallback` or `pending` is queued, in the same transaction, to be scored
         again.
         """
-        return self.record_rows([decision.to_row() for decision in batch])
-
-    def record_rows(self, rows: Iterable[Row]) -> DecisionOutcome:
-        """The same for the columns of decisions, as a journal keeps them."""
         # one order for everybody: two batches that overlap cannot wait for each other
         ordered = sorted(rows, key=itemgetter("system", "subject_id", "decided_at", "request_id"))
         with self._database.writing() as connection:
@@ -113,11 +109,6 @@ class Records(RescoreRepository):
     def labels_as_stored(self, system: str, subject_id: str) -> tuple[Fact, ...]:
         """The same in the order in which they were stored, which no later fact changes."""
         return self._facts(system, subject_id, FACTS.c.id)
-
-    def decision_count(self, system: str) -> int:
-        """How many decisions of the system are kept, archived ones included."""
-        with self._database.reading() as connection:
-            return decision_store.count(connection, system)
 
     def _facts(self, system: str, subject_id: str, *order: ColumnElement[Any]) -> tuple[Fact, ...]:
         condition = and_(FACTS.c.system == system, FACTS.c.subject_id == subject_id)

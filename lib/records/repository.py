@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -19,6 +20,7 @@ else:
     Model = TypeVar("Model")
 
 _ROWS_PER_STATEMENT = 1000
+_SCAN_SECONDS = 3600.0
 
 
 class Repository:
@@ -72,6 +74,22 @@ class Repository:
             part = [asdict(row) for row in rows[start : start + _ROWS_PER_STATEMENT]]
             new += self._database.insert_new(connection, table, part)
         return new
+
+
+class RemovalRepository(Repository):
+    """A repository that removes rows, and for that may scan those of years.
+
+    Args:
+        url: as of `Repository`.
+    """
+
+    def __init__(self, url: str) -> None:
+        # longer than a request may wait
+        super().__init__(url, statement_seconds=_SCAN_SECONDS)
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Be the only erasure or retention at work; see `Database.removing`."""
+        return self._database.removing()
 
 
 def find_row(

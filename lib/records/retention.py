@@ -7,14 +7,13 @@ anywhere, the same call goes on. Decisions age by whole days: see `lib.records.a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from sqlalchemy import Table, Text, and_, case, cast, delete, func, select, tuple_, update
 
-from lib.records.archiving import archive_day, days_before, delete_archived, delete_day
-from lib.records.repository import Repository
+from lib.records.archiving import Aged, archive_day, days_before, delete_archived, delete_day
+from lib.records.repository import RemovalRepository
 from lib.records.review.tables import AUDIT, ITEMS, LABELS, OUTCOMES, VERDICTS
 from lib.records.schema import (
     CUSTOMER_HEALTH,
@@ -32,18 +31,9 @@ from lib.records.schema import (
 )
 
 _ROWS_AT_ONCE = 1000
-_STATEMENT_SECONDS = 3600.0
 
 
-@dataclass(frozen=True, slots=True)
-class Aged:
-    """What became of one kind of records: how many went, and how many stayed as they wait."""
-
-    deleted: int
-    waiting: int = 0
-
-
-class Retention(Repository):
+class Retention(RemovalRepository):
     """Ages records in SQLite or PostgreSQL; the service may run meanwhile.
 
     Args:
@@ -52,18 +42,13 @@ class Retention(Repository):
     """
 
     def __init__(self, url: str, *, count_only: bool = False) -> None:
-        # a scan of years may take longer than a request may wait
-        super().__init__(url, statement_seconds=_STATEMENT_SECONDS)
+        super().__init__(url)
         self._count_only = count_only
 
     def close(self) -> None:
         """Close the idle connections."""
         self._database.expunge()
         super().close()
-
-    def alone(self) -> AbstractContextManager[None]:
-        """Be the only erasure or retention at work; see `Database.removing`."""
-        return self._database.removing()
 
     def archive_decisions(self, uri: str, before: int, now: int) -> Aged:
         """Move days that ended before `before` to the archive.
@@ -72,17 +57,13 @@ class Retention(Repository):
             RecordsError: what was written is not what is read back; nothing is removed then.
         """
         if self._count_only:
-            return self._each_day(
-                before, lambda day: delete_day(self._database, day, count_only=True)
-            )
+            return self._each_day(before, self._delete_day)
         return self._each_day(before, lambda day: archive_day(self._database, uri, day, now))
 
     def delete_decisions(self, before: int) -> Aged:
         """Remove days that ended before `before`, from table and archive, with their ids."""
         archived = delete_archived(self._database, before, count_only=self._count_only)
-        aged = self._each_day(
-            before, lambda day: delete_day(self._database, day, count_only=self._count_only)
-        )
+        aged = self._each_day(before, self._delete_day)
         return Aged(aged.deleted + archived, aged.waiting)
 
     def delete_facts(self, before: int) -> Aged:
@@ -172,11 +153,12 @@ class Retention(Repository):
             ]
         return "\n".join(texts)
 
-    def _each_day(self, before: int, work: Callable[[Any], Any]) -> Aged:
-        done = [work(day) for day in days_before(self._database, before)]
-        return Aged(
-            sum(outcome.moved for outcome in done), sum(outcome.waiting for outcome in done)
-        )
+    def _delete_day(self, day: date) -> Aged:
+        return delete_day(self._database, day, count_only=self._count_only)
+
+    def _each_day(self, before: int, work: Callable[[date], Aged]) -> Aged:
+        aged = [work(day) for day in days_before(self._database, before)]
+        return Aged(sum(each.deleted for each in aged), sum(each.waiting for each in aged))
 
     def _count(self, table: Table, condition: Any) -> int:
         query = select(func.count()).select_from(table).where(condition)

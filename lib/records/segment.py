@@ -107,7 +107,7 @@ def read_segment(path: Path) -> SegmentContent:
     *lines, torn = path.read_bytes().split(b"\n")
     rows, damaged = [], []
     for line in lines:
-        row = _decode(line)
+        row = decode_row(line)
         if row is None:
             damaged.append(line)
         else:
@@ -116,14 +116,21 @@ def read_segment(path: Path) -> SegmentContent:
 
 
 def decode_line(line: bytes) -> Decision | None:
-    """The decision of a line without its end; None where the line is not whole."""
-    row = _decode(line)
+    """The decision of a line; None where the line is not whole."""
+    row = decode_row(line)
     return None if row is None else decision_from_row(row)
 
 
 def decode_row(line: bytes) -> Row | None:
     """The columns of the decision of a line; None where the line is not whole."""
-    return _decode(line.rstrip(b"\n"))
+    try:
+        checksum, length, payload = line.rstrip(b"\n").split(b" ", 2)
+        if int(length) != len(payload) or int(checksum, 16) != zlib.crc32(payload):
+            return None
+        row = read_json(payload)
+    except ValueError:
+        return None
+    return row if is_decision_row(row) else None
 
 
 def drop_lines(
@@ -140,7 +147,7 @@ def drop_lines(
     dropped = 0
     for path in sorted([*directory.glob("*.rejected"), *directory.glob("*.damaged")]):
         lines = path.read_bytes().splitlines()
-        left = [line for line in lines if not is_dropped(_decode(line), line)]
+        left = [line for line in lines if not is_dropped(decode_row(line), line)]
         dropped += len(lines) - len(left)
         if count_only or len(left) == len(lines):
             continue
@@ -172,14 +179,3 @@ def claimed(path: Path) -> Iterator[bool]:
         yield False
     finally:
         os.close(descriptor)
-
-
-def _decode(line: bytes) -> Row | None:
-    try:
-        checksum, length, payload = line.split(b" ", 2)
-        if int(length) != len(payload) or int(checksum, 16) != zlib.crc32(payload):
-            return None
-        row = read_json(payload)
-    except ValueError:
-        return None
-    return row if is_decision_row(row) else None

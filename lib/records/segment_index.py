@@ -97,4 +97,4 @@ class _Segment:
     def _line_at(self, offset: int) -> bytes:
         with self._path.open("rb") as file:
             file.seek(offset)
-            return file.readline().rstrip(b"\n")
+            return file.readline()

@@ -4,27 +4,22 @@ An artifact is a directory with a manifest and weights in formats that execute n
 loaded. A registry keeps immutable versions and the aliases `champion` and `challenger`.
 """
 
-from lib.registry.aliases import AliasChange
 from lib.registry.artifact import (
     Artifact,
-    Features,
     TrainingRecord,
     read_artifact,
     verify_artifact,
     write_artifact,
 )
 from lib.registry.errors import ArtifactError, RegistryError
-from lib.registry.manifest import FileEntry, Manifest
+from lib.registry.manifest import Manifest
 from lib.registry.names import MANIFEST
 from lib.registry.registry import Registry
 
 __all__ = [
     "MANIFEST",
-    "AliasChange",
     "Artifact",
     "ArtifactError",
-    "Features",
-    "FileEntry",
     "Manifest",
     "Registry",
     "RegistryError",

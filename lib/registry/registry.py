@@ -12,8 +12,7 @@ from lib.registry.artifact import verify_artifact
 from lib.registry.errors import ArtifactError, RegistryError
 from lib.registry.manifest import Manifest, parse_manifest
 from lib.registry.names import ALIASES, MANIFEST, SYSTEM_PATTERN, VERSION_PATTERN
-from lib.registry.storage import open_registry_storage, publish_folder
-from lib.storage import redact_uri
+from lib.storage import StorageError, open_storage, redact_uri
 
 
 class Registry:
@@ -22,6 +21,9 @@ class Registry:
     Args:
         uri: a local directory, or a URI that pyarrow or fsspec knows (file, s3, gs, ...).
         filesystem: an opened pyarrow file system; `uri` is then a path inside it.
+
+    Raises:
+        RegistryError: neither pyarrow nor fsspec knows the scheme.
 
     Example:
         >>> import tempfile
@@ -32,7 +34,10 @@ class Registry:
     def __init__(self, uri: str | Path, filesystem: fs.FileSystem | None = None) -> None:
         self.uri = str(uri)
         self.shown = redact_uri(self.uri)
-        self._storage = open_registry_storage(self.uri, filesystem)
+        try:
+            self._storage = open_storage(self.uri, filesystem, private=False)
+        except StorageError as error:
+            raise RegistryError(f"registry {error}") from error
 
     def publish(self, directory: Path | str, system: str) -> str:
         """Copy a verified artifact into the registry under its own version, and return that.
@@ -47,7 +52,13 @@ class Registry:
                 f"{directory}: expected a model of {system}, got one of {artifact.manifest.system}"
             )
         version = artifact.manifest.version
-        publish_folder(self._storage, Path(directory), f"{system}/versions/{version}")
+        try:
+            # it appears with its manifest, which is written last, or not at all
+            self._storage.upload(Path(directory), f"{system}/versions/{version}", last=MANIFEST)
+        except StorageError as error:
+            raise RegistryError(
+                f"{error}; versions are immutable and this one is published already"
+            ) from error
         return version
 
     def versions(self, system: str) -> tuple[str, ...]:

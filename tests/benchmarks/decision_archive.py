@@ -201,7 +201,7 @@ def measure(count: int, days: int, folder: Path, url: str) -> dict[str, Any]:
     before = look_ups(records, sample, 0)
     started = time.perf_counter()
     moved = sum(
-        archive_day(database, str(folder), day, _FIRST).moved
+        archive_day(database, str(folder), day, _FIRST).deleted
         for day in days_before(database, _FIRST + (days - 1) * DAY)
     )
     aged = time.perf_counter() - started

@@ -37,7 +37,7 @@ from lib.records import Decision, DecisionLog, DrainProcess, Records
 from lib.records.draining import drain, store_lines
 from lib.records.segment import encode_row
 from tests.benchmarks.result import print_result
-from tests.records.conftest import decision
+from tests.records.conftest import decision, row_of
 
 NAMES = ("journal", "outbox", "outbox full")
 _BATCH = 1_000
@@ -87,7 +87,7 @@ class Journal:
         self._thread.start()
 
     def append(self, row: Decision) -> None:
-        self._log.append_line(encode_row(row.to_row()))
+        self._log.append_line(encode_row(row_of(row)))
 
     def close(self) -> None:
         self._closing.set()
@@ -116,7 +116,7 @@ class Outbox:
         )
 
     def append(self, row: Decision) -> None:
-        line = encode_row(row.to_row())
+        line = encode_row(row_of(row))
         self._connection().execute("INSERT INTO outbox (line) VALUES (?)", (line,))
 
     def close(self) -> None:

@@ -16,7 +16,7 @@ from lib.moderation.media.media_store import MediaStore
 from lib.records import DecisionLog, Records
 from lib.report import Report, write_report
 from lib.storage import open_storage, write_parquet
-from tests.records.conftest import append, decision
+from tests.records.conftest import append, decision, keep_decisions
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +39,7 @@ def test_everything_that_holds_people_is_its_owners_alone(tmp_path: Path) -> Non
     make_folder(tmp_path / "data" / "fraud")
     with Records(f"sqlite:///{tmp_path}/data/fraud/records.sqlite") as records:
         records.migrate()
-        records.record_decisions([decision()])
+        keep_decisions(records, [decision()])
         with DecisionLog(tmp_path / "data/fraud/journal") as journal:
             append(journal, decision("t2"))
             store = SqliteStore(tmp_path / "data/fraud/profiles.sqlite")

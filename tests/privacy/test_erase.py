@@ -33,7 +33,7 @@ from lib.records.review import ReviewStore
 from lib.records.review.tables import AUDIT
 from lib.records.schema import ERASURES
 from tests.privacy.factories import all_values, review_item
-from tests.records.conftest import NOVEMBER, SECOND, append, decision, fact
+from tests.records.conftest import NOVEMBER, SECOND, append, decision, fact, keep_decisions
 from tests.records.customer_factories import health_entry, intervention
 from tests.records.order_factories import schedule, work_order
 from tests.records.review_factories import close
@@ -66,14 +66,15 @@ def bytes_below(folder: Path) -> bytes:
 def test_a_payer_is_erased_from_table_archive_facts_backlog_and_journal(
     url: str, records: Records, database: Database, tmp_path: Path, secret: Path
 ) -> None:
-    records.record_decisions(
+    keep_decisions(
+        records,
         [
             payment("t1", ANN),
             payment("t2", BOB),
             payment("t3", ANN, 5, method="fallback"),
             payment("t4", BOB, 5),
             decision("t5", system="churn", entities={"customer_id": ANN}),
-        ]
+        ],
     )
     records.record_labels([fact("t1"), fact("t2"), fact("t3")])
     for day in days_before(database, NOVEMBER + DAY):
@@ -118,7 +119,7 @@ def test_sqlite_keeps_no_byte_of_whom_it_erased(tmp_path: Path, secret: Path) ->
     url = f"sqlite:///{tmp_path}/records.sqlite"
     with Records(url) as records:
         records.migrate()
-        records.record_decisions([payment(f"t{n}", ANN if n % 3 else BOB) for n in range(300)])
+        keep_decisions(records, [payment(f"t{n}", ANN if n % 3 else BOB) for n in range(300)])
     assert main(EraseConfig("fraud", (ANN,), url, secret_file=secret), NOVEMBER) == 0
     content = b"".join(path.read_bytes() for path in tmp_path.glob("records.sqlite*"))
     assert ANN.encode() not in content
@@ -131,9 +132,10 @@ def test_other_kinds_of_entities_are_found_without_an_index(
 ) -> None:
     device = "IMEI-35"
     entities = {"user_id": BOB, f"{kind}_id": device}
-    records.record_decisions(
+    keep_decisions(
+        records,
         [decision(f"t{day}", entities=entities, received_at=NOVEMBER + day * DAY) for day in (0, 5)]
-        + [payment("t9", BOB, 5)]
+        + [payment("t9", BOB, 5)],
     )
     for day in days_before(database, NOVEMBER + DAY):
         archive_day(database, str(tmp_path / "archive"), day, NOVEMBER)
@@ -185,7 +187,7 @@ def test_profiles_and_receipts_of_a_payer_go_and_others_stay(
         for payment_event in events:
             store.exchange(online.request(payment_event))
             name, user = str(payment_event["transaction_id"]), str(payment_event["user_id"])
-            records.record_decisions([payment(name, user)])
+            keep_decisions(records, [payment(name, user)])
     config = EraseConfig("fraud", (ANN,), url, profile_store=store_url, secret_file=secret)
     assert main(config, NOVEMBER) == 0
     again = [store.exchange(online.request(payment_event)) for payment_event in events]
@@ -237,8 +239,9 @@ def test_an_author_is_erased_and_the_audit_keeps_who_decided_when(
             "text": f"words of {author}",
             "media": {f"image{i}": m for i, m in enumerate(media)},
         }
-        records.record_decisions(
-            [decision(post, system="moderation", entities={"author_id": author}, request=request)]
+        keep_decisions(
+            records,
+            [decision(post, system="moderation", entities={"author_id": author}, request=request)],
         )
     reviews = ReviewStore(url)
     contents = {

@@ -18,7 +18,7 @@ from lib.records import Records, RecordsError, RecordsUnavailableError
 from lib.records.partitions import DAY
 from lib.records.review import ReviewStore
 from tests.privacy.factories import all_values, review_item
-from tests.records.conftest import NOVEMBER, SECOND, decision, fact
+from tests.records.conftest import NOVEMBER, SECOND, decision, fact, keep_decisions
 from tests.records.customer_factories import health_entry
 from tests.records.order_factories import schedule, work_order
 from tests.records.review_factories import close
@@ -30,8 +30,8 @@ def seed(url: str, records: Records, folder: Path) -> dict[str, str]:
     """Old and new of every kind, and old ones that wait."""
     for name, age, method in (("old", 50, "model"), ("due", 40, "fallback"), ("new", 1, "model")):
         at = NOW - age * DAY
-        records.record_decisions(
-            [decision(name, event_time=at, received_at=at, decided_at=at, method=method)]
+        keep_decisions(
+            records, [decision(name, event_time=at, received_at=at, decided_at=at, method=method)]
         )
         records.record_labels([fact(name, received_at=at)])
     reviews = ReviewStore(url)
@@ -193,5 +193,5 @@ def test_two_at_once_do_not_remove_the_same(url: str, records: Records, database
     with database.removing():
         with pytest.raises(RecordsUnavailableError, match="another erasure or retention runs"):
             main(RetainConfig(url, facts_days=1), NOW)
-        records.record_decisions([decision("t1")])  # the service goes on
+        keep_decisions(records, [decision("t1")])  # the service goes on
     assert main(RetainConfig(url, facts_days=1), NOW)["facts"].deleted == 0

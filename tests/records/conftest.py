@@ -1,15 +1,17 @@
 """Records on SQLite and on a real PostgreSQL, which the tests start and stop themselves."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 
-from lib.records import Decision, DecisionLog, DrainOutcome, Fact, Records
+from lib.records import Decision, DecisionLog, DecisionOutcome, DrainOutcome, Fact, Records
 from lib.records.draining import drain
+from lib.records.models import Row, spelled_row
 from lib.records.review import ReviewStore
 from lib.records.segment import encode_row
 from tests.records.server import POSTGRESQL, installed, new_database, running
@@ -58,8 +60,20 @@ def fact(subject_id: str = "t1", **changes: object) -> Fact:
     return Fact(**(fields | changes))
 
 
+def row_of(kept: Decision) -> Row:
+    return spelled_row({field.name: getattr(kept, field.name) for field in fields(kept)})
+
+
+def keep_decisions(records: Records, batch: Iterable[Decision]) -> DecisionOutcome:
+    return records.record_rows([row_of(kept) for kept in batch])
+
+
+def count_decisions(records: Records, system: str) -> int:
+    return sum(1 for _ in records.decisions(system, 0, 2**62))
+
+
 def append(log: DecisionLog, kept: Decision) -> None:
-    log.append_line(encode_row(kept.to_row()))
+    log.append_line(encode_row(row_of(kept)))
 
 
 def drained(log: DecisionLog, records: Records) -> DrainOutcome:

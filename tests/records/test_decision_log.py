@@ -22,7 +22,7 @@ from lib.records import (
 from lib.records.database import Database
 from lib.records.models import decision_from_row, spelled_row
 from lib.records.segment import encode_row, read_segment
-from tests.records.conftest import NOVEMBER, append, decision, drained
+from tests.records.conftest import NOVEMBER, append, count_decisions, decision, drained, row_of
 
 AWAY = "postgresql+psycopg://nobody@127.0.0.1:1/records"
 
@@ -116,7 +116,7 @@ def test_a_crash_between_commit_and_removal_stores_nothing_twice(
     drained(log, records)
     path.write_bytes(copy)
     assert drained(log, records) == DrainOutcome(repeated=2)
-    assert records.decision_count("fraud") == 2
+    assert count_decisions(records, "fraud") == 2
 
 
 def test_what_a_living_process_writes_stays_with_it(
@@ -178,7 +178,7 @@ def test_no_damage_makes_a_decision_that_was_never_made(
     tmp_path: Path, cut: int, flipped: int
 ) -> None:
     decisions = [decision(f"t{number}") for number in range(3)]
-    content = bytearray(b"".join(encode_row(record.to_row()) for record in decisions))
+    content = bytearray(b"".join(encode_row(row_of(record)) for record in decisions))
     content[flipped % len(content)] ^= 0x10
     path = tmp_path / "damaged.journal"
     path.write_bytes(content[: cut % (len(content) + 1)])
@@ -212,7 +212,7 @@ def test_one_record_the_database_refuses_does_not_hold_up_the_others(
 
 
 def test_a_full_log_refuses_and_says_what_to_do(directory: Path, records: Records) -> None:
-    room = len(encode_row(decision("t1").to_row()))
+    room = len(encode_row(row_of(decision("t1"))))
     with DecisionLog(directory, max_bytes=room) as log:
         append(log, decision("t1"))
         with pytest.raises(DecisionLogFullError, match="bring the database back"):
@@ -238,7 +238,7 @@ def test_threads_that_append_while_others_drain_lose_nothing(
         while not all(job.done() for job in appending):
             drained(log, records)
         drained(log, records)
-    assert records.decision_count("fraud") == 500
+    assert count_decisions(records, "fraud") == 500
 
 
 def test_a_closed_log_leaves_no_empty_file(directory: Path) -> None:
@@ -248,7 +248,7 @@ def test_a_closed_log_leaves_no_empty_file(directory: Path) -> None:
 
 def test_a_row_is_kept_as_the_decision_it_describes(log: DecisionLog, directory: Path) -> None:
     odd = decision("t1", features={"amount": float("nan"), "velocity_kmh": float("inf")})
-    row = odd.to_row() | {"features": dict(odd.features)}
+    row = row_of(odd) | {"features": dict(odd.features)}
     log.append_line(encode_row(spelled_row(row)))
     append(log, odd)
     (path,) = journals(directory)
@@ -257,7 +257,7 @@ def test_a_row_is_kept_as_the_decision_it_describes(log: DecisionLog, directory:
 
 
 def test_a_row_of_other_columns_is_refused_by_name() -> None:
-    row = decision("t1").to_row()
+    row = row_of(decision("t1"))
     del row["method"]
     with pytest.raises(RecordsError, match="method"):
         spelled_row(row)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lib.records import DecisionLog, DrainOutcome, DrainProcess, Records, RecordsError
-from tests.records.conftest import append, decision
+from tests.records.conftest import append, count_decisions, decision
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def drainer(log: DecisionLog, url: str) -> Iterator[DrainProcess]:
 def stored(url: str) -> int:
     with Records(url) as records:
         records.migrate()
-        return records.decision_count("fraud")
+        return count_decisions(records, "fraud")
 
 
 def test_what_is_sealed_is_stored_and_what_is_written_stays(log, drainer, url):

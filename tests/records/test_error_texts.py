@@ -12,7 +12,7 @@ from sqlalchemy import text
 from lib.records import DecisionLog, Records, RecordsUnavailableError, RefusedRowsError
 from lib.records.database import Database
 from lib.records.json_codec import write_json
-from tests.records.conftest import append, decision
+from tests.records.conftest import append, decision, keep_decisions, row_of
 
 PERSON = "jane.doe@example.org"
 Spoil = Callable[[Database], None]
@@ -45,7 +45,7 @@ def test_postgresql_tells_no_row(
     spoil(database, *statements)
     database.close()
     with pytest.raises((RefusedRowsError, RecordsUnavailableError)) as raised:
-        records.record_decisions([decision(PERSON, entities={"user_id": PERSON})])
+        keep_decisions(records, [decision(PERSON, entities={"user_id": PERSON})])
     trace = "".join(traceback.format_exception(raised.value))
     assert PERSON not in trace + repr(raised.value)
 
@@ -57,7 +57,7 @@ def test_a_value_that_no_column_holds_is_a_refused_row(
     records: Records, changes: dict[str, object]
 ) -> None:
     with pytest.raises(RefusedRowsError, match=r"refused a row|no column holds"):
-        records.record_rows([decision("t1").to_row() | changes])
+        records.record_rows([row_of(decision("t1")) | changes])
 
 
 def test_the_last_drain_tells_no_row_on_standard_error(url: str, tmp_path: Path) -> None:

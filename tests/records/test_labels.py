@@ -1,11 +1,11 @@
 import pytest
 
 from lib.records import LabelOutcome, Records, RecordsError
-from tests.records.conftest import NOVEMBER, SECOND, decision, fact
+from tests.records.conftest import NOVEMBER, SECOND, decision, fact, keep_decisions
 
 
 def test_a_label_is_stored_once_however_often_it_comes(records: Records) -> None:
-    records.record_decisions([decision("t1")])
+    keep_decisions(records, [decision("t1")])
     assert records.record_labels([fact("t1")]) == LabelOutcome(stored=1, repeated=0, unknown=0)
     again = fact("t1", received_at=NOVEMBER + 99 * SECOND)
     assert records.record_labels([again]) == LabelOutcome(stored=0, repeated=1, unknown=0)
@@ -30,7 +30,7 @@ def test_facts_about_a_subject_come_in_the_order_in_which_they_became_known(
 
 def test_a_label_may_come_before_its_decision(records: Records) -> None:
     assert records.record_labels([fact("t1")]) == LabelOutcome(stored=1, repeated=0, unknown=1)
-    records.record_decisions([decision("t1")])
+    keep_decisions(records, [decision("t1")])
     assert records.labels_for("fraud", "t1") == (fact("t1"),)
 
 

@@ -12,7 +12,7 @@ from lib.records import Records, RecordsError
 from lib.records.database import Database
 from lib.records.migration import alembic_config
 from lib.records.schema import METADATA
-from tests.records.conftest import decision
+from tests.records.conftest import count_decisions, decision, keep_decisions
 
 
 def migrate(url: str) -> None:
@@ -37,7 +37,7 @@ def test_the_migrations_make_exactly_the_schema_of_the_code(url: str, database: 
 def test_migrating_again_changes_nothing(url: str) -> None:
     with Records(url) as records:
         records.migrate()
-        records.record_decisions([decision("t1")])
+        keep_decisions(records, [decision("t1")])
         records.migrate()
         assert records.decision("fraud", "t1") == decision("t1")
 
@@ -51,14 +51,14 @@ def test_processes_that_start_together_migrate_once(url: str) -> None:
         process.join()
     assert [process.exitcode for process in starting] == [0, 0, 0]
     with Records(url) as records:
-        assert records.decision_count("fraud") == 0
+        assert count_decisions(records, "fraud") == 0
 
 
 def test_threads_that_start_together_migrate_once(url: str) -> None:
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(migrate, [url] * 8))
     with Records(url) as records:
-        assert records.decision_count("fraud") == 0
+        assert count_decisions(records, "fraud") == 0
 
 
 def test_a_schema_newer_than_the_code_is_refused(url: str, database: Database) -> None:
@@ -71,7 +71,7 @@ def test_a_schema_newer_than_the_code_is_refused(url: str, database: Database) -
 
 def test_a_database_never_migrated_says_what_to_run(url: str) -> None:
     with Records(url) as records, pytest.raises(RecordsError, match=r"run Records\.migrate\(\)"):
-        records.record_decisions([decision("t1")])
+        keep_decisions(records, [decision("t1")])
 
 
 def test_downgrading_leaves_no_table_behind(url: str, database: Database) -> None:

@@ -2,15 +2,16 @@
 
 from lib.records import Records
 from lib.records.rescoring import pause_us
-from tests.records.conftest import NOVEMBER, SECOND, decision
+from tests.records.conftest import NOVEMBER, SECOND, decision, keep_decisions
 
 
 def fallbacks(records: Records, *subjects: str) -> None:
-    records.record_decisions(
+    keep_decisions(
+        records,
         [
             decision(name, method="fallback", decided_at=NOVEMBER + index)
             for index, name in enumerate(subjects)
-        ]
+        ],
     )
 
 

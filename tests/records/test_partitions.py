@@ -1,6 +1,7 @@
 """Decisions by day: one of an id wins across days, and old tables become a partition."""
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 from alembic import command
@@ -13,22 +14,22 @@ from lib.records.database import Database
 from lib.records.json_codec import write_json
 from lib.records.migration import alembic_config
 from lib.records.partitions import DAY, partitions
-from tests.records.conftest import NOVEMBER, decision
+from tests.records.conftest import NOVEMBER, count_decisions, decision, keep_decisions, row_of
 
 
 def test_the_first_decision_of_an_id_wins_whatever_its_day(records: Records) -> None:
     first = decision("t1", received_at=NOVEMBER)
     later = decision("t1", received_at=NOVEMBER + 3 * DAY, decision="DECLINE")
-    assert records.record_decisions([first]).stored == 1
-    outcome = records.record_decisions([later, decision("t2", received_at=NOVEMBER + 3 * DAY)])
+    assert keep_decisions(records, [first]).stored == 1
+    outcome = keep_decisions(records, [later, decision("t2", received_at=NOVEMBER + 3 * DAY)])
     assert (outcome.stored, outcome.repeated) == (1, 1)
     assert records.decision("fraud", "t1") == first
-    assert records.decision_count("fraud") == 2
+    assert count_decisions(records, "fraud") == 2
 
 
 def test_of_one_batch_the_first_wins_too(records: Records) -> None:
     batch = [decision("t1", decision="REVIEW"), decision("t1", received_at=NOVEMBER + DAY)]
-    assert records.record_decisions(batch).repeated == 1
+    assert keep_decisions(records, batch).repeated == 1
     stored = records.decision("fraud", "t1")
     assert stored is not None
     assert stored.decision == "REVIEW"
@@ -42,15 +43,15 @@ def test_threads_that_store_one_id_on_two_days_store_it_once(url: str) -> None:
             for day in range(4)
         ]
         with ThreadPoolExecutor(4) as pool:
-            outcomes = list(pool.map(records.record_decisions, batches))
+            outcomes = list(pool.map(partial(keep_decisions, records), batches))
         assert sum(outcome.stored for outcome in outcomes) == 50
-        assert records.decision_count("fraud") == 50
+        assert count_decisions(records, "fraud") == 50
         assert len(list(records.decisions("fraud", 0, 2**62))) == 50
 
 
 @pytest.mark.parametrize("url", ["postgresql"], indirect=True)
 def test_a_partition_is_made_for_each_day_and_for_the_next(url: str, records: Records) -> None:
-    records.record_decisions([decision("t1"), decision("t2", received_at=NOVEMBER + 5 * DAY)])
+    keep_decisions(records, [decision("t1"), decision("t2", received_at=NOVEMBER + 5 * DAY)])
     database = Database(url)
     with database.reading() as connection:
         names = [partition.name for partition in partitions(connection)]
@@ -62,7 +63,7 @@ def test_rows_of_a_table_without_days_are_kept_by_the_migration(url: str) -> Non
     database = Database(url)
     with database.migrating() as connection:
         command.upgrade(alembic_config(connection), "0004")
-    row = decision("t1").to_row()
+    row = row_of(decision("t1"))
     with database.writing() as connection:
         names = ", ".join(f'"{name}"' for name in row)
         values = ", ".join(f":{name}" for name in row)
@@ -77,7 +78,7 @@ def test_rows_of_a_table_without_days_are_kept_by_the_migration(url: str) -> Non
         assert records.decision("fraud", "t1") == decision("t1")
         later = decision("t1", received_at=NOVEMBER + 9 * DAY)
         new = decision("t2", received_at=NOVEMBER + 9 * DAY)
-        assert records.record_decisions([later, new]).stored == 1
+        assert keep_decisions(records, [later, new]).stored == 1
         assert [record.subject_id for record in records.decisions("fraud", 0, 2**62)] == [
             "t1",
             "t2",
@@ -109,7 +110,7 @@ def test_a_model_of_first_wins(records: Records, batches: list[list[tuple[int, i
         ]
         for record in decisions:
             records_of.setdefault(record.subject_id, record.received_at)
-        records.record_decisions(decisions)
+        keep_decisions(records, decisions)
     stored = {
         record.subject_id: record.received_at for record in records.decisions(system, 0, 2**62)
     }

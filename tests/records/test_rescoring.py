@@ -3,7 +3,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from lib.records import Records, RecordsError
-from tests.records.conftest import NOVEMBER, SECOND, decision
+from tests.records.conftest import NOVEMBER, SECOND, decision, keep_decisions
 
 
 def fallback(subject_id: str, number: int = 0) -> object:
@@ -13,8 +13,8 @@ def fallback(subject_id: str, number: int = 0) -> object:
 @pytest.fixture
 def queue(records: Records) -> Records:
     """Five fallback decisions and one of the model."""
-    records.record_decisions([fallback(f"t{number}", number) for number in range(5)])
-    records.record_decisions([decision("model")])
+    keep_decisions(records, [fallback(f"t{number}", number) for number in range(5)])
+    keep_decisions(records, [decision("model")])
     return records
 
 
@@ -29,7 +29,7 @@ def test_only_fallback_decisions_wait_oldest_first(queue: Records) -> None:
 
 
 def test_a_pending_decision_waits_too(records: Records) -> None:
-    records.record_decisions([decision("video", method="pending")])
+    keep_decisions(records, [decision("video", method="pending")])
     assert claim(records) == ["video"]
 
 
@@ -61,7 +61,7 @@ def test_the_first_new_answer_stays(queue: Records) -> None:
 
 def test_what_was_scored_again_is_not_claimed_again(queue: Records) -> None:
     queue.mark_rescored("fraud", "t0", {}, NOVEMBER)
-    queue.record_decisions([fallback("t0")])
+    keep_decisions(queue, [fallback("t0")])
     assert "t0" not in claim(queue, now=NOVEMBER + 3600 * SECOND)
 
 
@@ -74,8 +74,8 @@ def test_attempts_are_counted(queue: Records) -> None:
 
 
 def test_a_fallback_that_came_second_is_not_queued(records: Records) -> None:
-    records.record_decisions([decision("t1")])
-    records.record_decisions([fallback("t1", 3 * SECOND)])
+    keep_decisions(records, [decision("t1")])
+    keep_decisions(records, [fallback("t1", 3 * SECOND)])
     assert records.rescore_backlog("fraud") == 0
 
 
@@ -85,7 +85,7 @@ def test_what_was_never_queued_cannot_be_marked(queue: Records) -> None:
 
 
 def test_racing_workers_share_the_queue_without_overlap(records: Records) -> None:
-    records.record_decisions([fallback(f"t{number:03}", number) for number in range(200)])
+    keep_decisions(records, [fallback(f"t{number:03}", number) for number in range(200)])
     with ThreadPoolExecutor(4) as pool:
         claims = pool.map(lambda turn: claim(records, 10, f"w{turn}"), range(24))
     claimed = [subject for subjects in claims for subject in subjects]

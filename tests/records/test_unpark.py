@@ -7,13 +7,11 @@ import pytest
 from jobs.records.unpark import UnparkConfig, main
 from lib.records import Records, RecordsError
 from lib.records.rescoring import GONE, MOST_FAILURES
-from tests.records.conftest import NOVEMBER, SECOND, decision
+from tests.records.conftest import NOVEMBER, SECOND, decision, keep_decisions
 
 
 def park(records: Records, fault: str, *subjects: str, system: str = "fraud") -> None:
-    records.record_decisions(
-        [decision(name, system=system, method="fallback") for name in subjects]
-    )
+    keep_decisions(records, [decision(name, system=system, method="fallback") for name in subjects])
     for index, name in enumerate(subjects):
         now = NOVEMBER + index * SECOND
         is_parked = [

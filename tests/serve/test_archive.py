@@ -23,7 +23,7 @@ from serve.framework import Problem
 from serve.framework.decision_store import RECORD_FAULTS, DecisionStore
 from serve.framework.json_log import JsonLog
 from serve.framework.metrics import PrometheusMetrics
-from tests.records.conftest import NOVEMBER, decision
+from tests.records.conftest import NOVEMBER, decision, row_of
 
 pytestmark = pytest.mark.anyio
 LINE_BYTES = 900
@@ -115,7 +115,7 @@ def archive_in(folder: Path, faults: Faults, most_bytes: int = 1 << 30) -> Itera
 
 
 def row(number: int) -> Mapping[str, Any]:
-    return decision(f"t{number}", decided_at=NOVEMBER + number).to_row()
+    return row_of(decision(f"t{number}", decided_at=NOVEMBER + number))
 
 
 async def stored(archive: DecisionStore) -> list[str]:

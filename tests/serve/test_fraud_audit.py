@@ -14,6 +14,7 @@ from lib.contract import ContractError
 from lib.fraud.audit import audit
 from lib.fraud.features import FRAUD
 from lib.records import Records
+from tests.records.conftest import count_decisions
 from tests.serve.conftest import Start, Workspace
 from tests.serve.factories import LABELS, SCORE, eventually, label, moment, payment
 
@@ -43,7 +44,7 @@ async def served(workspace: Workspace, start: Start) -> Records:
                 assert (await fraud.client.post(LABELS, json=about)).status_code == 200
 
         async def kept() -> bool:
-            return Records(str(workspace.args().records)).decision_count("fraud") == PAYMENTS
+            return count_decisions(Records(str(workspace.args().records)), "fraud") == PAYMENTS
 
         await eventually(kept)
     return Records(str(workspace.args().records))

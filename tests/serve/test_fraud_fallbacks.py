@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.records.conftest import count_decisions
 from tests.serve.conftest import Running, Start, Workspace
 from tests.serve.factories import ALWAYS_REVIEW, LABELS, SCORE, eventually, label, payment
 from tests.serve.redis_process import RedisProcess
@@ -194,7 +195,7 @@ async def test_decisions_of_a_killed_process_are_stored_by_the_next(
     shutil.move(left, journal)
     records = f"sqlite:///{workspace.folder}/other.sqlite"
     async with start(journal=journal, records=records) as fraud:
-        assert fraud.service.decision_store.records.decision_count("fraud") == 1
+        assert count_decisions(fraud.service.decision_store.records, "fraud") == 1
         assert (await get_transaction(fraud, answer["transaction_id"]))["answer"] == answer
 
 

@@ -11,7 +11,7 @@ from lib.records import Decision
 from serve.framework.metrics import PrometheusMetrics
 from serve.framework.rescoring import Rescorer
 from serve.fraud.metrics import INSTRUMENTS
-from tests.records.conftest import NOVEMBER, decision
+from tests.records.conftest import NOVEMBER, decision, row_of
 from tests.serve.conftest import Start
 
 pytestmark = pytest.mark.anyio
@@ -27,7 +27,7 @@ async def test_one_that_fails_does_not_starve_the_others(start: Start, fault: Ex
         archive, log = fraud.service.decision_store, fraud.service.log
         for number in range(21):
             row = decision(f"t{number:02}", method="fallback", decided_at=NOVEMBER + number)
-            archive.append(row.to_row())
+            archive.append(row_of(row))
         await archive.drain()
 
         async def redo(record: Decision) -> Mapping[str, Any] | None:
@@ -48,7 +48,7 @@ async def test_a_part_that_goes_out_ends_the_round_and_keeps_no_claim(start: Sta
     async with start(rescore_seconds=600.0, follow_seconds=600.0) as fraud:
         archive, log = fraud.service.decision_store, fraud.service.log
         for number in range(7):
-            archive.append(decision(f"t{number}", method="fallback").to_row())
+            archive.append(row_of(decision(f"t{number}", method="fallback")))
         await archive.drain()
         answers: list[Mapping[str, Any] | None] = [{"decision": "APPROVE"}, None]
 

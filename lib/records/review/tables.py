@@ -4,16 +4,8 @@ from typing import Any
 
 from sqlalchemy import Column, Text, UniqueConstraint
 
-from lib.records.tables import (
-    booleans,
-    documents,
-    integers,
-    numbers,
-    row_number,
-    small_integers,
-    table,
-    texts,
-)
+from lib.records import columns
+from lib.records.tables import table
 
 
 def _system() -> Column[Any]:
@@ -23,15 +15,17 @@ def _system() -> Column[Any]:
 ITEMS = table(
     "review_items",
     _system(),
-    *texts("id", "case_id", "subject_id", "kind", "rule", "policy", "policy_version"),
-    *documents("policies", "shown"),
-    *small_integers("severity"),
-    *integers("reach", "created_at", "due_at", "rank_us", "token"),
-    *numbers("priority"),
-    *texts("model_version", "language", "skill", "for_reviewer", "leased_by", nullable=True),
-    *texts("claim_id", nullable=True),
-    *documents("known", nullable=True),
-    *integers("leased_until", "decided_at", nullable=True),
+    *columns.texts("id", "case_id", "subject_id", "kind", "rule", "policy", "policy_version"),
+    *columns.documents("policies", "shown"),
+    *columns.small_integers("severity"),
+    *columns.integers("reach", "created_at", "due_at", "rank_us", "token"),
+    *columns.numbers("priority"),
+    *columns.texts(
+        "model_version", "language", "skill", "for_reviewer", "leased_by", nullable=True
+    ),
+    *columns.texts("claim_id", nullable=True),
+    *columns.documents("known", nullable=True),
+    *columns.integers("leased_until", "decided_at", nullable=True),
     indexes={
         "by_rank": ("system", "decided_at", "rank_us", "id"),
         "by_post": ("subject_id",),
@@ -46,10 +40,10 @@ ITEMS = table(
 VERDICTS = table(
     "review_verdicts",
     _system(),
-    *texts("item_id", "case_id", "subject_id", "kind", "reviewer", "policy_version"),
-    *integers("token", "decided_at"),
-    *documents("verdicts"),
-    *texts("note", "model_version", "key_id", nullable=True),
+    *columns.texts("item_id", "case_id", "subject_id", "kind", "reviewer", "policy_version"),
+    *columns.integers("token", "decided_at"),
+    *columns.documents("verdicts"),
+    *columns.texts("note", "model_version", "key_id", nullable=True),
     key=("item_id",),
     indexes={
         "by_case": ("case_id",),
@@ -62,10 +56,10 @@ VERDICTS = table(
 OUTCOMES = table(
     "review_outcomes",
     _system(),
-    *texts("case_id", "subject_id", "kind", "rule", "policy_version"),
-    *documents("verdicts"),
-    *integers("at"),
-    *texts("model_version", nullable=True),
+    *columns.texts("case_id", "subject_id", "kind", "rule", "policy_version"),
+    *columns.documents("verdicts"),
+    *columns.integers("at"),
+    *columns.texts("model_version", nullable=True),
     key=("case_id",),
     indexes={"by_post": ("subject_id", "at")},
 )
@@ -73,11 +67,11 @@ OUTCOMES = table(
 
 LABELS = table(
     "review_labels",
-    row_number("number"),
+    columns.row_number("number"),
     _system(),
-    *texts("subject_id", "policy", "by", "rule", "policy_version", "case_id"),
-    *booleans("violates"),
-    *integers("at"),
+    *columns.texts("subject_id", "policy", "by", "rule", "policy_version", "case_id"),
+    *columns.booleans("violates"),
+    *columns.integers("at"),
     UniqueConstraint("case_id", "policy", name="review_labels_once"),
     key=("number",),
 )
@@ -86,28 +80,30 @@ LABELS = table(
 GOLDEN = table(
     "review_golden",
     _system(),
-    *texts("id", "subject_id", "policy_version"),
-    *documents("policies", "shown", "known"),
-    *small_integers("severity"),
-    *integers("reach"),
-    *texts("language", "skill", nullable=True),
+    *columns.texts("id", "subject_id", "policy_version"),
+    *columns.documents("policies", "shown", "known"),
+    *columns.small_integers("severity"),
+    *columns.integers("reach"),
+    *columns.texts("language", "skill", nullable=True),
 )
 """Subjects whose right answers are known, to be mixed in among the others."""
 
-REVIEWERS = table("review_reviewers", *texts("reviewer"), *integers("slots"), key=("reviewer",))
+REVIEWERS = table(
+    "review_reviewers", *columns.texts("reviewer"), *columns.integers("slots"), key=("reviewer",)
+)
 """How many items a reviewer was given: the number decides which of them are golden."""
 
-SETTINGS = table("review_settings", *texts("name", "value"), key=("name",))
+SETTINGS = table("review_settings", *columns.texts("name", "value"), key=("name",))
 """What the queue made once for all who use this database: its salt."""
 
 AUDIT = table(
     "review_audit",
-    row_number("number"),
-    *integers("at"),
+    columns.row_number("number"),
+    *columns.integers("at"),
     _system(),
-    *texts("who", "what", "item_id", "case_id", "subject_id", "policy_version"),
-    *texts("rule", "model_version", "key_id", nullable=True),
-    *documents("before", "after", nullable=True),
+    *columns.texts("who", "what", "item_id", "case_id", "subject_id", "policy_version"),
+    *columns.texts("rule", "model_version", "key_id", nullable=True),
+    *columns.documents("before", "after", nullable=True),
     key=("number",),
     indexes={"by_post": ("subject_id", "number"), "by_what": ("what", "at")},
 )

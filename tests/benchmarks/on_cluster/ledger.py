@@ -20,6 +20,7 @@ from lib.registry import Registry, read_artifact
 from tests.benchmarks.fraud_latency import HOST
 from tests.benchmarks.latency.load import Answer
 from tests.benchmarks.on_cluster.served import Served
+from tests.records.conftest import count_decisions
 
 _PATIENCE_SECONDS = 90.0
 _AT_ONCE = 8
@@ -125,7 +126,7 @@ async def _drained(records: Records, decisions: int) -> None:
     """Returns once all is in the database and every fallback was scored again."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while time.monotonic() < deadline:
-        if records.decision_count("fraud") >= decisions and not records.rescore_backlog("fraud"):
+        if count_decisions(records, "fraud") >= decisions and not records.rescore_backlog("fraud"):
             return
         await asyncio.sleep(0.5)
 

@@ -1,7 +1,7 @@
 """Create the tables of maintenance schedules and their work orders."""
 
+from lib.records import columns
 from lib.records.migrations.statements import create_table, drop_tables
-from lib.records.tables import documents, integers, texts
 
 revision = "0002"
 down_revision = "0001"
@@ -11,21 +11,21 @@ def upgrade() -> None:
     """Create both tables."""
     create_table(
         "schedules",
-        *texts("id"),
-        *integers("week_start", "created_at"),
-        *texts("model_version", nullable=True),
-        *documents("request", "plan"),
+        *columns.texts("id"),
+        *columns.integers("week_start", "created_at"),
+        *columns.texts("model_version", nullable=True),
+        *columns.documents("request", "plan"),
     )
     create_table(
         "work_orders",
-        *texts("id", "schedule_id", "machine_id"),
-        *texts("component", nullable=True),
-        *texts("plant", "line", "skill"),
-        *integers("starts_at", "ends_at"),
-        *documents("expected"),
-        *integers("created_at"),
-        *integers("closed_at", nullable=True),
-        *documents("outcome", nullable=True),
+        *columns.texts("id", "schedule_id", "machine_id"),
+        *columns.texts("component", nullable=True),
+        *columns.texts("plant", "line", "skill"),
+        *columns.integers("starts_at", "ends_at"),
+        *columns.documents("expected"),
+        *columns.integers("created_at"),
+        *columns.integers("closed_at", nullable=True),
+        *columns.documents("outcome", nullable=True),
         indexes={"by_machine": ("machine_id", "starts_at"), "by_schedule": ("schedule_id",)},
     )
 

@@ -1,7 +1,7 @@
 """Create the tables of customers' health, interventions and what became of them."""
 
+from lib.records import columns
 from lib.records.migrations.statements import create_table, drop_tables
-from lib.records.tables import booleans, documents, integers, numbers, texts
 
 revision = "0003"
 down_revision = "0002"
@@ -11,34 +11,34 @@ def upgrade() -> None:
     """Create all five."""
     create_table(
         "customer_health",
-        *texts("customer_id"),
-        *integers("at", "created_at"),
-        *numbers("chance", "score"),
-        *texts("band"),
-        *documents("components", "reasons"),
-        *texts("model_version", nullable=True),
+        *columns.texts("customer_id"),
+        *columns.integers("at", "created_at"),
+        *columns.numbers("chance", "score"),
+        *columns.texts("band"),
+        *columns.documents("components", "reasons"),
+        *columns.texts("model_version", nullable=True),
         key=("customer_id", "at"),
     )
     create_table(
         "health_overrides",
-        *texts("id", "customer_id"),
-        *numbers("score", nullable=True),
-        *texts("author", "reason", "key_id"),
-        *integers("created_at", "expires_at"),
+        *columns.texts("id", "customer_id"),
+        *columns.numbers("score", nullable=True),
+        *columns.texts("author", "reason", "key_id"),
+        *columns.integers("created_at", "expires_at"),
         indexes={"by_customer": ("customer_id", "created_at")},
     )
     create_table(
         "intervention_plans",
-        *texts("id"),
-        *integers("planned_at", "created_at"),
-        *documents("request", "summary"),
+        *columns.texts("id"),
+        *columns.integers("planned_at", "created_at"),
+        *columns.documents("request", "summary"),
     )
     create_table(
         "interventions",
-        *texts("id", "plan_id", "customer_id", "playbook"),
-        *integers("planned_at"),
-        *booleans("held_out"),
-        *numbers("propensity", "chance", "expected_fall", "value", "cost", "hours"),
+        *columns.texts("id", "plan_id", "customer_id", "playbook"),
+        *columns.integers("planned_at"),
+        *columns.booleans("held_out"),
+        *columns.numbers("propensity", "chance", "expected_fall", "value", "cost", "hours"),
         indexes={
             "by_customer": ("customer_id", "planned_at"),
             "by_plan": ("plan_id",),
@@ -47,10 +47,10 @@ def upgrade() -> None:
     )
     create_table(
         "intervention_outcomes",
-        *texts("intervention_id", "kind"),
-        *booleans("value"),
-        *integers("observed_at", "received_at"),
-        *texts("note", nullable=True),
+        *columns.texts("intervention_id", "kind"),
+        *columns.booleans("value"),
+        *columns.integers("observed_at", "received_at"),
+        *columns.texts("note", nullable=True),
         key=("intervention_id", "kind"),
     )
 

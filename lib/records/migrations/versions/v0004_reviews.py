@@ -3,21 +3,13 @@
 import sqlalchemy as sa
 from alembic import op
 
+from lib.records import columns
 from lib.records.migrations.statements import (
     create_refusal,
     create_table,
     drop_tables,
     is_postgresql,
     refuse_statements,
-)
-from lib.records.tables import (
-    booleans,
-    documents,
-    integers,
-    numbers,
-    row_number,
-    small_integers,
-    texts,
 )
 
 revision = "0004"
@@ -49,31 +41,31 @@ def downgrade() -> None:
 def _create_items_and_verdicts() -> None:
     create_table(
         "review_items",
-        *texts("id", "case_id", "post_id", "kind", "rule", "policy"),
-        *documents("policies"),
-        *small_integers("severity"),
-        *integers("reach"),
-        *numbers("priority"),
-        *integers("created_at", "due_at", "rank_us"),
-        *texts("policy_version"),
-        *texts("model_version", "language", "skill", nullable=True),
-        *documents("shown"),
-        *texts("for_reviewer", nullable=True),
-        *documents("known", nullable=True),
-        *integers("token"),
-        *texts("leased_by", nullable=True),
-        *integers("leased_until", "decided_at", nullable=True),
+        *columns.texts("id", "case_id", "post_id", "kind", "rule", "policy"),
+        *columns.documents("policies"),
+        *columns.small_integers("severity"),
+        *columns.integers("reach"),
+        *columns.numbers("priority"),
+        *columns.integers("created_at", "due_at", "rank_us"),
+        *columns.texts("policy_version"),
+        *columns.texts("model_version", "language", "skill", nullable=True),
+        *columns.documents("shown"),
+        *columns.texts("for_reviewer", nullable=True),
+        *columns.documents("known", nullable=True),
+        *columns.integers("token"),
+        *columns.texts("leased_by", nullable=True),
+        *columns.integers("leased_until", "decided_at", nullable=True),
         indexes={"by_rank": ("decided_at", "rank_us", "id"), "by_post": ("post_id",)},
     )
     create_table(
         "review_verdicts",
-        *texts("item_id", "case_id", "post_id", "kind", "reviewer"),
-        *integers("token"),
-        *documents("verdicts"),
-        *texts("note", nullable=True),
-        *integers("decided_at"),
-        *texts("policy_version"),
-        *texts("model_version", nullable=True),
+        *columns.texts("item_id", "case_id", "post_id", "kind", "reviewer"),
+        *columns.integers("token"),
+        *columns.documents("verdicts"),
+        *columns.texts("note", nullable=True),
+        *columns.integers("decided_at"),
+        *columns.texts("policy_version"),
+        *columns.texts("model_version", nullable=True),
         key=("item_id",),
         indexes={
             "by_case": ("case_id",),
@@ -86,22 +78,22 @@ def _create_items_and_verdicts() -> None:
 def _create_outcomes_and_labels() -> None:
     create_table(
         "review_outcomes",
-        *texts("case_id", "post_id", "kind", "rule"),
-        *documents("verdicts"),
-        *integers("at"),
-        *texts("policy_version"),
-        *texts("model_version", nullable=True),
+        *columns.texts("case_id", "post_id", "kind", "rule"),
+        *columns.documents("verdicts"),
+        *columns.integers("at"),
+        *columns.texts("policy_version"),
+        *columns.texts("model_version", nullable=True),
         key=("case_id",),
         indexes={"by_post": ("post_id", "at")},
     )
     create_table(
         "review_labels",
-        row_number("number"),
-        *texts("post_id", "policy"),
-        *booleans("violates"),
-        *texts("by", "rule"),
-        *integers("at"),
-        *texts("policy_version", "case_id"),
+        columns.row_number("number"),
+        *columns.texts("post_id", "policy"),
+        *columns.booleans("violates"),
+        *columns.texts("by", "rule"),
+        *columns.integers("at"),
+        *columns.texts("policy_version", "case_id"),
         sa.UniqueConstraint("case_id", "policy", name="review_labels_once"),
         key=("number",),
     )
@@ -110,24 +102,29 @@ def _create_outcomes_and_labels() -> None:
 def _create_golden_and_audit() -> None:
     create_table(
         "review_golden",
-        *texts("id", "post_id"),
-        *documents("policies"),
-        *small_integers("severity"),
-        *integers("reach"),
-        *texts("policy_version"),
-        *texts("language", "skill", nullable=True),
-        *documents("shown", "known"),
+        *columns.texts("id", "post_id"),
+        *columns.documents("policies"),
+        *columns.small_integers("severity"),
+        *columns.integers("reach"),
+        *columns.texts("policy_version"),
+        *columns.texts("language", "skill", nullable=True),
+        *columns.documents("shown", "known"),
     )
-    create_table("review_reviewers", *texts("reviewer"), *integers("slots"), key=("reviewer",))
+    create_table(
+        "review_reviewers",
+        *columns.texts("reviewer"),
+        *columns.integers("slots"),
+        key=("reviewer",),
+    )
     create_table(
         "review_audit",
-        row_number("number"),
-        *integers("at"),
-        *texts("who", "what"),
-        *texts("rule", nullable=True),
-        *texts("item_id", "case_id", "post_id", "policy_version"),
-        *texts("model_version", nullable=True),
-        *documents("before", "after", nullable=True),
+        columns.row_number("number"),
+        *columns.integers("at"),
+        *columns.texts("who", "what"),
+        *columns.texts("rule", nullable=True),
+        *columns.texts("item_id", "case_id", "post_id", "policy_version"),
+        *columns.texts("model_version", nullable=True),
+        *columns.documents("before", "after", nullable=True),
         key=("number",),
         indexes={"by_post": ("post_id", "number"), "by_what": ("what", "at")},
     )

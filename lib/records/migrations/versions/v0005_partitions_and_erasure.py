@@ -3,6 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
+from lib.records import columns
 from lib.records.migrations.statements import (
     create_table,
     drop_tables,
@@ -10,7 +11,6 @@ from lib.records.migrations.statements import (
     keep_audit_columns,
     refuse_statements,
 )
-from lib.records.tables import documents, integers, texts
 
 revision = "0005"
 down_revision = "0004"
@@ -46,27 +46,27 @@ def downgrade() -> None:
 def _create_tables() -> None:
     create_table(
         "decision_ids",
-        *texts("system", "subject_id"),
-        *texts("entity_id", nullable=True),
-        *integers("received_at"),
+        *columns.texts("system", "subject_id"),
+        *columns.texts("entity_id", nullable=True),
+        *columns.integers("received_at"),
         key=("system", "subject_id"),
         indexes={"by_entity": ("system", "entity_id"), "by_time": ("received_at",)},
     )
     create_table(
         "decision_archives",
-        *texts("id", "system", "date", "address", "path"),
-        *integers("rows"),
-        *texts("digest"),
-        *integers("since", "until", "archived_at"),
+        *columns.texts("id", "system", "date", "address", "path"),
+        *columns.integers("rows"),
+        *columns.texts("digest"),
+        *columns.integers("since", "until", "archived_at"),
         indexes={"by_date": ("date",)},
     )
     create_table(
         "erasures",
-        *texts("id", "system", "kind", "entity_hash"),
-        *integers("began_at"),
-        *integers("ended_at", nullable=True),
-        *documents("counts"),
-        *texts("by"),
+        *columns.texts("id", "system", "kind", "entity_hash"),
+        *columns.integers("began_at"),
+        *columns.integers("ended_at", nullable=True),
+        *columns.documents("counts"),
+        *columns.texts("by"),
     )
 
 

@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from lib.records import columns
 from lib.records.migrations.statements import create_table, keep_audit_columns
-from lib.records.tables import texts
 
 revision = "0007"
 down_revision = "0006"
@@ -21,7 +21,7 @@ def upgrade() -> None:
     op.add_column("review_verdicts", sa.Column("key_id", sa.Text()))
     op.add_column("review_items", sa.Column("claim_id", sa.Text()))
     op.create_index("review_items_by_claim", "review_items", ["claim_id"])
-    create_table("review_settings", *texts("name", "value"), key=("name",))
+    create_table("review_settings", *columns.texts("name", "value"), key=("name",))
     keep_audit_columns(*_SKELETON, "key_id")
 
 
