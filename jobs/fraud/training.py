@@ -16,7 +16,7 @@ from lib.calibration import fit_calibrator, sigmoid
 from lib.contract import ContractError
 from lib.contract.end_of_data import end_of_data
 from lib.fraud.features import FRAUD
-from lib.fraud.model.baselines import baseline_scores
+from lib.fraud.model.baselines import baseline_scores, rule_answers
 from lib.fraud.model.evaluation import intervals, make_test_rows, measure
 from lib.fraud.model.fitting import fold_data, settled, stack, weighed_sample
 from lib.fraud.model.inputs import Floats
@@ -25,7 +25,6 @@ from lib.fraud.model.outcome import measure_outcome
 from lib.fraud.model.payments import Payments
 from lib.fraud.model.policy import fit_policy
 from lib.fraud.model.report import OURS, Findings, build_report, gain_shares, outcome_facts
-from lib.fraud.model.rules_baseline import rule_answers
 from lib.fraud.model.time_split import Plan, plan_slices
 
 _SAMPLE = 20_000

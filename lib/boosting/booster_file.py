@@ -13,8 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import xgboost as xgb
 
-from lib.boosting.error import BoosterError
-from lib.boosting.node_check import check_finite, check_nodes
+from lib.boosting.node_check import BoosterError, check_finite, check_nodes
 from lib.boosting.ubjson import decode, encode
 
 OBJECTIVE = "binary:logistic"

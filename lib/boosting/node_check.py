@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lib.boosting.error import BoosterError
-
 Indices = npt.NDArray[np.int64]
+
+
+class BoosterError(ValueError):
+    """A file of boosted trees that cannot be served; the message names field, bound and value."""
 
 
 def check_nodes(

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from lib.boosting.error import BoosterError
+from lib.boosting.node_check import BoosterError
 
 _NUMBERS = {b"i": ">b", b"U": ">B", b"I": ">h", b"l": ">i", b"L": ">q", b"d": ">f", b"D": ">d"}
 _ARRAYS = {

@@ -10,6 +10,7 @@ payments for velocity. Fraud counts as soon as a label is observed.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations
 
 from lib.feature import (
     DAY,
@@ -56,15 +57,12 @@ PAYMENT_METHODS = (
 )
 RATE_PRIOR = 0.01
 RATE_STRENGTH = 10.0
+_RATE = Rate("fraud", RATE_PRIOR, RATE_STRENGTH)
+_UNIT = "currency units"
 
 USER = ("user_id",)
 MERCHANT = ("merchant_id",)
 DEVICE = ("device_id",)
-USER_MERCHANT = ("user_id", "merchant_id")
-USER_DEVICE = ("user_id", "device_id")
-USER_METHOD = ("user_id", "payment_method")
-MERCHANT_DEVICE = ("merchant_id", "device_id")
-USER_MERCHANT_DEVICE = ("user_id", "merchant_id", "device_id")
 
 LAST_1H = Window(HOUR, MINUTE)
 LAST_24H = Window(DAY, HOUR)
@@ -111,28 +109,27 @@ def _payment(money: _Money) -> tuple[Direct | Category | Derived, ...]:
     )
 
 
-def _mean(key: tuple[str, ...], window: Window, scale: _Money) -> Feature:
+def _mean(key: tuple[str, ...], window: Window, money: _Money) -> Feature:
     name = f"amount_mean_by_{key[0].removesuffix('_id')}_{window.label}"
-    aggregate = Mean(AMOUNT, scale.unit, without="declined")
-    return Feature(name, "currency units", key, aggregate, window)
+    return Feature(name, _UNIT, key, Mean(AMOUNT, money.unit, without="declined"), window)
 
 
-def _user(scale: _Money) -> tuple[Feature | Derived, ...]:
-    amount = Sum(AMOUNT, scale.unit, without="declined")
-    spread = Deviation(scale.rounded, scale.squared, scale.rounded_unit, without="declined")
-    money = "currency units"
+def _user(money: _Money) -> tuple[Feature | Derived, ...]:
+    amount = Sum(AMOUNT, money.unit, without="declined")
+    spread = Deviation(money.rounded, money.squared, money.rounded_unit, without="declined")
+    windows = {"1h": LAST_1H, "24h": LAST_24H, "7d": LAST_7D, "30d": LAST_30D}
+    new = {"merchant": "merchant_id", "device": "device_id", "payment_method": "payment_method"}
     return (
-        Feature("txn_count_by_user_1h", "payments", USER, Count(), LAST_1H),
-        Feature("txn_count_by_user_24h", "payments", USER, Count(), LAST_24H),
-        Feature("txn_count_by_user_7d", "payments", USER, Count(), LAST_7D),
-        Feature("txn_count_by_user_30d", "payments", USER, Count(), LAST_30D),
-        Feature("amount_sum_by_user_1h", money, USER, amount, LAST_1H),
-        Feature("amount_sum_by_user_24h", money, USER, amount, LAST_24H),
-        Feature("amount_sum_by_user_7d", money, USER, amount, LAST_7D),
-        _mean(USER, LAST_24H, scale),
-        _mean(USER, LAST_7D, scale),
-        _mean(USER, LAST_30D, scale),
-        Feature("amount_std_by_user_30d", money, USER, spread, LAST_30D),
+        *(
+            Feature(f"txn_count_by_user_{span}", "payments", USER, Count(), window)
+            for span, window in windows.items()
+        ),
+        *(
+            Feature(f"amount_sum_by_user_{span}", _UNIT, USER, amount, windows[span])
+            for span in ("1h", "24h", "7d")
+        ),
+        *(_mean(USER, window, money) for window in (LAST_24H, LAST_7D, LAST_30D)),
+        Feature("amount_std_by_user_30d", _UNIT, USER, spread, LAST_30D),
         Derived(
             "amount_zscore",
             "standard deviations",
@@ -141,49 +138,50 @@ def _user(scale: _Money) -> tuple[Feature | Derived, ...]:
         ),
         Feature("minutes_since_last_payment", "minutes", USER, Age(FAMILIAR_FOR)),
         Feature("decline_count_by_user_24h", "payments", USER, Count(fact="declined"), LAST_24H),
-        Feature("is_new_merchant", "0 or 1", USER_MERCHANT, IsFirstSeen(FAMILIAR_FOR)),
-        Feature("is_new_device", "0 or 1", USER_DEVICE, IsFirstSeen(FAMILIAR_FOR)),
-        Feature("is_new_payment_method", "0 or 1", USER_METHOD, IsFirstSeen(FAMILIAR_FOR)),
+        *(
+            Feature(f"is_new_{name}", "0 or 1", (*USER, column), IsFirstSeen(FAMILIAR_FOR))
+            for name, column in new.items()
+        ),
     )
 
 
-def _user_against_own_past(scale: _Money) -> tuple[Feature | Derived, ...]:
+def _user_against_own_past(money: _Money) -> tuple[Feature | Derived, ...]:
     """Amounts against what the user paid before, of payments old enough for fraud to be known."""
-    money = "currency units"
     clean = "clean_amount_mean_by_user_60d_behind_7d"
-    clean_mean = Mean(AMOUNT, scale.unit, without="fraud")
-    square_sum = Sum(scale.squared, scale.rounded_unit**2)
+    clean_mean = Mean(AMOUNT, money.unit, without="fraud")
+    square_sum = Sum(money.squared, money.rounded_unit**2)
     features: list[Feature | Derived] = [
-        Feature(clean, money, USER, clean_mean, SETTLED_60D),
+        Feature(clean, _UNIT, USER, clean_mean, SETTLED_60D),
         Derived("amount_ratio_to_clean_mean", "ratio", ("amount", clean), formulas.ratio_to_own),
         Feature("txn_count_by_user_3d", "payments", USER, Count(), LAST_3D),
         Feature("txn_count_by_user_14d", "payments", USER, Count(), LAST_14D),
     ]
-    counts = {LAST_24H: "24h", LAST_3D: "3d", LAST_7D: "7d", LAST_14D: "14d"}
-    for window, span in counts.items():
+    for window, span in {LAST_24H: "24h", LAST_3D: "3d", LAST_7D: "7d", LAST_14D: "14d"}.items():
         attempts, squares = f"attempted_sum_by_user_{span}", f"attempted_squares_by_user_{span}"
-        count = f"txn_count_by_user_{span}"
+        read = (attempts, f"txn_count_by_user_{span}", clean)
+        rms = f"amount_rms_ratio_by_user_{span}"
         features += [
-            Feature(attempts, money, USER, Sum(AMOUNT, scale.unit), window, hidden=True),
-            Feature(squares, f"squared {money}", USER, square_sum, window, hidden=True),
-            Derived(
-                f"amount_excess_by_user_{span}",
-                "usual payments",
-                (attempts, count, clean),
-                formulas.excess,
-            ),
-            Derived(
-                f"amount_rms_ratio_by_user_{span}", "ratio", (squares, clean), formulas.rms_ratio
-            ),
+            Feature(attempts, _UNIT, USER, Sum(AMOUNT, money.unit), window, hidden=True),
+            Feature(squares, f"squared {_UNIT}", USER, square_sum, window, hidden=True),
+            Derived(f"amount_excess_by_user_{span}", "usual payments", read, formulas.excess),
+            Derived(rms, "ratio", (squares, clean), formulas.rms_ratio),
         ]
-    features += [
-        Feature(f"fraud_count_by_user_{w.label}", "frauds", USER, Count(fact="fraud"), w)
-        for w in (Window(days * DAY, DAY, behind=LABEL_DELAY) for days in (7, 14, 30))
-    ]
-    return tuple(features)
+    frauds = Count(fact="fraud")
+    return (
+        *features,
+        *(
+            Feature(f"fraud_count_by_user_{w.label}", "frauds", USER, frauds, w)
+            for w in _settled(7, 14, 30)
+        ),
+    )
 
 
-def _merchant_streak(scale: _Money) -> tuple[Feature, ...]:
+def _settled(*days: int) -> tuple[Window, ...]:
+    """Windows of so many days that end when most frauds are known."""
+    return tuple(Window(number * DAY, DAY, behind=LABEL_DELAY) for number in days)
+
+
+def _merchant_streak(money: _Money) -> tuple[Feature, ...]:
     """The run of frauds that a merchant's settled payments end with, if they do."""
     parts = {
         "days_since_good_payment_by_merchant": ("days", "days_since_good"),
@@ -193,114 +191,77 @@ def _merchant_streak(scale: _Money) -> tuple[Feature, ...]:
         "days_since_settled_payment_by_merchant": ("days", "days_since_settled"),
     }
     return tuple(
-        Feature(name, unit, MERCHANT, LabelledStreak(part, AMOUNT, "fraud", scale.unit), STREAK)
+        Feature(name, unit, MERCHANT, LabelledStreak(part, AMOUNT, "fraud", money.unit), STREAK)
         for name, (unit, part) in parts.items()
     )
 
 
-def _merchant(scale: _Money) -> tuple[Feature, ...]:
-    rate = Rate("fraud", RATE_PRIOR, RATE_STRENGTH)
-    settled = tuple(Window(days * DAY, DAY, behind=LABEL_DELAY) for days in (1, 7, 30))
+def _merchant(money: _Money) -> tuple[Feature, ...]:
+    settled = _settled(1, 7, 30)
     return (
         Feature("txn_count_by_merchant_30d", "payments", MERCHANT, Count(), LAST_30D),
-        _mean(MERCHANT, LAST_30D, scale),
-        Feature("fraud_rate_by_merchant_30d", "share", MERCHANT, rate, LAST_30D),
+        _mean(MERCHANT, LAST_30D, money),
+        Feature("fraud_rate_by_merchant_30d", "share", MERCHANT, _RATE, LAST_30D),
         *(
             Feature(f"txn_count_by_merchant_{w.label}", "payments", MERCHANT, Count(), w)
             for w in settled
         ),
         *(
-            Feature(f"fraud_rate_by_merchant_{w.label}", "share", MERCHANT, rate, w)
+            Feature(f"fraud_rate_by_merchant_{w.label}", "share", MERCHANT, _RATE, w)
             for w in settled
         ),
     )
 
 
 def _device() -> tuple[Feature, ...]:
-    rate = Rate("fraud", RATE_PRIOR, RATE_STRENGTH)
     return (
         Feature("user_count_by_device_30d", "users", DEVICE, DistinctCount("user_id"), LAST_30D),
-        Feature("fraud_rate_by_device_30d", "share", DEVICE, rate, LAST_30D),
+        Feature("fraud_rate_by_device_30d", "share", DEVICE, _RATE, LAST_30D),
     )
 
 
 def _location() -> tuple[Direct | Feature | Derived, ...]:
-    coordinates = tuple(
-        Direct(f"here_{axis}", "unit vector", PLACE_COLUMNS, formulas.coordinate(i), hidden=True)
-        for i, axis in enumerate("xyz")
+    current, home, last = (
+        tuple(name.format(axis) for axis in "xyz") for name in ("here_{}", "home_{}_30d", "last_{}")
     )
-    home = tuple(
-        Feature(f"home_{axis}_30d", "unit vector", USER, Sum(d), LAST_30D, hidden=True)
-        for axis, d in zip("xyz", DIRECTION, strict=True)
-    )
-    last = tuple(
-        Feature(
-            f"last_{axis}",
-            "unit vector",
-            USER,
-            LastValue(d, DIRECTION, PLACE_REMEMBERED_FOR, only=LOCATED),
-            hidden=True,
-        )
-        for axis, d in zip("xyz", DIRECTION, strict=True)
-    )
-    gap = Feature(
-        "minutes_since_last_place",
-        "minutes",
-        USER,
-        Age(PLACE_REMEMBERED_FOR, LOCATED),
-        hidden=True,
-    )
-    here_names = tuple(f.name for f in coordinates)
+    unit, gap, moved = "unit vector", "minutes_since_last_place", "distance_from_last_place_km"
     return (
-        *coordinates,
-        *home,
-        *last,
-        gap,
-        Derived(
-            "distance_from_home_km",
-            "km",
-            here_names + tuple(f.name for f in home),
-            formulas.distance,
+        *(
+            Direct(name, unit, PLACE_COLUMNS, formulas.coordinate(axis), hidden=True)
+            for axis, name in enumerate(current)
         ),
-        Derived(
-            "distance_from_last_place_km",
-            "km",
-            here_names + tuple(f.name for f in last),
-            formulas.distance,
-            hidden=True,
+        *(
+            Feature(name, unit, USER, Sum(part), LAST_30D, hidden=True)
+            for name, part in zip(home, DIRECTION, strict=True)
         ),
-        Derived(
-            "velocity_kmh",
-            "km/h",
-            ("distance_from_last_place_km", "minutes_since_last_place"),
-            formulas.velocity,
+        *(
+            Feature(name, unit, USER, _last_of(part), hidden=True)
+            for name, part in zip(last, DIRECTION, strict=True)
         ),
+        Feature(gap, "minutes", USER, Age(PLACE_REMEMBERED_FOR, LOCATED), hidden=True),
+        Derived("distance_from_home_km", "km", current + home, formulas.distance),
+        Derived(moved, "km", current + last, formulas.distance, hidden=True),
+        Derived("velocity_kmh", "km/h", (moved, gap), formulas.velocity),
         Derived("impossible_velocity", "0 or 1", ("velocity_kmh",), formulas.impossible),
     )
 
 
+def _last_of(part: Quantity) -> LastValue:
+    return LastValue(part, DIRECTION, PLACE_REMEMBERED_FOR, only=LOCATED)
+
+
 def _graph() -> tuple[Feature | Derived, ...]:
-    keys = (
-        USER,
-        MERCHANT,
-        DEVICE,
-        USER_MERCHANT,
-        USER_DEVICE,
-        MERCHANT_DEVICE,
-        USER_MERCHANT_DEVICE,
+    """Frauds of user, merchant and device, and of those together, each counted once."""
+    frauds, parts = Count(fact="fraud"), ("user", "merchant", "device")
+    keys = [key for size in (1, 2, 3) for key in combinations(parts, size)]
+    names = tuple(f"fraud_count_by_{'_'.join(key)}" for key in keys)
+    return (
+        *(
+            Feature(name, "frauds", tuple(f"{part}_id" for part in key), frauds, hidden=True)
+            for name, key in zip(names, keys, strict=True)
+        ),
+        Derived("connected_fraud_cases", "frauds", names, formulas.union),
     )
-    counts = tuple(
-        Feature(
-            "fraud_count_by_" + "_".join(part.removesuffix("_id") for part in key),
-            "frauds",
-            key,
-            Count(fact="fraud"),
-            hidden=True,
-        )
-        for key in keys
-    )
-    names = tuple(f.name for f in counts)
-    return (*counts, Derived("connected_fraud_cases", "frauds", names, formulas.union))
 
 
 def fraud_features(scale: AmountScale | None = None) -> FeatureSet:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lib.rules import condition as nodes
-from lib.rules.operators import COMPARISONS, Mask
+from lib.rules.condition import COMPARISONS, Mask
 from lib.rules.problems import RowError
 
 Numbers: TypeAlias = npt.NDArray[np.float64]
@@ -21,6 +21,13 @@ _ARITHMETIC: dict[str, Callable[[Numbers | float, Numbers | float], Numbers]] = 
 }  # fmt: skip
 _TARGETS: dict[nodes.Kind, pa.DataType] = {
     "number": pa.float64(), "text": pa.large_string(), "flag": pa.bool_()
+}  # fmt: skip
+_FITTING: dict[nodes.Kind, tuple[Callable[[pa.DataType], bool], ...]] = {
+    "text": (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view),
+    "flag": (pa.types.is_boolean,),
+    "number": (
+        pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_boolean
+    ),
 }  # fmt: skip
 
 
@@ -99,8 +106,7 @@ class Columns:
                 return float(value.value)
             case nodes.Field():
                 if value.name not in self._numbers:
-                    column = self._column(value)
-                    self._numbers[value.name] = column.to_numpy()
+                    self._numbers[value.name] = self._column(value).to_numpy()
                 return self._numbers[value.name]
             case nodes.Arithmetic():
                 return self._arithmetic(value)
@@ -131,25 +137,9 @@ class Columns:
 
 
 def _fits(column_type: pa.DataType, kind: nodes.Kind) -> bool:
-    types = pa.types
-    if types.is_dictionary(column_type):
+    if pa.types.is_dictionary(column_type):
         column_type = column_type.value_type
-    if types.is_null(column_type):
-        return True
-    if kind == "text":
-        return bool(
-            types.is_string(column_type)
-            or types.is_large_string(column_type)
-            or types.is_string_view(column_type)
-        )
-    if kind == "flag":
-        return bool(types.is_boolean(column_type))
-    number = (
-        types.is_integer(column_type)
-        or types.is_floating(column_type)
-        or types.is_decimal(column_type)
-    )
-    return bool(number or types.is_boolean(column_type))
+    return any(fits(column_type) for fits in (pa.types.is_null, *_FITTING[kind]))
 
 
 def _true(answers: pa.ChunkedArray) -> Mask:

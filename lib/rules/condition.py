@@ -8,14 +8,47 @@ exact in three-valued logic. So each leaf answers one question, "is this certain
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
-from lib.rules.operators import Comparison
+import numpy as np
+import numpy.typing as npt
 
+Comparison: TypeAlias = Literal["<", "<=", ">", ">=", "==", "!="]
 Kind: TypeAlias = Literal["number", "text", "flag"]
 Scalar: TypeAlias = float | str
+Mask: TypeAlias = npt.NDArray[np.bool_]
+
+
+class OperatorSpec(NamedTuple):
+    """One comparison.
+
+    Attributes:
+        word: rule-engine's word for it.
+        negated: the comparison that holds where this one does not.
+        mirrored: the one that says the same with its sides exchanged.
+        of_values: it, of two present values.
+        of_columns: it, of two columns or a column and a number; False where either is NaN, but for
+            `!=`.
+    """
+
+    word: str
+    negated: Comparison
+    mirrored: Comparison
+    of_values: Callable[..., bool]
+    of_columns: Callable[..., Mask]
+
+
+COMPARISONS: dict[Comparison, OperatorSpec] = {
+    "<": OperatorSpec("lt", ">=", ">", operator.lt, np.less),
+    "<=": OperatorSpec("le", ">", ">=", operator.le, np.less_equal),
+    ">": OperatorSpec("gt", "<=", "<", operator.gt, np.greater),
+    ">=": OperatorSpec("ge", "<", "<=", operator.ge, np.greater_equal),
+    "==": OperatorSpec("eq", "!=", "==", operator.eq, np.equal),
+    "!=": OperatorSpec("ne", "==", "!=", operator.ne, np.not_equal),
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,11 +22,13 @@ import rule_engine
 from rule_engine import ast, errors
 
 from lib.rules.condition import (
+    COMPARISONS,
     All,
     Always,
     Any,
     Arithmetic,
     Compare,
+    Comparison,
     Condition,
     Constant,
     Contains,
@@ -41,7 +43,6 @@ from lib.rules.condition import (
     join,
     kind_of,
 )
-from lib.rules.operators import COMPARISONS, Comparison
 from lib.rules.scanner import ExpressionError, check_tokens, position_text
 
 _KIND_NAMES: dict[Kind, str] = {"number": "a number", "text": "a text", "flag": "true or false"}

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
+from scipy.stats import binomtest
 
 from lib.rules.ruleset import RuleSet
 from lib.rules.tally import Counts, Tally
 
 WHOLE_SET = "whole set"
-Z_95 = 1.959963984540054
-Names: TypeAlias = tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,21 +97,6 @@ def effect_of(action: str, actions: tuple[str, ...]) -> str:
     return "block" if action == actions[-1] else "review"
 
 
-def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
-    """Return the 95% score interval of a share (Wilson 1927); NaN, NaN without trials.
-
-    >>> [round(end, 4) for end in wilson_interval(8, 10)]
-    [0.4902, 0.9433]
-    """
-    if trials == 0:
-        return math.nan, math.nan
-    share, spread = successes / trials, Z_95 * Z_95 / trials
-    middle = share + spread / 2
-    half = Z_95 * math.sqrt(share * (1 - share) / trials + spread / (4 * trials))
-    low, high = (middle - half) / (1 + spread), (middle + half) / (1 + spread)
-    return max(0.0, low), min(1.0, high)
-
-
 def measure_rules(rules: RuleSet, tally: Tally, costs: Costs) -> tuple[RuleMeasures, ...]:
     """Return one measure per rule in order of priority, then the whole set.
 
@@ -123,24 +106,22 @@ def measure_rules(rules: RuleSet, tally: Tally, costs: Costs) -> tuple[RuleMeasu
     measured = []
     total = np.zeros((2, 3), np.int64)
     total_saved = 0.0
-    for index, rule in enumerate(rules.rules):
+    for rule, hits, decided in zip(rules.rules, tally.hits, tally.decided, strict=True):
         effect = effect_of(rule.action, rules.actions)
-        decided = tally.decided[index]
         saved = costs.saved(decided, effect)
         if effect != "pass":
             total = total + decided
         total_saved += saved
-        names: Names = (rule.id, rule.status, rule.action)
-        own = costs.saved(tally.hits[index], effect)
-        measured.append(_measured(names, effect, tally, tally.hits[index], own, decided, saved))
-    names = (WHOLE_SET, "", "")
-    overall = _measured(names, "block", tally, total, total_saved, total, total_saved)
+        names = (rule.id, rule.status, rule.action)
+        own = costs.saved(hits, effect)
+        measured.append(_measured(names, effect != "pass", tally, hits, own, decided, saved))
+    overall = _measured((WHOLE_SET, "", ""), True, tally, total, total_saved, total, total_saved)
     return (*measured, overall)
 
 
 def _measured(
-    names: Names,
-    effect: str,
+    names: tuple[str, str, str],
+    hurts: bool,
     tally: Tally,
     hits: Counts,
     saved: float,
@@ -148,9 +129,10 @@ def _measured(
     decided_saved: float,
 ) -> RuleMeasures:
     (frauds, goods, unlabelled), (fraud_value, good_value, _) = hits.tolist()
-    hurts = effect != "pass"
-    low, high = wilson_interval(frauds, frauds + goods)
-    count = frauds + goods + unlabelled
+    labelled, count = frauds + goods, frauds + goods + unlabelled
+    low = high = math.nan
+    if labelled:
+        low, high = binomtest(frauds, labelled).proportion_ci(method="wilson")
     return RuleMeasures(
         *names,
         hits=count,
@@ -159,9 +141,9 @@ def _measured(
         good_hurt=goods if hurts else 0,
         good_hurt_minor=good_value if hurts else 0,
         unlabelled=unlabelled,
-        precision=_share(frauds, frauds + goods),
-        precision_low=low,
-        precision_high=high,
+        precision=_share(frauds, labelled),
+        precision_low=float(low),
+        precision_high=float(high),
         recall=_share(frauds, int(tally.totals[0, 0])),
         value_recall=_share(fraud_value, int(tally.totals[1, 0])),
         saved_minor=saved,

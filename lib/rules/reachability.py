@@ -132,11 +132,6 @@ def reach_of(condition: Condition) -> Reach:
     return Reach(frozenset(fields_of(condition)), tuple(alternatives))
 
 
-def implies(condition: Condition, other: Condition) -> bool:
-    """Whether every row that meets the condition certainly meets the other; see `Reach`."""
-    return reach_of(condition).implies(reach_of(other))
-
-
 def _alternatives(condition: Condition) -> list[_Alternative]:
     parts = condition.parts if isinstance(condition, Any) else (condition,)
     return [_alternative(part) for part in parts]

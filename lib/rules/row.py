@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from lib.rules import condition as nodes
-from lib.rules.operators import COMPARISONS, Comparison
+from lib.rules.condition import COMPARISONS, Comparison
 
 Row: TypeAlias = Mapping[str, float | str | None]
 Test: TypeAlias = Callable[[Row], bool]

@@ -128,9 +128,10 @@ class RuleSet:
         Raises:
             RowError: a field is absent from the row or holds another type than declared.
         """
+        active, in_shadow = self._tests
         try:
-            hits = [rule for rule, test in self._active_tests if test(row)]
-            shadow = [rule.id for rule, test in self._shadow_tests if test(row)]
+            hits = [rule for rule, test in active if test(row)]
+            shadow = [rule.id for rule, test in in_shadow if test(row)]
         except (KeyError, TypeError) as error:
             raise self._row_problem(row, error) from error
         if not hits:
@@ -164,16 +165,11 @@ class RuleSet:
         return replace(self, rules=tuple(rule for rule in self.rules if rule.fields <= field_names))
 
     @cached_property
-    def _active_tests(self) -> tuple[tuple[Rule, Test], ...]:
-        return self._tests("active")
-
-    @cached_property
-    def _shadow_tests(self) -> tuple[tuple[Rule, Test], ...]:
-        return self._tests("shadow")
-
-    def _tests(self, status: Status) -> tuple[tuple[Rule, Test], ...]:
+    def _tests(self) -> tuple[tuple[tuple[Rule, Test], ...], ...]:
+        """The active and the shadow rules, compiled for rows."""
         return tuple(
-            (rule, row_test(rule.condition)) for rule in self.rules if rule.status == status
+            tuple((rule, row_test(rule.condition)) for rule in self.rules if rule.status == status)
+            for status in ("active", "shadow")
         )
 
     def _on(self) -> list[Rule]:
@@ -212,18 +208,13 @@ class RuleSet:
         return RowError("; ".join(faults) or f"the row cannot be evaluated: {error}")
 
     def _check_columns(self, table: pa.Table) -> None:
-        column_names = set(table.column_names)
-        needed: dict[str, list[str]] = {}
-        for rule in self.rules:
-            for name in rule.fields - column_names:
-                needed.setdefault(name, []).append(rule.id)
-        if needed:
-            lines = [
-                f"column {name!r} is absent (rule {', '.join(rules)} reads it)"
-                f"{did_you_mean(name, column_names)}"
-                for name, rules in sorted(needed.items())
-            ]
-            raise RowError("; ".join(lines))
+        names, absent = set(table.column_names), []
+        for name in sorted(frozenset[str]().union(*(rule.fields for rule in self.rules)) - names):
+            readers = ", ".join(rule.id for rule in self.rules if name in rule.fields)
+            hint = did_you_mean(name, names)
+            absent.append(f"column {name!r} is absent (rule {readers} reads it){hint}")
+        if absent:
+            raise RowError("; ".join(absent))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lib.boosting.booster_file import checked_document, read_booster
-from lib.boosting.error import BoosterError
-from lib.boosting.node_check import check_nodes
+from lib.boosting.node_check import BoosterError, check_nodes
 from lib.boosting.ubjson import decode
 from lib.fraud.model.forest import Forest, read_forest
 
@@ -121,7 +120,7 @@ FLIPS = """
 import sys
 import numpy as np
 from lib.boosting.booster_file import read_booster
-from lib.boosting.error import BoosterError
+from lib.boosting.node_check import BoosterError
 content = sys.stdin.buffer.read()
 generator = np.random.default_rng(7)
 rows = generator.normal(size=(50, 5)).astype(np.float32)

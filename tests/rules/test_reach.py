@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from lib.rules import read_expression
 from lib.rules.condition import Condition
-from lib.rules.reachability import implies, never_true
+from lib.rules.reachability import never_true, reach_of
 from lib.rules.row import row_test
 from tests.rules.conditions import FIELDS, conditions, rows
 
@@ -27,6 +27,10 @@ narrow_rows = st.fixed_dictionaries(
     {name: st.sampled_from([0, 0.5, 1, 1.5, 2, 3, -1, None]) for name in "xy"}
     | {"b": st.sampled_from([True, False, None])}
 )
+
+
+def implies(condition: Condition, other: Condition) -> bool:
+    return reach_of(condition).implies(reach_of(other))
 
 
 def read(expression: str) -> Condition:

@@ -1,14 +1,20 @@
-"""What the model has to beat, on the same rows: a linear model and a random forest."""
+"""What the model has to beat, on the same rows: the rules alone, a linear model and a forest."""
 
 import warnings
+from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
+from lib.fraud.features import FRAUD
 from lib.fraud.model.inputs import Floats, Matrix, fit_standardiser
 from lib.fraud.model.sample import Sample, refuse_one_class
+from lib.fraud.rules import ACTIONS, RULES_FILE, rule_fields
+from lib.rules import load_rules
 
 
 def baseline_scores(
@@ -37,3 +43,26 @@ def baseline_scores(
         "logistic regression": np.asarray(linear.decision_function(test_inputs), dtype=np.float64),
         "random forest": np.asarray(forest.predict_proba(test_inputs)[:, 1], dtype=np.float64),
     }
+
+
+@dataclass(frozen=True)
+class RuleAnswers:
+    """Highest confidence of the active rules that hit (n,), and their hardest action (n,)."""
+
+    scores: npt.NDArray[np.float64]
+    decisions: npt.NDArray[np.int64]
+
+
+def rule_answers(table: pa.Table) -> RuleAnswers:
+    """What the rules in front of the model say about payments with features, in their order."""
+    text = RULES_FILE.read_text(encoding="utf-8")
+    rules = load_rules(text, rule_fields(FRAUD.names), actions=ACTIONS)
+    active = [rule for rule in rules.rules if rule.status == "active"]
+    hits = rules.evaluate_table(table)
+    scores = np.zeros(table.num_rows)
+    decisions = np.zeros(table.num_rows, dtype=np.int64)
+    for rule in active:
+        mask = np.asarray(hits[rule.id])
+        scores = np.where(mask, np.maximum(scores, rule.confidence), scores)
+        decisions = np.where(mask, np.maximum(decisions, ACTIONS.index(rule.action)), decisions)
+    return RuleAnswers(scores, decisions)

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lib.boosting.error import BoosterError
-from lib.boosting.node_check import check_finite, check_nodes
+from lib.boosting.node_check import BoosterError, check_finite, check_nodes
 from lib.fraud.model.inputs import Flags, Floats, Matrix
 
 Places = npt.NDArray[np.int64]

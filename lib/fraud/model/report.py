@@ -18,12 +18,12 @@ from lib.fraud.model.model import Ensemble
 from lib.fraud.model.outcome import Outcome
 from lib.fraud.model.payments import Payments
 from lib.fraud.model.policy import Costs
-from lib.fraud.model.report_profile import profile_blocks
 from lib.fraud.model.report_tables import (
     business_table,
     comparison_tables,
     interval_table,
     money_blocks,
+    profile_blocks,
     reliability_table,
     slices_table,
 )

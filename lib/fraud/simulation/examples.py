@@ -1,6 +1,6 @@
 """Payments to send by hand: a good one and one of each fraud, each with the history it needs."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -32,7 +32,7 @@ class Example:
     history: tuple[Request, ...]
     request: Request
     declined: tuple[str, ...] = ()
-    labels: tuple[Request, ...] = field(default=())
+    labels: tuple[Request, ...] = ()
 
 
 def scenario_examples(seed: int, now_us: int) -> tuple[Example, ...]:
@@ -73,53 +73,39 @@ class _Story:
         return Example(name, story, (*self._habits(name), last), request)
 
     def compromised_merchant(self) -> Example:
-        name = "compromised_merchant"
+        name, shop = "compromised_merchant", "leaky-shop"
         history = [
             self._pay(
                 name,
                 (9 + number % 8) * _DAY_US + number * _HOUR_US,
                 40.0 + number,
+                shop,
                 user=f"victim-{number}",
-                merchant="leaky-shop",
             )
             for number in range(24)
         ]
-        labels = [self._label(payment, _DAY_US) for payment in history[:20]]
-        request = self._pay(name, 0, 44.0, merchant="leaky-shop")
+        labels = tuple(self._label(payment, _DAY_US) for payment in history[:20])
+        request = self._pay(name, 0, 44.0, shop)
         story = "An ordinary sum at a shop where most cards were abused a week ago."
-        return Example(
-            name, story, _by_time(*history, *self._habits(name)), request, labels=tuple(labels)
-        )
+        return Example(name, story, self._after(name, history), request, labels=labels)
 
     def device_ring(self) -> Example:
         name, device = "device_ring", f"demo{self._seed}-ring-phone"
         history = [
-            self._pay(
+            self._pay_online(
                 name,
                 (18 - number) * 8 * _HOUR_US,
                 25.0 + number,
+                f"shop-{number}",
                 user=f"victim-{number}",
-                merchant=f"shop-{number}",
-                method="card_not_present",
                 device=device,
-                location=None,
             )
             for number in range(18)
         ]
-        labels = [self._label(payment, 5 * _HOUR_US) for payment in history[:16]]
-        request = self._pay(
-            name,
-            0,
-            38.0,
-            merchant="marketplace",
-            method="card_not_present",
-            device=device,
-            location=None,
-        )
+        labels = tuple(self._label(payment, 5 * _HOUR_US) for payment in history[:16])
+        request = self._pay_online(name, 0, 38.0, "marketplace", device=device)
         story = "One device has paid for eighteen customers, and most of it came back as fraud."
-        return Example(
-            name, story, _by_time(*history, *self._habits(name)), request, labels=tuple(labels)
-        )
+        return Example(name, story, self._after(name, history), request, labels=labels)
 
     def account_takeover(self) -> Example:
         sums = [90.0 + 11 * number for number in range(13)]
@@ -142,44 +128,35 @@ class _Story:
         last: float,
     ) -> Example:
         """Payments of `sums` from a new device, `minutes` apart; a little later one of `last`."""
-
-        def pay(before: int, amount: float, merchant: str) -> Request:
-            return self._pay(
-                name,
-                before * _MINUTE_US,
-                amount,
-                merchant,
-                method="card_not_present",
-                device=f"demo{self._seed}-{phone}",
-                location=None,
-            )
-
+        device = f"demo{self._seed}-{phone}"
         burst = [
-            pay((len(sums) + 1 - number) * minutes, amount, f"online-{number % shops}")
+            self._pay_online(
+                name,
+                (len(sums) + 1 - number) * minutes * _MINUTE_US,
+                amount,
+                f"online-{number % shops}",
+                device=device,
+            )
             for number, amount in enumerate(sums)
         ]
-        request = pay(0, last, "online-gifts")
+        request = self._pay_online(name, 0, last, "online-gifts", device=device)
         return Example(name, story, (*self._habits(name), *burst), request)
 
     def card_testing(self) -> Example:
         name = "card_testing"
         tries = [
-            self._pay(
-                name,
-                (75 - 3 * number) * _MINUTE_US,
-                0.5 + 0.25 * number,
-                merchant="top-up",
-                method="card_not_present",
-                location=None,
-            )
+            self._pay_online(name, (75 - 3 * number) * _MINUTE_US, 0.5 + 0.25 * number, "top-up")
             for number in range(18)
         ]
-        request = self._pay(
-            name, 0, 75.0, merchant="electronics", method="card_not_present", location=None
-        )
+        request = self._pay_online(name, 0, 75.0, "electronics")
         story = "Eighteen tiny attempts, nearly all refused, and then a larger payment."
         declined = tuple(payment["transaction_id"] for payment in tries[:-1])
         return Example(name, story, (*self._habits(name), *tries), request, declined)
+
+    def _after(self, name: str, payments: list[Request]) -> tuple[Request, ...]:
+        """Payments and the customer's habits, in order of time."""
+        requests = (*payments, *self._habits(name))
+        return tuple(sorted(requests, key=lambda request: str(request["event_time"])))
 
     def _habits(self, name: str) -> tuple[Request, ...]:
         """Twelve ordinary payments of the month before, around home in Berlin."""
@@ -194,6 +171,12 @@ class _Story:
             )
             for number, amount in enumerate(sums)
         )
+
+    def _pay_online(
+        self, name: str, before_us: int, amount: float, merchant: str, **more: Any
+    ) -> Request:
+        online: dict[str, Any] = {"method": "card_not_present", "location": None}
+        return self._pay(name, before_us, amount, merchant, **online, **more)
 
     def _pay(
         self,
@@ -217,8 +200,7 @@ class _Story:
             "amount": f"{amount:.2f}",
             "currency": "USD",
             "payment_method": method,
-            "latitude": None if location is None else location[0],
-            "longitude": None if location is None else location[1],
+            **dict(zip(("latitude", "longitude"), location or (None, None), strict=True)),
         }
 
     def _label(self, payment: Request, before_us: int) -> Request:
@@ -236,7 +218,3 @@ def iso_time(microseconds: int) -> str:
     '2025-01-01T00:00:00.000000Z'
     """
     return f"{np.datetime64(microseconds, 'us')}Z"
-
-
-def _by_time(*requests: Request) -> tuple[Request, ...]:
-    return tuple(sorted(requests, key=lambda request: str(request["event_time"])))
