@@ -1,7 +1,7 @@
 """Fitting the folds and the final halves, in this process or spread over Ray."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -43,7 +43,11 @@ def fit_folds(
         calls = {k: (folds[k], settings, config.seed + k, compute) for k in missing}
         for index, scores in run_calls(fit_fold, calls, "folds", request):
             stages.arrays(names[index], partial(_fold_arrays, scores))
-    return [_read_fold(stages.arrays(name, dict)) for name in names]
+    arrays = (stages.arrays(name, dict) for name in names)
+    return [
+        FoldScores(kept["trees"], kept["network"], int(kept["rounds"][0]), int(kept["epochs"][0]))
+        for kept in arrays
+    ]
 
 
 def _fold_compute(config: TrainConfig) -> tuple[Compute, Request | None]:
@@ -60,114 +64,84 @@ def _fold_arrays(scores: FoldScores) -> Arrays:
     return {name: np.atleast_1d(np.asarray(value)) for name, value in asdict(scores).items()}
 
 
-def _read_fold(arrays: Arrays) -> FoldScores:
-    return FoldScores(
-        arrays["trees"], arrays["network"], int(arrays["rounds"][0]), int(arrays["epochs"][0])
-    )
+@dataclass(frozen=True)
+class FinalFit:
+    """Both halves fitted on all training rows; each is kept as soon as it is finished.
 
+    Args:
+        train: the rows.
+        names: of the features.
+        settings: of the model; how long it learns is settled.
+        config: of the job.
+        stages: where finished halves are kept.
+    """
 
-def fit_final(
-    train: Sample,
-    names: Sequence[str],
-    settings: ModelSettings,
-    config: TrainConfig,
-    stages: StepCache,
-) -> tuple[BoostedTrees, Networks]:
-    """Both halves fitted on all training rows; each is kept as soon as it is finished."""
-    refuse_one_class(train.labels)
-    if not _finished(settings, stages):
-        fit = _fit_here if config.engine == "process" else _fit_on_ray
-        fit(train, names, settings, config, stages)
-    boosters = [stages.bytes(name, bytes) for name in _booster_names(settings)]
-    networks = Networks.from_arrays(stages.arrays("network", dict))
-    return BoostedTrees.from_bytes(boosters, len(names), config.threads), networks
+    train: Sample
+    names: Sequence[str]
+    settings: ModelSettings
+    config: TrainConfig
+    stages: StepCache
 
+    def halves(self) -> tuple[BoostedTrees, Networks]:
+        """Fit what is missing, in this process or by workers."""
+        refuse_one_class(self.train.labels)
+        stages = self.stages
+        if not (stages.has_arrays("network") and all(map(stages.has, self._boosters))):
+            fit = self._fit_here if self.config.engine == "process" else self._fit_on_ray
+            fit()
+        boosters = [stages.bytes(name, bytes) for name in self._boosters]
+        networks = Networks.from_arrays(stages.arrays("network", dict))
+        return BoostedTrees.from_bytes(boosters, len(self.names), self.config.threads), networks
 
-def _booster_names(settings: ModelSettings) -> list[str]:
-    return [f"trees-{number}.ubj" for number in range(settings.trees.boosters)]
+    @property
+    def _boosters(self) -> list[str]:
+        return [f"trees-{number}.ubj" for number in range(self.settings.trees.boosters)]
 
+    def _fit_here(self) -> None:
+        trees, networks = fit_halves(self.train, self.settings, local_compute(self.config))
+        for name, content in zip(self._boosters, trees.to_bytes(), strict=True):
+            self.stages.bytes(name, partial(bytes, content))
+        self.stages.arrays("network", networks.to_arrays)
 
-def _finished(settings: ModelSettings, stages: StepCache) -> bool:
-    return stages.has_arrays("network") and all(map(stages.has, _booster_names(settings)))
+    def _fit_on_ray(self) -> None:
+        request = with_gpus(self.config.request)
+        devices = await_workers(request).devices
+        files = self._write_files(self.train, request.workers, "rows")
+        workers = Workers.of(request, devices.trees)
+        for seed, name in enumerate(self._boosters, self.settings.seed):
+            self.stages.bytes(name, partial(self._booster, seed, files, workers))
+        self.stages.arrays(
+            "network",
+            lambda: fit_networks_on_workers(
+                files,
+                self.names,
+                fit_standardiser(self.train.matrix),
+                self.settings.network,
+                self.settings.seed,
+                Workers.of(request, devices.network),
+                self.stages.storage,
+            ).to_arrays(),
+        )
 
+    def _booster(self, seed: int, files: tuple[str, ...], workers: Workers) -> bytes:
+        """One booster by workers, of all rows, or of a bag with its own draw of good payments."""
+        train, trees = self.train, self.settings.trees
+        if trees.negative_share < 1.0:
+            bag = train.rows(kept_rows(train.labels, trees.negative_share, seed))
+            files = self._write_files(bag, workers.count, f"rows-{seed}")
+        return fit_boosted_trees(
+            XGBoostData(files, (), tuple(self.names)),
+            booster_parameters(trees, seed),
+            trees.trees,
+            trees.early_stopping,
+            workers,
+            backend=self.config.boosting,
+            storage=self.stages.storage,
+            name=f"trees-{seed}",
+        )
 
-def _fit_here(
-    train: Sample,
-    _names: Sequence[str],
-    settings: ModelSettings,
-    config: TrainConfig,
-    stages: StepCache,
-) -> None:
-    """Both halves in this process."""
-    trees, networks = fit_halves(train, settings, local_compute(config))
-    for name, content in zip(_booster_names(settings), trees.to_bytes(), strict=True):
-        stages.bytes(name, partial(bytes, content))
-    stages.arrays("network", networks.to_arrays)
-
-
-def _fit_on_ray(
-    train: Sample,
-    names: Sequence[str],
-    settings: ModelSettings,
-    config: TrainConfig,
-    stages: StepCache,
-) -> None:
-    """What is missing of both halves, by workers."""
-    request = with_gpus(config.request)
-    devices = await_workers(request).devices
-    files = _write_files(train, names, request.workers, stages, "rows")
-    for number, name in enumerate(_booster_names(settings)):
-        stages.bytes(
-            name,
-            partial(
-                _booster, train, names, settings, config, stages, settings.seed + number, files,
-                Workers.of(request, devices.trees),
-            ),
-        )  # fmt: skip
-    stages.arrays(
-        "network",
-        lambda: fit_networks_on_workers(
-            files,
-            names,
-            fit_standardiser(train.matrix),
-            settings.network,
-            settings.seed,
-            Workers.of(request, devices.network),
-            stages.storage,
-        ).to_arrays(),
-    )
-
-
-def _booster(
-    train: Sample,
-    names: Sequence[str],
-    settings: ModelSettings,
-    config: TrainConfig,
-    stages: StepCache,
-    seed: int,
-    files: tuple[str, ...],
-    workers: Workers,
-) -> bytes:
-    """One booster over Ray, of all rows, or with a bag those of its own draw of good payments."""
-    share = settings.trees.negative_share
-    if share < 1.0:
-        bag = train.rows(kept_rows(train.labels, share, seed))
-        files = _write_files(bag, names, workers.count, stages, f"rows-{seed}")
-    return fit_boosted_trees(
-        XGBoostData(files, (), tuple(names)),
-        booster_parameters(settings.trees, seed),
-        settings.trees.trees,
-        settings.trees.early_stopping,
-        workers,
-        backend=config.boosting,
-        storage=stages.storage,
-        name=f"trees-{seed}",
-    )
-
-
-def _write_files(
-    train: Sample, names: Sequence[str], count: int, stages: StepCache, folder: str
-) -> tuple[str, ...]:
-    return write_training_files(
-        train.matrix, train.labels, train.weights, names, count, stages.storage, folder
-    )
+    def _write_files(self, rows: Sample, count: int, folder: str) -> tuple[str, ...]:
+        storage = self.stages.storage
+        return write_training_files(
+            rows.matrix, rows.labels, rows.weights, self.names, count, storage, folder
+        )

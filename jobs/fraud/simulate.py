@@ -8,7 +8,6 @@ from jobs.framework.paths import LocalOutput
 from jobs.framework.progress import JobOptions
 from lib.contract import ContractError, utc_us
 from lib.fraud.simulation import SimulationConfig, simulate
-from lib.fraud.simulation.files import summary, write_simulated
 
 
 @dataclass(frozen=True)
@@ -44,13 +43,13 @@ class Simulate(JobOptions):
 def main(options: Simulate) -> None:
     """Write the files and say what they hold."""
     simulated = simulate(options.config(), options.seed)
-    paths = write_simulated(simulated, options.output)
+    paths = simulated.write(options.output)
     print(f"{'simulated':24}{'payments':>12}{'share':>10}")
     print(f"{'all':24}{simulated.transactions.num_rows:>12,}{1:>10.3%}")
-    for name, count, share in summary(simulated):
+    for name, count, share in simulated.summary():
         print(f"{name:24}{count:>12,}{share:>10.3%}")
     print(f"{'labels':24}{simulated.labels.num_rows:>12,}")
-    for path in paths.values():
+    for path in paths:
         print(path)
 
 

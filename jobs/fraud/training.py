@@ -8,7 +8,7 @@ import numpy as np
 from jobs.framework.closing_lines import align
 from jobs.framework.step_cache import Arrays, StepCache
 from jobs.framework.training import Training
-from jobs.fraud.fitting import fit_final, fit_folds
+from jobs.fraud.fitting import FinalFit, fit_folds
 from jobs.fraud.label_counts import label_figures, label_warnings
 from jobs.fraud.training_config import TrainConfig
 from jobs.fraud.training_set import Source, find_source, load_payments, load_rule_columns
@@ -24,7 +24,7 @@ from lib.fraud.model.model import SYSTEM, Ensemble, largest_difference
 from lib.fraud.model.outcome import measure_outcome
 from lib.fraud.model.payments import Payments
 from lib.fraud.model.policy import fit_policy
-from lib.fraud.model.report import OURS, Findings, build_report, gain_shares, outcome_facts
+from lib.fraud.model.report import OURS, Findings, build_report, outcome_facts
 from lib.fraud.model.time_split import Plan, plan_slices
 
 _SAMPLE = 20_000
@@ -35,19 +35,14 @@ def train_model(config: TrainConfig) -> str:
     """Train, report and publish; returns the folder or URI of the model."""
     config = config.settled()
     training = Training.start(SYSTEM, config)
-    step = training.step
-    source = find_source(config)
+    step, source = training.step, find_source(config)
     step("reading features")
     payments = load_payments(source)
     end = end_of_data(payments.event_time)
     if end.far_rows:
         step(f"{end.far_rows:,} {end.text}")
-    plan = plan_slices(
-        int(payments.event_time[0]),
-        end.last_us,
-        config.slices,
-        payments.known_until(),
-    )
+    first, known_until = int(payments.event_time[0]), payments.known_until()
+    plan = plan_slices(first, end.last_us, config.slices, known_until)
     _refuse_empty_slices(payments, plan, source)
     stages = StepCache(training.output, _inputs(config, source))
     ensemble = _fit(config, source, payments, plan, stages, step)
@@ -77,11 +72,9 @@ def _refuse_empty_slices(payments: Payments, plan: Plan, source: Source) -> None
         labels = payments.within(span).labels(span.as_of)
         frauds = int(labels.sum())
         if frauds in {0, len(labels)}:
-            reasons = [
-                warning.removeprefix("warning: ") for warning in label_warnings(source.labels)
-            ]
+            warnings = (text.removeprefix("warning: ") for text in label_warnings(source.labels))
             raise ContractError(
-                f"{''.join(f'{reason}; ' for reason in reasons)}"
+                f"{''.join(f'{warning}; ' for warning in warnings)}"
                 f"{name} slice of {span.days:.1f} days: {frauds} known frauds among {len(labels)} "
                 "payments; at least one fraud and one good payment are needed: check that labels "
                 "cover these days, that their identifiers are those of payments and that their "
@@ -106,7 +99,7 @@ def _fit(
     settings = settled(config.model, scores)
     step(f"fitting the model: {settings.trees.trees} trees, {settings.network.epochs} epochs")
     train = weighed_sample(payments, plan.train, half_life)
-    trees, networks = fit_final(train, FRAUD.names, settings, config, stages)
+    trees, networks = FinalFit(train, FRAUD.names, settings, config, stages).halves()
     step("calibrating and setting thresholds")
     later = payments.within(plan.calibrate)
     labels = later.labels(plan.calibrate.as_of)
@@ -188,7 +181,8 @@ def _importance(ensemble: Ensemble) -> dict[str, float]:
         booster.feature_names = None
         for key, gain in booster.get_score(importance_type="total_gain").items():
             gains[key] = gains.get(key, 0.0) + float(gain)
-    return gain_shares(gains, ensemble.names)
+    total = sum(gains.values()) or 1.0
+    return {name: gains.get(f"f{at}", 0.0) / total for at, name in enumerate(ensemble.names)}
 
 
 def _save(training: Training, source: Source, findings: Findings, stages: StepCache) -> str:

@@ -41,13 +41,8 @@ def search_settings(config: TuneConfig) -> str:
 def _samples(config: TuneConfig) -> tuple[Sample, Sample]:
     """The newest fold: rows to fit on, and the block after them to judge by."""
     payments = load_payments(open_source(config.features))
-    plan = plan_slices(
-        int(payments.event_time[0]),
-        end_of_data(payments.event_time).last_us,
-        config.slices,
-        payments.known_until(),
-    )
-    fold = plan.folds[-1]
+    first, last = int(payments.event_time[0]), end_of_data(payments.event_time).last_us
+    fold = plan_slices(first, last, config.slices, payments.known_until()).folds[-1]
     train = weighed_sample(payments, fold.train, 0.0)
     later = payments.sample(fold.scored)
     refuse_one_class(train.labels)
@@ -85,12 +80,8 @@ Trial = Callable[..., None]
 
 def _tree_trial(config: TuneConfig, devices: Devices) -> Trial:
     """Fits a booster and reports its average precision every few trees."""
-    every, seed, threads, device = (
-        config.report_every,
-        config.seed,
-        config.cpus_per_trial,
-        devices.trees,
-    )
+    every, seed = config.report_every, config.seed
+    threads, device = config.cpus_per_trial, devices.trees
 
     def trial(settings: Mapping[str, Any], train: Sample, later: Sample) -> None:
         best = 0.0

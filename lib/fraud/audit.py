@@ -23,7 +23,10 @@ from lib.fraud.features import FRAUD
 from lib.records import Decision, Fact
 
 _EXAMPLES = 20
-_MICROSECONDS = ("event_time", "received_at", "declined_from")
+_SCHEMA = pa.schema(
+    [(c.name, pa.int64() if c.type == TIME else c.type) for c in TRANSACTIONS.columns]
+)
+"""The contract's columns, times as whole microseconds."""
 
 
 @dataclass(frozen=True)
@@ -79,15 +82,14 @@ def audit(
         features: that the service computes; decisions on others are left out.
     """
     decision_list = list(decisions)
-    compared = [
-        decision for decision in decision_list if decision.feature_set_digest == features.digest
-    ]
+    compared = [d for d in decision_list if d.feature_set_digest == features.digest]
     replayed = _replayed(decision_list, facts, history, features)
     index = pc.index_in(
         pa.array([decision.subject_id for decision in compared], pa.string()),
         value_set=replayed.column("transaction_id").combine_chunks(),
     ).to_numpy()
-    served = _served(compared)
+    rows = [[d.features.get(name, np.nan) for name in FRAUD.names] for d in compared]
+    served = np.array(rows, dtype=np.float64).reshape(len(rows), len(FRAUD.names))
     again = np.column_stack([replayed.column(n).to_numpy()[index] for n in FRAUD.names])
     has_feature = np.array([[n in d.features for n in FRAUD.names] for d in compared], dtype=bool)
     has_feature = has_feature.reshape(served.shape)
@@ -104,12 +106,6 @@ def audit(
     )
 
 
-def _served(decisions: list[Decision]) -> NDArray[np.float64]:
-    """What the decisions saw, (decisions, features); NaN where missing or not seen."""
-    rows = [[d.features.get(name, np.nan) for name in FRAUD.names] for d in decisions]
-    return np.array(rows, dtype=np.float64).reshape(len(rows), len(FRAUD.names))
-
-
 def _replayed(
     decisions: list[Decision],
     facts: Iterable[Fact],
@@ -117,9 +113,9 @@ def _replayed(
     features: FeatureSet,
 ) -> pa.Table:
     """The features of history and decisions, computed offline."""
-    payments = pa.Table.from_pylist(list(map(_payment, decisions)), schema=_payments_schema())
-    heard = [fact for fact in facts if fact.kind == "fraud"]
-    table = join_labels(_with_times(payments), _labels(heard)).table
+    rows = pa.Table.from_pylist(list(map(_payment, decisions)), schema=_SCHEMA)
+    labels = _labels([fact for fact in facts if fact.kind == "fraud"])
+    table = join_labels(rows.cast(TRANSACTIONS.schema), labels).table
     if history is not None:
         ids = table.column("transaction_id").combine_chunks()
         before = history.filter(pc.invert(pc.is_in(history.column("transaction_id"), ids)))
@@ -131,20 +127,6 @@ def _payment(decision: Decision) -> dict[str, object]:
     """A decision's payment; a declined one counts as declined from then on."""
     refused = decision.received_at if decision.decision == "DECLINE" else None
     return {**decision.request, "received_at": decision.received_at, "declined_from": refused}
-
-
-def _payments_schema() -> pa.Schema:
-    """The contract's columns, times as whole microseconds."""
-    return pa.schema(
-        [
-            (column.name, pa.int64() if column.name in _MICROSECONDS else column.type)
-            for column in TRANSACTIONS.columns
-        ]
-    )
-
-
-def _with_times(payments: pa.Table) -> pa.Table:
-    return payments.cast(TRANSACTIONS.schema)
 
 
 def _labels(facts: list[Fact]) -> pa.Table:

@@ -10,6 +10,7 @@ from lib.fraud.model.scoring import ModelScore
 from lib.rules import Verdict
 
 _APPROVED = "no rule matched and the score is below the review threshold"
+_STOPPED = "the combined score is above the threshold"
 _OUT = {
     "history": "the customer's history is temporarily unavailable",
     "model": "the model is temporarily unavailable",
@@ -48,10 +49,11 @@ def decide(
     if complete and verdict.action is not None:
         return DecisionResult(verdict.action, "rule", verdict.reason, _rule_reasons(verdict))
     if complete and model_score is not None:
-        reason = model_score.reasons[0]["words"] if model_score.reasons else _sentence(model_score)
+        reason = _APPROVED if model_score.decision == "APPROVE" else _STOPPED
+        if model_score.reasons:
+            reason = model_score.reasons[0]["words"]
         return DecisionResult(model_score.decision, "model", reason, model_score.reasons)
-    out = "history" if not complete else "model"
-    return _fallback(verdict, out, amount_minor, cap)
+    return _fallback(verdict, "model" if complete else "history", amount_minor, cap)
 
 
 def _fallback(verdict: Verdict, out: str, amount_minor: int, cap: float) -> DecisionResult:
@@ -67,14 +69,6 @@ def _fallback(verdict: Verdict, out: str, amount_minor: int, cap: float) -> Deci
     capped = _reason(code=code, words=f"Amount {size} the cap of a fallback", feature="amount")
     return DecisionResult(
         "REVIEW" if over else "APPROVE", "fallback", reason, (_reason(**grounds), capped)
-    )
-
-
-def _sentence(model_score: ModelScore) -> str:
-    return (
-        _APPROVED
-        if model_score.decision == "APPROVE"
-        else "the combined score is above the threshold"
     )
 
 

@@ -13,6 +13,7 @@ from lib.fraud.model.inputs import Flags, Floats, Matrix
 
 Places = npt.NDArray[np.int64]
 _INDICES = ("roots", "feature", "left", "right")
+_NODE_VALUES = ("threshold", "missing_left", "value")
 
 
 @dataclass(frozen=True)
@@ -71,13 +72,7 @@ class Forest:
     def to_arrays(self) -> dict[str, npt.NDArray[np.generic]]:
         """Named arrays for a safetensors file."""
         return {
-            "roots": self.roots,
-            "feature": self.feature,
-            "threshold": self.threshold,
-            "left": self.left,
-            "right": self.right,
-            "missing_left": self.missing_left,
-            "value": self.value,
+            **{name: getattr(self, name) for name in (*_INDICES, *_NODE_VALUES)},
             "boosters": np.array([self.boosters], dtype=np.int64),
             "base": np.array([self.base], dtype=np.float64),
         }
@@ -109,7 +104,7 @@ class Forest:
             BoosterError: with the array and what stands in it.
         """
         check_nodes(self.roots, self.left, self.right, self.feature, feature_count)
-        for name in ("threshold", "missing_left", "value"):
+        for name in _NODE_VALUES:
             if len(getattr(self, name)) != len(self.left):
                 raise BoosterError(f"trees: {name}: expected {len(self.left):,} nodes")
         if ((self.feature < 0) != (self.left < 0)).any():

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -80,19 +79,15 @@ def read_payments(table: pa.Table, names: Sequence[str]) -> Payments:
     if not table.num_rows:
         raise ValueError("features: no payments; expected at least some days of them")
     table = table.sort_by([("event_time", "ascending")])
+    users = table["user_id"].combine_chunks()
     return Payments(
         matrix=feature_matrix(table, names),
         event_time=_times(table, "event_time").astype(np.int64),
-        user=np.asarray(_column(table, "user_id").dictionary_encode().indices, dtype=np.int64),
+        user=np.asarray(users.dictionary_encode().indices, dtype=np.int64),
         amount_minor=np.asarray(table["amount_minor"].cast(pa.float64())),
         fraud_from=_times(table, "fraud_from"),
         fraud_until=_times(table, "fraud_until"),
     )
-
-
-def _column(table: pa.Table, name: str) -> Any:
-    """One column as one array."""
-    return table[name].combine_chunks()
 
 
 def _times(table: pa.Table, name: str) -> Floats:

@@ -1,7 +1,7 @@
 """From a probability to APPROVE, REVIEW or DECLINE, at the least expected cost."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -78,11 +78,7 @@ class Policy:
 
     def to_thresholds(self) -> dict[str, float]:
         """The numbers for the manifest's thresholds."""
-        return {
-            "review": self.review,
-            "decline": self.decline,
-            "fallback_amount_minor": self.fallback_amount_minor,
-        }
+        return asdict(self)
 
     @classmethod
     def from_thresholds(cls, stored: Mapping[str, float]) -> "Policy":

@@ -5,7 +5,6 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from sklearn.metrics import precision_recall_curve, roc_curve
 
 from lib import report
@@ -77,7 +76,7 @@ class Findings:
 
 def build_report(findings: Findings) -> report.Report:
     """The report as data, for `lib.report.write_report`."""
-    rows = findings.rows
+    rows, labels = findings.rows, tuple(findings.labels.items())
     subtitle = (
         f"{findings.source}: {len(rows.labels):,} test payments over "
         f"{findings.plan.test.days:.0f} days, "
@@ -85,7 +84,17 @@ def build_report(findings: Findings) -> report.Report:
     )
     sections = [
         report.Section("Summary", _summary(findings)),
-        report.Section("Against the goals", _goals(findings)),
+        report.Section(
+            "Against the goals",
+            [
+                business_table(findings.measures[OURS], findings.outcomes, rows),
+                report.Note(
+                    f"The prevalence is {rows.labels.mean():.3%}. A rate of 1.8% of 50 million "
+                    "payments a day is 900,000 payments: compare every rate with the count it "
+                    "stands for."
+                ),
+            ],
+        ),
         report.Section("Compared with the baselines", _comparison(findings)),
         report.Section("Calibration", _calibration(findings)),
         report.Section(
@@ -99,18 +108,12 @@ def build_report(findings: Findings) -> report.Report:
             "Data",
             [
                 slices_table(findings.plan, findings.payments),
-                *_labels(findings),
+                *([report.Table(("labels", "count"), labels)] if labels else []),
                 *profile_blocks(findings.payments, findings.ensemble.names),
             ],
         ),
     ]
     return report.Report("Fraud model: training report", subtitle, sections, _facts(findings))
-
-
-def _labels(findings: Findings) -> list[report.Block]:
-    if not findings.labels:
-        return []
-    return [report.Table(("labels", "count"), tuple(findings.labels.items()))]
 
 
 def _summary(findings: Findings) -> list[report.Block]:
@@ -152,51 +155,33 @@ def _ceiling(findings: Findings) -> str:
     return f"at most {best:.1%} on these rows" if best < 1 else "of the whole test"
 
 
-def _goals(findings: Findings) -> list[report.Block]:
-    return [
-        business_table(findings.measures[OURS], findings.outcomes, findings.rows),
-        report.Note(
-            f"The prevalence is {findings.rows.labels.mean():.3%}. A rate of 1.8% of 50 million "
-            "payments a day is 900,000 payments: compare every rate with the count it stands for."
-        ),
-    ]
-
-
 def _comparison(findings: Findings) -> list[report.Block]:
-    plots = report.Figures((_roc(findings), _precision_recall(findings)))
     return [
         *comparison_tables(findings.measures, OURS),
-        plots,
+        _curves(findings),
         interval_table(findings.intervals),
         report.Note(
             "Intervals are 95% bootstrap intervals over users. All methods use the same training "
             "days and are measured on the same test payments; cards known as compromised are left "
-            "out "
-            "of card precision."
+            "out of card precision."
         ),
     ]
 
 
-def _roc(findings: Findings) -> report.Figure:
-    curves = {}
+def _curves(findings: Findings) -> report.Figures:
+    roc, precise = {}, {}
     for name, scores in _strongest_first(findings.scores).items():
         false, true, _ = roc_curve(findings.rows.labels, scores)
-        curves[name] = report.Curve(np.maximum(false, 1e-4), true)
-    return report.line_plot(
-        "Frauds caught by good payments disturbed",
-        curves,
-        report.Axis("false positive rate", logarithmic=True),
-        report.Axis("recall"),
-    )
-
-
-def _precision_recall(findings: Findings) -> report.Figure:
-    curves = {}
-    for name, scores in _strongest_first(findings.scores).items():
+        roc[name] = report.Curve(np.maximum(false, 1e-4), true)
         precision, recall, _ = precision_recall_curve(findings.rows.labels, scores)
-        curves[name] = report.Curve(recall[::-1], precision[::-1])
-    return report.line_plot(
-        "Precision by recall", curves, report.Axis("recall"), report.Axis("precision")
+        precise[name] = report.Curve(recall[::-1], precision[::-1])
+    rate, caught = report.Axis("false positive rate", logarithmic=True), report.Axis("recall")
+    title = "Frauds caught by good payments disturbed"
+    return report.Figures(
+        (
+            report.line_plot(title, roc, rate, caught),
+            report.line_plot("Precision by recall", precise, caught, report.Axis("precision")),
+        )
     )
 
 
@@ -209,21 +194,13 @@ def _strongest_first(scores: Mapping[str, Floats]) -> dict[str, Floats]:
 
 def _calibration(findings: Findings) -> list[report.Block]:
     labels = findings.rows.labels
-    after, before = (
-        reliability(labels, probabilities)
-        for probabilities in (findings.probabilities, findings.before)
-    )
+    stated = {"calibrated": findings.probabilities, "before": findings.before}
+    bins = {name: reliability(labels, values) for name, values in stated.items()}
     plot = report.line_plot(
         "Predicted and observed probability",
         {
-            "calibrated": report.Curve(
-                [reliability_bin.stated for reliability_bin in after],
-                [reliability_bin.observed for reliability_bin in after],
-            ),
-            "before": report.Curve(
-                [reliability_bin.stated for reliability_bin in before],
-                [reliability_bin.observed for reliability_bin in before],
-            ),
+            name: report.Curve([part.stated for part in parts], [part.observed for part in parts])
+            for name, parts in bins.items()
         },
         report.Axis("predicted probability", logarithmic=True),
         report.Axis("observed rate", logarithmic=True),
@@ -236,17 +213,15 @@ def _calibration(findings: Findings) -> list[report.Block]:
         {"good": findings.probabilities[~labels], "fraud": findings.probabilities[labels]},
         report.Axis("calibrated probability"),
     )
-    errors = [
-        expected_calibration_error(labels, probabilities)
-        for probabilities in (findings.before, findings.probabilities)
-    ]
+    errors = {name: expected_calibration_error(labels, p) for name, p in stated.items()}
     return [
         report.Note(
             f"Calibrated by {findings.ensemble.calibrator.method} on the days before the test. "
-            f"Expected calibration error: {errors[0]:.4f} before, {errors[1]:.4f} after."
+            f"Expected calibration error: {errors['before']:.4f} before, "
+            f"{errors['calibrated']:.4f} after."
         ),
         report.Figures((plot, spread)),
-        reliability_table(after),
+        reliability_table(bins["calibrated"]),
     ]
 
 
@@ -309,10 +284,3 @@ def outcome_facts(outcome: Outcome) -> dict[str, float]:
         "saved_minor": outcome.saved_minor,
         "roi": outcome.roi,
     }
-
-
-def gain_shares(gains: Mapping[str, float], names: npt.ArrayLike) -> dict[str, float]:
-    """Share of each feature in XGBoost's total gain, whose keys are `f0`, `f1`, ..."""
-    total = sum(gains.values()) or 1.0
-    listed = list(np.asarray(names))
-    return {str(name): gains.get(f"f{index}", 0.0) / total for index, name in enumerate(listed)}

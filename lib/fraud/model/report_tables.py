@@ -81,7 +81,7 @@ def business_table(
     if most < 1:
         precise += f" (at most {most:.1%} with so few frauds)"
     lines: list[tuple[Cell, ...]] = [
-        ("fraud losses, against approving all", "-40%", "-43%", _signed(outcome.loss_reduction)),
+        ("fraud losses, against approving all", "-40%", "-43%", f"{-outcome.loss_reduction:+.0%}"),
         ("good payments stopped", "< 2%", "1.8%", f"{outcome.false_positive_rate:.2%}"),
         ("precision among the 1,000 highest", "> 90%", "92%", precise),
         ("latency p99", "< 50 ms", "42 ms", "see tests.benchmarks.fraud_latency"),
@@ -94,12 +94,8 @@ def business_table(
     if "rules alone" in outcomes:
         before = outcomes["rules alone"].lost_minor
         against = 1 - outcome.lost_minor / before if before else 0.0
-        lines.insert(1, ("fraud losses, against rules alone", "-40%", "-43%", _signed(against)))
+        lines.insert(1, ("fraud losses, against rules alone", "-40%", "-43%", f"{-against:+.0%}"))
     return Table(("measure", "goal", "reported by the design", "measured here"), tuple(lines))
-
-
-def _signed(reduction: float) -> str:
-    return f"{-reduction:+.0%}"
 
 
 def money_blocks(

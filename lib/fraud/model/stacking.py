@@ -1,7 +1,7 @@
 """The meta-learner: how much to trust each half."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +29,7 @@ class MetaLearner:
 
     def to_json(self) -> dict[str, float]:
         """Three plain numbers."""
-        return {"intercept": self.intercept, "trees": self.trees, "network": self.network}
+        return asdict(self)
 
     @classmethod
     def from_json(cls, stored: Mapping[str, float]) -> "MetaLearner":

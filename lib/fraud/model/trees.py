@@ -152,10 +152,5 @@ def _fit_one(
         verbose_eval=False,
         callbacks=[_Telling(on_tree)] if on_tree else [],
     )
-    return cut_back(booster)
-
-
-def cut_back(booster: xgb.Booster) -> xgb.Booster:
-    """The booster up to its best tree, where early stopping noted one."""
     best = booster.attr("best_iteration")
     return booster if best is None else booster[: int(best) + 1]

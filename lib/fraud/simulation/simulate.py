@@ -1,12 +1,15 @@
 """One seeded run of the simulator: payments, their labels and the truth."""
 
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lib.contract import TIME
+from lib.contract import TIME, ContractError, write_parquet
 from lib.fraud.contracts import TRANSACTIONS
 from lib.fraud.simulation.config import SCENARIOS, SECOND_US, SimulationConfig
 from lib.fraud.simulation.context import SimulationContext, World
@@ -33,6 +36,26 @@ class Simulated:
     transactions: pa.Table
     labels: pa.Table
     truth: pa.Table
+
+    def write(self, directory: str | Path) -> list[Path]:
+        """Write `transactions.parquet`, `labels.parquet` and `truth.parquet`, each at once.
+
+        Raises:
+            ContractError: `directory` is a file.
+        """
+        folder = Path(directory)
+        tables = {"transactions": self.transactions, "labels": self.labels, "truth": self.truth}
+        if folder.exists() and not folder.is_dir():
+            raise ContractError(f"'{folder}' is a file; give a folder for {', '.join(tables)}")
+        return [write_parquet(rows, folder / f"{name}.parquet") for name, rows in tables.items()]
+
+    def summary(self) -> Iterator[tuple[str, int, float]]:
+        """(scenario, payments, share of all payments), the largest first; `fraud` is their sum."""
+        total = max(1, self.transactions.num_rows)
+        counts = Counter(self.truth["scenario"].to_pylist())
+        for name, count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])):
+            yield name, count, count / total
+        yield "fraud", self.truth.num_rows, self.truth.num_rows / total
 
 
 def simulate(config: SimulationConfig, seed: int) -> Simulated:
