@@ -87,19 +87,15 @@ def _requests(app: Application, safest: Answer, riskiest: Answer, at: datetime) 
 
     high, low = riskiest["customer_id"], safest["customer_id"]
     yield score(f"riskiest {high}", high, fields(chance=riskiest["chance"]))
-    yield score(
-        f"safest {low}",
-        low,
-        holds(
-            lambda answer: (
-                (answer["decision"], answer["health"]["score"]) == ("MONITOR", safest["score"])
-            ),
-            "is not left alone, or has not the health of the nightly job",
-        ),
+    monitored = ("MONITOR", safest["score"])
+    alone = holds(
+        lambda answer: (answer["decision"], answer["health"]["score"]) == monitored,
+        "is not left alone, or has not the health of the nightly job",
     )
+    yield score(f"safest {low}", low, alone)
     yield score("silent before renewal", "silent", fields(method="rule"))
     yield score("gave notice", "gone", fields(decision="LEAVING"))
-    yield score("never told of", "who", fields(http=404))
+    yield score("unknown customer", "who", fields(http=404))
     yield score("clock ahead", low, refused, at + timedelta(days=9_000))
     survey = {"customer_id": low, "event_time": at.isoformat(), "score": 11}
     yield app.ask("survey score of 11", "/events", {"surveys": [survey]}, refused)
@@ -111,12 +107,8 @@ def _requests(app: Application, safest: Answer, riskiest: Answer, at: datetime) 
 def _interventions(app: Application, customer: str) -> Iterator[Step]:
     """A person knows better for a month; a day from the nightly scores, and what it can show."""
     now = datetime.now().astimezone()
-    override = {
-        "score": 80,
-        "author": "ann",
-        "reason": "renewal is signed",
-        "expires_at": (now + timedelta(days=30)).isoformat(),
-    }
+    override = {"score": 80, "author": "ann", "reason": "renewal is signed"}
+    override["expires_at"] = (now + timedelta(days=30)).isoformat()
     path = f"/customers/{customer}"
     yield app.ask(f"overriding the health of {customer}", f"{path}/override", override, success)
     yield Step(
@@ -129,12 +121,8 @@ def _interventions(app: Application, customer: str) -> Iterator[Step]:
     planned = holds(lambda plan: bool(plan["interventions"]), "no day was planned")
     yield app.ask("planning the day over HTTP", "/interventions/plan", day, planned, _plan)
     first = app.answers["planning the day over HTTP"]["interventions"][0]
-    outcome = {
-        "intervention_id": first["intervention_id"],
-        "delivered": True,
-        "left": False,
-        "observed_at": now.isoformat(),
-    }
+    outcome = {"intervention_id": first["intervention_id"], "observed_at": now.isoformat()}
+    outcome |= {"delivered": True, "left": False}
     yield app.ask("sending an outcome", "/outcomes", outcome, fields(new=2))
     yield app.ask("sending it again", "/outcomes", outcome, fields(repeated=2))
     yield Step(
@@ -148,14 +136,14 @@ def _interventions(app: Application, customer: str) -> Iterator[Step]:
 def _overridden(answer: Answer) -> str:
     reasons = "; ".join(reason["words"] for reason in answer["reasons"][:2])
     return (
-        f"health {answer['health']['score']:.0f}, in force {answer['score_in_force']:.0f} as ann "
-        f"says: renewal is signed\nmodel's reasons: {reasons}"
+        f"health {answer['health']['score']:.0f} by the model, {answer['score_in_force']:.0f} as "
+        f"overridden by ann: renewal is signed\nmodel's reasons: {reasons}"
     )
 
 
 def _plan(plan: Answer) -> str:
     return (
-        f"{len(plan['interventions'])} to look after, {plan['held_out']} held out, "
+        f"{len(plan['interventions'])} interventions, {plan['held_out']} held out, "
         f"{plan['hours']:.1f} h, {plan['cost']:,.0f} USD; expected {plan['value']:,.0f} USD, "
         f"highest risk first {plan['other_ways']['highest risk first']:,.0f}"
     )
@@ -192,18 +180,12 @@ def _made_up(at: datetime) -> dict[str, Any]:
     def ago(days: int) -> str:
         return (at - timedelta(days=days)).isoformat()
 
-    signed = {
-        "event_time": ago(355),
-        "contract_start": ago(355),
-        "renewal_at": ago(-10),
-        "seats": 12,
-        "mrr_minor": 60_000,
-        "segment": "small",
-        "plan": "basic",
-    }
+    signed = dict.fromkeys(("event_time", "contract_start"), ago(355))
+    signed |= {"renewal_at": ago(-10), "segment": "small", "plan": "basic"}
+    size = {"seats": 12, "mrr_minor": 60_000}
     use = {"user_id": "u1", "feature": "feature_01"}
     return {
-        "customers": [{"customer_id": name, **signed} for name in ("silent", "gone")],
+        "customers": [{"customer_id": name, **signed, **size} for name in ("silent", "gone")],
         "usage": [{"customer_id": "silent", "event_time": ago(day), **use} for day in (45, 60, 75)],
         "churn": [{"customer_id": "gone", "event_time": ago(3), "reason": "price"}],
     }

@@ -32,8 +32,6 @@ _JOBS = {
         --labels={folder}/data/labels.parquet --output={folder}/training
         --registry={folder}/registry --alias=champion --quick --simulated""",
 }
-
-
 _BACKFILL = {
     "filling the profile store with the stories' history": """
         backfill --transactions={folder}/history/transactions.parquet
@@ -101,27 +99,17 @@ def _payments(stories: Sequence[Example]) -> pa.Table:
     """The stories' histories as a table of our contract."""
     declined = {name for story in stories for name in story.declined}
     rows = [
-        {
-            **request,
-            "amount_minor": round(float(request["amount"]) * _MINOR),
-            "received_at": None,
-            "declined_from": request["event_time"]
-            if request["transaction_id"] in declined
-            else None,
-        }
+        {**request, "amount_minor": round(float(request["amount"]) * _MINOR)}
         for story in stories
         for request in story.history
     ]
+    for row in rows:
+        if row["transaction_id"] in declined:
+            row["declined_from"] = row["event_time"]
     return _table(rows, TRANSACTIONS.schema)
 
 
 def _table(rows: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:
     """A table whose times come as ISO 8601 text."""
-    columns = [
-        pa.array(
-            [row.get(field.name) for row in rows],
-            pa.string() if field.type == TIME else field.type,
-        ).cast(field.type)
-        for field in schema
-    ]
-    return pa.table(columns, names=schema.names)
+    plain = [(field.name, pa.string() if field.type == TIME else field.type) for field in schema]
+    return pa.Table.from_pylist(rows, pa.schema(plain)).cast(schema)

@@ -106,17 +106,14 @@ def _requests(app: Application, names: list[str], news: dict[str, Any], at: str)
 
     yield predict(high, riskiest, success)
     yield predict(f"second {second}", second, success)
-    yield predict(
-        f"safest {safest}",
-        safest,
-        holds(
-            lambda answer: (
-                answer["decision"] == "MONITOR"
-                and answer["failure_within"]["7d"] < app.answers[high]["failure_within"]["7d"]
-            ),
-            "is not left alone, or is as risky as the riskiest",
+    alone = holds(
+        lambda answer: (
+            answer["decision"] == "MONITOR"
+            and answer["failure_within"]["7d"] < app.answers[high]["failure_within"]["7d"]
         ),
+        "is not left alone, or is as risky as the riskiest",
     )
+    yield predict(f"safest {safest}", safest, alone)
     yield predict(f"hot {hot}", hot, fields(decision="STOP"))
     yield predict(f"stuck {stuck}", stuck, fields(decision="INSPECT"))
     unknown = {"machine_id": "nobody"}
@@ -145,12 +142,8 @@ def _work_orders(app: Application, fleet: Path, names: list[str], at: str) -> It
     planned = holds(lambda plan: bool(plan["orders"]), "no week was planned")
     yield app.ask(name, "/schedules", body, planned, _schedule)
     order = app.answers[name]["orders"][0]
-    outcome = {
-        "result": "done",
-        "event_time": order["ends_at"],
-        "cost": 410.0,
-        "downtime_hours": 4.0,
-    }
+    outcome = {"result": "done", "event_time": order["ends_at"]}
+    outcome |= {"cost": 410.0, "downtime_hours": 4.0}
     path, part = f"/work_orders/{order['order_id']}/outcome", order["component"]
     yield app.ask(f"closing work order {order['order_id']}", path, outcome, success)
     yield app.ask("closing it again", path, outcome, fields(repeated=True))

@@ -53,13 +53,10 @@ _SETTINGS = """
 
 def prepare(system: System, posts: int) -> Iterator[Step]:
     """Trains, scores and chooses on a Ray head that runs; files go to the system's folder."""
-    (system.folder / "lists.yaml").write_text(yaml.safe_dump(_lists()))
-    return system.jobs(_JOBS, posts=posts, source="composed posts")
-
-
-def _lists() -> dict[str, Any]:
     entry = {"id": "listed", "word": _LISTED, "action": "remove", "policy": _POLICY, "spaced": True}
-    return {"version": 1, "entries": [entry]}
+    lists = yaml.safe_dump({"version": 1, "entries": [entry]})
+    (system.folder / "lists.yaml").write_text(lists)
+    return system.jobs(_JOBS, posts=posts, source="composed posts")
 
 
 def show(system: System) -> Application:
@@ -88,12 +85,9 @@ def _requests(app: Application, examples: dict[str, dict[str, Any]]) -> Iterator
         yield app.ask(name, "/posts", examples[name], expect)
     same = holds(lambda post: post == app.answers["good"], "the same post gets another answer")
     yield app.ask("the good one again", "/posts", good, same)
-    yield app.ask(
-        "image from elsewhere",
-        "/posts",
-        {**good, "post_id": "far", "images": [{"uri": "https://elsewhere.example/x.png"}]},
-        holds(lambda post: bool(post["undecoded"]), "a foreign address is fetched"),
-    )
+    far = {**good, "post_id": "far", "images": [{"uri": "https://elsewhere.example/x.png"}]}
+    unread = holds(lambda post: bool(post["undecoded"]), "a foreign address is fetched")
+    yield app.ask("image from elsewhere", "/posts", far, unread)
     long = _post("long", text="x" * 100_001)
     yield app.ask("empty post", "/posts", _post("empty"), refused)
     yield app.ask("100,001 characters", "/posts", long, refused)
@@ -189,17 +183,17 @@ def _examples(system: System) -> dict[str, dict[str, Any]]:
     posts = pq.read_table(system.folder / "posts/posts.parquet")
     media = pq.read_table(system.folder / "posts/media.parquet")
     probabilities = [scores[name] for name in scores.column_names if name.startswith("p_")]
-    text = pc.is_in(
-        scores["post_id"],
-        value_set=posts.filter(pc.is_valid(posts["text"]))["post_id"].combine_chunks(),
-    )
+    written = posts.filter(pc.is_valid(posts["text"]))["post_id"].combine_chunks()
+    text = pc.is_in(scores["post_id"], value_set=written)
     alone = pc.invert(pc.is_in(scores["post_id"], value_set=media["post_id"].combine_chunks()))
     order = scores.append_column("highest", pc.max_element_wise(*probabilities))
     order = order.filter(pc.and_(text, alone))
     worst = order.sort_by([(f"p_{_POLICY}", "descending")])["post_id"][0].as_py()
     best = order.sort_by([("highest", "ascending")])["post_id"][0].as_py()
-    clip = media.filter(pc.equal(media["kind"], "video"))["content"][0].as_py()
-    image = media.filter(pc.equal(media["kind"], "image"))["content"][0].as_py()
+    clip, image = (
+        media.filter(pc.equal(media["kind"], kind))["content"][0].as_py()
+        for kind in ("video", "image")
+    )
     text_by_post = {row["post_id"]: row["text"] for row in posts.to_pylist()}
     hidden = f"{text_by_post[best]} f\u200borbi\u0501denw\u043erd"
     return {

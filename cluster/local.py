@@ -15,13 +15,12 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import tyro
 
 from cluster.environment import serve_environment
@@ -53,27 +52,16 @@ class LocalHead:
         """Runs a command in the project's root with the head's environment; its exit status."""
         if log is not None:
             make_private(log)
-        stream = None if log is None else log.open("ab")
-        try:
+        with nullcontext() if log is None else log.open("ab") as stream:
             done = subprocess.run(
                 command, cwd=ROOT, env=self.environment, stdout=stream, stderr=stream, check=False
             )
-            return done.returncode
-        finally:
-            if stream is not None:
-                stream.close()
+        return done.returncode
 
     def submit(self, *entrypoint: str) -> int:
         """Submits a job through Ray's Jobs API with this tree, and follows its log."""
-        return self.run(
-            program("ray"),
-            "job",
-            "submit",
-            f"--address={self.dashboard}",
-            f"--working-dir={ROOT}",
-            "--",
-            *entrypoint,
-        )
+        options = (f"--address={self.dashboard}", f"--working-dir={ROOT}")
+        return self.run(program("ray"), "job", "submit", *options, "--", *entrypoint)
 
     def serve(self, log: Path) -> int:
         """Starts Ray Serve on loopback; what is deployed afterwards cannot open it wider."""
@@ -235,16 +223,15 @@ def _start_command(head: LocalHead, cpus: int) -> list[str]:
 
 def _await(head: LocalHead, process: subprocess.Popen[bytes], log: Path) -> None:
     """Waits until the Jobs API answers, with the token."""
-    request = urllib.request.Request(f"{head.dashboard}/api/version", headers=_bearer(head))
+    url, headers = f"{head.dashboard}/api/version", _bearer(head)
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
             break
-        try:
-            with urllib.request.urlopen(request, timeout=5):
+        with suppress(httpx.HTTPError):
+            if httpx.get(url, headers=headers, timeout=5, trust_env=False).is_success:
                 return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.3)
+        time.sleep(0.3)
     raise RuntimeError(f"the Ray head did not come up; its log is {log}")
 
 

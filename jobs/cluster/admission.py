@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from jobs.cluster.capacity import Nodes, Resources, declared_types, fitting, look
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 AUTO = -1.0
 _AT_ONCE_SECONDS = 0.5
 _EVERY_SECONDS = 3.0
+_PRINT_NOW = partial(print, flush=True)
 
 
 class ResourceError(ValueError):
@@ -111,12 +113,7 @@ def await_core() -> None:
         await_workers(Request(workers=1))
 
 
-def print_now(line: str) -> None:
-    """Print at once: whoever reads a job's log wants to know while it waits."""
-    print(line, flush=True)
-
-
-def await_workers(request: Request, say: Callable[[str], None] = print_now) -> Placement:
+def await_workers(request: Request, say: Callable[[str], None] = _PRINT_NOW) -> Placement:
     """Wait until the workers that are needed could start, saying what is missing; then let go.
 
     Raises:
@@ -150,15 +147,14 @@ def refuse_impossible(request: Request, nodes: Nodes) -> None:
     Raises:
         ResourceError: names what was asked, what there is at most, and what to change.
     """
-    request_text = request.words(request.needed)
-    if nodes.known and not nodes.places(request.bundle):
+    request_text, most = request.words(request.needed), nodes.places(request.bundle)
+    if nodes.known and not most:
         raise ResourceError(
             f"asked for {request_text}, and no node can hold even one: the largest offers "
             f"{_largest(nodes)}; lower --cpus-per-worker or --gpus-per-worker, "
             "or give the cluster a larger node type"
         )
-    if nodes.known and nodes.places(request.bundle) < request.needed:
-        most = nodes.places(request.bundle)
+    if nodes.known and most < request.needed:
         raise ResourceError(
             f"asked for {request_text}, and the cluster can hold {most} at most: "
             f"{_stock(nodes, request)}; lower --num-workers to {most} (or set --min-workers), "
@@ -168,9 +164,8 @@ def refuse_impossible(request: Request, nodes: Nodes) -> None:
     if not fits_now and any(dict(bundle) == _full(request.bundle) for bundle in nodes.hopeless):
         raise ResourceError(
             f"asked for {request_text}, and the autoscaler says that no node type of its can hold "
-            "one; "
-            f"the largest node that is up offers {_largest(nodes)}; lower --cpus-per-worker or "
-            "--gpus-per-worker, or give the cluster a larger node type"
+            f"one; the largest node that is up offers {_largest(nodes)}; lower --cpus-per-worker "
+            "or --gpus-per-worker, or give the cluster a larger node type"
         )
 
 
@@ -234,9 +229,9 @@ def _common_devices(request: Request, group: PlacementGroup) -> Devices:
     devices = ray.get(
         [ask.options(scheduling_strategy=strategy).remote() for strategy in strategies]
     )
+    halves = ((of_worker.trees, of_worker.network) for of_worker in devices)
     return Devices(
-        "cuda" if all(worker_devices.trees == "cuda" for worker_devices in devices) else "cpu",
-        "cuda" if all(worker_devices.network == "cuda" for worker_devices in devices) else "cpu",
+        *("cuda" if set(half) == {"cuda"} else "cpu" for half in zip(*halves, strict=True))
     )
 
 
@@ -244,14 +239,8 @@ def _placed_line(request: Request, placement: Placement) -> str:
     line = f"{request.words(request.needed)}: on node {', '.join(placement.nodes)}"
     if request.gpus == 0:
         return line
-    missing = [
-        library
-        for library, device in (
-            ("XGBoost", placement.devices.trees),
-            ("torch", placement.devices.network),
-        )
-        if device == "cpu"
-    ]
+    devices = {"XGBoost": placement.devices.trees, "torch": placement.devices.network}
+    missing = [library for library, device in devices.items() if device == "cpu"]
     if not missing:
         return line
     return f"{line}; no CUDA for {' and '.join(missing)} there: training on its cores instead"
