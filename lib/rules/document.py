@@ -69,9 +69,8 @@ def read_document(text: str, source: str) -> Document:
     """
     root = _compose(text, source)
     reader = _Reader(source)
-    head_nodes = reader.mapping(root, FILE_KEYS, OPTIONAL_FILE_KEYS, None)
-    rules = head_nodes.pop("rules", None)
-    head = reader.block(root, head_nodes, None)
+    head = reader.block(root, FILE_KEYS, OPTIONAL_FILE_KEYS, None)
+    rules = next((value for key, value in root.value if key.value == "rules"), None)
     blocks = tuple(reader.rules(rules)) if rules is not None else ()
     return Document(head, blocks, tuple(reader.problems))
 
@@ -119,45 +118,34 @@ class _Reader:
                 message = f"expected a mapping of {one_of(RULE_KEYS)}, got {_described(item)}"
                 self.report(line_of(item), None, "rules", message)
                 continue
-            rule_id = _own_id(item)
-            nodes = self.mapping(item, RULE_KEYS, OPTIONAL_RULE_KEYS, rule_id)
-            yield self.block(item, nodes, rule_id)
+            yield self.block(item, RULE_KEYS, OPTIONAL_RULE_KEYS, _own_id(item))
 
-    def mapping(
+    def block(
         self,
         node: yaml.MappingNode,
         required: tuple[str, ...],
         optional: tuple[str, ...],
         rule_id: str | None,
-    ) -> dict[str, yaml.Node]:
-        """Return the known keys of a mapping; report unknown, repeated and missing ones."""
-        entries: dict[str, yaml.Node] = {}
+    ) -> Block:
+        """The scalars of a mapping; reports unknown, repeated and missing keys, lists, mappings."""
+        keys: set[str] = set()
+        entries: dict[str, Entry] = {}
         for key_node, value in node.value:
-            key = str(key_node.value)
+            key, line = str(key_node.value), line_of(key_node)
             if key not in (*required, *optional):
                 hint = did_you_mean(key, (*required, *optional))
-                self.report(line_of(key_node), rule_id, key, f"unknown key; {hint}")
-            elif key in entries:
-                self.report(line_of(key_node), rule_id, key, "the key stands here twice: keep one")
-            else:
-                entries[key] = value
-        for key in required:
-            if key not in entries:
-                self.report(line_of(node), rule_id, key, "the key is missing: it is required")
-        return entries
-
-    def block(
-        self, node: yaml.MappingNode, nodes: Mapping[str, yaml.Node], rule_id: str | None
-    ) -> Block:
-        """Keep the scalars of a mapping; report lists and mappings where a scalar belongs."""
-        entries: dict[str, Entry] = {}
-        for key, value in nodes.items():
-            if isinstance(value, yaml.ScalarNode):
-                tag = value.tag.rpartition(":")[2]
-                entries[key] = Entry(value.value, line_of(value), tag)
-            else:
+                self.report(line, rule_id, key, f"unknown key; {hint}")
+            elif key in keys:
+                self.report(line, rule_id, key, "the key stands here twice: keep one")
+            elif isinstance(value, yaml.ScalarNode):
+                entries[key] = Entry(value.value, line_of(value), value.tag.rpartition(":")[2])
+            elif key != "rules":
                 message = f"expected a single value, got {_described(value)}"
                 self.report(line_of(value), rule_id, key, message)
+            keys.add(key)
+        for key in required:
+            if key not in keys:
+                self.report(line_of(node), rule_id, key, "the key is missing: it is required")
         return Block(entries, line_of(node))
 
 

@@ -8,7 +8,7 @@ from typing import cast
 
 from lib.declaration import did_you_mean
 from lib.rules.condition import Always, Condition
-from lib.rules.document import Block, Entry, read_document
+from lib.rules.document import RULE_KEYS, Block, Entry, read_document
 from lib.rules.exploration import LARGEST_SHARE, ExplorationSample
 from lib.rules.expression import read_expression
 from lib.rules.problems import Problem, RuleError, one_of
@@ -72,10 +72,7 @@ class _Loader:
         self.problems: list[Problem] = []
 
     def version(self, head: Block) -> int:
-        number = self._number(head, "version", 1.0, (1.0, 1e9))
-        if number != int(number):
-            self._report(head, "version", f"expected a whole number from 1, got {number:g}")
-        return int(number)
+        return self._whole(head, "version", 1, (1.0, 1e9), " from 1")
 
     def passing(self, head: Block, key: bytes) -> ExplorationSample:
         share = self._number(head, "pass_share", 0.0, (0.0, LARGEST_SHARE))
@@ -86,21 +83,20 @@ class _Loader:
 
     def rule(self, block: Block) -> Rule | None:
         before = len(self.problems)
-        condition = self._condition(block)
         rule = Rule(
             id=self._id(block),
             when=self._text(block, "when"),
-            condition=condition,
+            condition=self._condition(block),
             action=self._choice(block, "action", self.actions, ""),
             reason=self._text(block, "reason"),
             confidence=self._number(block, "confidence", 0.0, (0.0, 1.0)),
             status=cast(Status, self._choice(block, "status", STATUSES, "active")),
-            priority=self._priority(block),
+            priority=self._whole(block, "priority", DEFAULT_PRIORITY, (-1e6, 1e6)),
             owner=self._text(block, "owner"),
             note=self._text(block, "note") if "note" in block.entries else "",
             line=block.line,
         )
-        complete = {"id", "when", "action", "reason", "confidence", "owner"} <= block.entries.keys()
+        complete = set(RULE_KEYS) <= block.entries.keys()
         return rule if complete and len(self.problems) == before else None
 
     def check_ids(self, blocks: Iterable[Block]) -> None:
@@ -179,10 +175,17 @@ class _Loader:
             self._report(block, key, message)
         return entry.text
 
-    def _priority(self, block: Block) -> int:
-        number = self._number(block, "priority", DEFAULT_PRIORITY, (-1e6, 1e6))
+    def _whole(
+        self,
+        block: Block,
+        key: str,
+        default: int,
+        limits: tuple[float, float],
+        start: str = "",
+    ) -> int:
+        number = self._number(block, key, default, limits)
         if number != int(number):
-            self._report(block, "priority", f"expected a whole number, got {number:g}")
+            self._report(block, key, f"expected a whole number{start}, got {number:g}")
         return int(number)
 
     def _number(self, block: Block, key: str, default: float, limits: tuple[float, float]) -> float:
