@@ -1,7 +1,5 @@
 """One digest of all that a job reads, so that equal inputs are not computed again."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path

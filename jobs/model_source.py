@@ -1,7 +1,5 @@
 """A model's folder on this machine, from wherever it is."""
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,12 +13,7 @@ from lib.registry import Registry
 from lib.storage import LocalStorage, open_storage
 
 
-def check_model(model: str | None, registry: str | None) -> None:
-    """Refuse options that name no model, or two.
-
-    Raises:
-        ContractError: neither or both of model and registry are given.
-    """
+def _require_model(model: str | None, registry: str | None) -> None:
     if (model is None) == (registry is None):
         raise ContractError("expected either --model or --registry")
 
@@ -38,7 +31,7 @@ class ModelOptions(JobOptions):
 
     def check(self) -> None:
         """See `JobOptions`."""
-        check_model(self.model, self.registry)
+        _require_model(self.model, self.registry)
         super().check()
 
 
@@ -58,7 +51,7 @@ def model_directory(
         ContractError: neither or both of model and registry are given.
         RegistryError: the registry holds no such version.
     """
-    check_model(model, registry)
+    _require_model(model, registry)
     with tempfile.TemporaryDirectory() as folder:
         if model is None:
             yield Registry(str(registry)).fetch(system, version, Path(folder))

@@ -4,8 +4,6 @@ Entries are named by the piece or by the keys they belong to, so a task that Ray
 time overwrites its own and counts nothing twice.
 """
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Customers' tables in, rows of customers at moments out; see `--help`."""
 
-from __future__ import annotations
-
 import time
 from dataclasses import asdict, dataclass, field
 from typing import Any

@@ -1,7 +1,5 @@
 """The fits of a training, in this process or spread over Ray."""
 
-from __future__ import annotations
-
 from functools import partial
 
 import numpy as np
@@ -17,25 +15,23 @@ from lib.churn.model.fitting import (
     FOLDS,
     customer_folds,
     fit_halves,
-    fit_linear_half,
     fold_log_odds,
     row_weights,
 )
-from lib.churn.model.linear import Linear
+from lib.churn.model.linear import Linear, fit_linear
 from lib.churn.model.trees import Trees, tree_parameters
 from lib.churn.snapshots import Snapshots
 from lib.churn.target import Floats
-from lib.churn.vocabulary import CustomerVocabulary
 
 
 def fit_final(
-    base: CustomerVocabulary, rows: Snapshots, config: TrainConfig, stages: StepCache, name: str
+    rows: Snapshots, config: TrainConfig, stages: StepCache, name: str
 ) -> tuple[Linear, Trees]:
     """Both halves; over Ray the trees are grown by workers, and each is kept when finished."""
     if config.engine == "process":
-        return fit_halves(base, rows, config.model, config.seed)
+        return fit_halves(rows, config.model, config.seed)
     weights = row_weights(rows)
-    linear = fit_linear_half(base, rows, weights, config.model)
+    linear = fit_linear(rows, weights, config.model)
     names = [f"{name}-trees-{number}.ubj" for number in range(config.model.trees.boosters)]
     if not all(map(stages.has, names)):
         _grow(rows, weights, config, stages, names)
@@ -69,16 +65,14 @@ def _grow(
         stages.bytes(name, grow)
 
 
-def fit_folds(
-    base: CustomerVocabulary, rows: Snapshots, config: TrainConfig, stages: StepCache
-) -> Floats:
+def fit_folds(rows: Snapshots, config: TrainConfig, stages: StepCache) -> Floats:
     """Log-odds of each row by halves that saw no row of its customer; folds side by side on Ray."""
     folds = customer_folds(rows, config.seed)
 
     def compute() -> dict[str, Floats]:
         on_ray = config.engine == "ray"
         shared, request = (ray.put(rows), Request()) if on_ray else (rows, None)
-        calls = {k: (base, shared, folds, k, config.model, config.seed) for k in range(FOLDS)}
+        calls = {k: (shared, folds, k, config.model, config.seed) for k in range(FOLDS)}
         log_odds = np.zeros(len(rows))
         for k, part in run_calls(fold_log_odds, calls, "folds", request):
             log_odds[folds == k] = part

@@ -1,7 +1,5 @@
 """Plan a day's interventions: `python -m jobs.churn.plan --help`."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 from jobs.framework.command import run_job

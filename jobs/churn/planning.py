@@ -1,14 +1,12 @@
 """Plan of a day: whom to look after, how, within hours and budget."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from jobs.churn.plan import PlanConfig
-from jobs.framework.times import parse_time
+from jobs.framework.options import parse_time
 from jobs.ingestion import mapping_for, read_whole
 from jobs.publishing import store_report
 from lib.churn.contracts import CHURN

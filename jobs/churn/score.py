@@ -1,13 +1,11 @@
 """Score every customer: `python -m jobs.churn.score --help`. Meant to run each night."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from jobs.churn.sources import Sources
 from jobs.framework.command import run_job
+from jobs.framework.options import parse_time
 from jobs.framework.paths import OutputPath
-from jobs.framework.times import parse_time
 from jobs.model_source import ModelOptions
 
 

@@ -1,7 +1,5 @@
 """Scoring of customers with a model, over the cluster."""
 
-from __future__ import annotations
-
 import json
 
 import pyarrow as pa
@@ -11,8 +9,8 @@ import ray
 from jobs.churn.score import ScoreConfig
 from jobs.churn.sources import by_customer, intakes, read_stream
 from jobs.churn.table_counts import customer_counts, note_customers, table_lines, table_warnings
+from jobs.framework.options import parse_time, time_text
 from jobs.framework.row_folder import RowFolder
-from jobs.framework.times import parse_time, time_text
 from jobs.model_source import model_directory
 from lib.churn.features import base_tables
 from lib.churn.model import SYSTEM

@@ -14,10 +14,10 @@ import pyarrow.compute as pc
 from jobs import ingestion
 from jobs.cluster.admission import await_core
 from jobs.framework.cluster import start_ray
+from jobs.framework.options import parse_time
 from jobs.framework.paths import InputPath
 from jobs.framework.shuffle import choose_shuffle, gather_rows, shuffle_partitions
 from jobs.framework.tables import TableSources, end_of, table_summaries
-from jobs.framework.times import parse_time
 from lib.churn.contracts import CONTRACTS, CUSTOMERS
 from lib.churn.events import SCHEMA, events_of
 from lib.churn.vocabulary import CustomerVocabulary, vocabulary_of
@@ -124,16 +124,16 @@ def read_stream(
         for contract in CONTRACTS
         if contract.name in sources.table_names
     }
-    count = sum(ingestion.estimated_rows(m, getattr(sources, n)) for n, m in mappings.items())
+    count = sources.estimated_rows(*CONTRACTS)
     choose_shuffle(count, _BYTES_PER_ROW)
     customers = _customers(sources, mappings[CUSTOMERS.name], quarantine)
     if base is None:
         columns = (customers[name].unique().to_pylist() for name in ("segment", "plan"))
         base = vocabulary_of(*columns, sources.table_names)
-    rows = ray.data.from_arrow(events_of(CUSTOMERS.name, customers, base))
+    rows = ray.data.from_arrow(events_of(CUSTOMERS.name, base, customers))
     for name, mapping in mappings.items():
         if name != CUSTOMERS.name:
-            convert = partial(_happened, name, base)
+            convert = partial(events_of, name, base)
             read = ingestion.read(mapping, getattr(sources, name), f"{quarantine}/{name}")
             rows = rows.union(read.map_batches(convert, batch_format="pyarrow", batch_size=None))
     late = 0
@@ -181,10 +181,6 @@ def intakes(storage: Storage, quarantine: str) -> dict[str, dict[str, Any]]:
 
 def _not_after(end_us: int, table: pa.Table) -> pa.Table:
     return table.filter(pc.less(table["event_time"].cast(pa.int64()), end_us))
-
-
-def _happened(name: str, base: CustomerVocabulary, table: pa.Table) -> pa.Table:
-    return events_of(name, table, base)
 
 
 def _customers(sources: Sources, mapping: Mapping, quarantine: str) -> pa.Table:

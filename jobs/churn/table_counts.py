@@ -1,7 +1,5 @@
 """Customers' tables in closing lines: what became of their rows, and what they match."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections import Counter
@@ -32,11 +30,11 @@ def note_customers(happened: pa.Table, quarantine: str) -> None:
     open_storage(quarantine).write(f"{_LEDGER}/{name}.json", text.encode())
 
 
-def customer_counts(output: Storage, quarantine: str = "quarantine") -> dict[str, Any]:
+def customer_counts(output: Storage) -> dict[str, Any]:
     """Contradictions and matches over all groups of customers."""
     total: Counter[str] = Counter()
     matches: dict[str, MatchCounts] = {}
-    for path in sorted(output.files(f"{quarantine}/{_LEDGER}")):
+    for path in sorted(output.files(f"quarantine/{_LEDGER}")):
         entry = json.loads(output.read(path) or b"{}")
         total.update(entry["contradictions"])
         for table, counts in MatchCounts.by_table(entry["matches"]).items():

@@ -1,7 +1,5 @@
 """Train the churn model: `python -m jobs.churn.train --help`."""
 
-from __future__ import annotations
-
 from jobs.churn.training_config import TrainConfig
 from jobs.framework.command import run_job
 

@@ -1,7 +1,5 @@
 """Training of the churn model, from rows to a published version."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -10,9 +8,8 @@ from jobs.churn.fitting import fit_final, fit_folds
 from jobs.churn.table_counts import table_lines, table_warnings
 from jobs.churn.training_config import TrainConfig
 from jobs.churn.training_set import RowsSource, rows_of
-from jobs.framework.closing_lines import align, decimals
 from jobs.framework.step_cache import StepCache
-from jobs.framework.training import Training
+from jobs.framework.training import Training, align, decimals
 from lib.calibration import fit_calibrator
 from lib.churn.features import churn_features, untold
 from lib.churn.health import fit_reference
@@ -88,10 +85,10 @@ def _fitted(
 ) -> ChurnModel:
     """A model of some rows, calibrated on answers about customers that its folds did not see."""
     kept = StepCache(stages.storage, {"part": name})
-    log_odds = fit_folds(source.base, rows, config, kept)
+    log_odds = fit_folds(rows, config, kept)
     calibrator = fit_calibrator(log_odds, rows.labels)
     probabilities = calibrator.probabilities(log_odds)
-    linear, trees = fit_final(source.base, rows, config, kept, name)
+    linear, trees = fit_final(rows, config, kept, name)
     has_values = ~np.isnan(rows.matrix).all(axis=0)
     usual = np.full(len(rows.names), np.nan)
     usual[has_values] = np.nanmedian(rows.matrix[:, has_values], axis=0)

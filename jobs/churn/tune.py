@@ -1,7 +1,5 @@
 """Search settings of the churn model's trees: `python -m jobs.churn.tune --help`."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from jobs.framework.command import run_job

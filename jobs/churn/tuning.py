@@ -1,7 +1,5 @@
 """Search for settings of the churn model."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -16,7 +14,6 @@ from lib.churn.model.fitting import FOLDS, customer_folds, fold_log_odds, split_
 from lib.churn.model.settings import ModelSettings
 from lib.churn.snapshots import Snapshots
 from lib.churn.target import Target
-from lib.churn.vocabulary import CustomerVocabulary
 from lib.evaluation import average_precision
 
 MEASURE = "average_precision"
@@ -31,7 +28,6 @@ def search_settings(config: TuneConfig) -> str:
         Search("trees", _space(), MEASURE, "max", FOLDS),
         _trial,
         rows=train,
-        base=source.base,
         target=source.target,
         seed=config.seed,
     )
@@ -55,9 +51,7 @@ def _space() -> dict[str, Any]:
     }
 
 
-def _trial(
-    chosen: Mapping[str, Any], rows: Snapshots, base: CustomerVocabulary, target: Target, seed: int
-) -> None:
+def _trial(chosen: Mapping[str, Any], rows: Snapshots, target: Target, seed: int) -> None:
     """Fits fold by fold, and reports the mean so far."""
     plain = dict(chosen)
     ridge, share = plain.pop("ridge"), plain.pop("linear_share")
@@ -66,6 +60,6 @@ def _trial(
     folds = customer_folds(rows, seed)
     scores: list[float] = []
     for fold in range(FOLDS):
-        answers = fold_log_odds(base, rows, folds, fold, settings, seed)
+        answers = fold_log_odds(rows, folds, fold, settings, seed)
         scores.append(average_precision(rows.labels[folds == fold], answers))
         tune.report({MEASURE: float(np.mean(scores)), "step": len(scores)})

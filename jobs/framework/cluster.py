@@ -1,7 +1,5 @@
 """Ray as a job uses it: started once, as talkative as the job's progress."""
 
-from __future__ import annotations
-
 import logging
 
 from jobs.framework.progress import progress_style

@@ -1,7 +1,5 @@
 """A job from its command line to its exit code, its errors in the words of whoever runs it."""
 
-from __future__ import annotations
-
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence

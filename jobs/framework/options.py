@@ -1,14 +1,16 @@
-"""Options of a job: a frozen dataclass, filled from the command line and a YAML file."""
+"""Options of a job: a frozen dataclass, filled from the command line and a YAML file; times."""
 
 import dataclasses
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args, get_type_hints
 
 import tyro
 from pydantic import AfterValidator, ConfigDict, StrictBool, StrictInt, StrictStr
 
+from lib.contract import ContractError
 from lib.declaration import load_declaration, read_yaml_text
 from lib.declaration.yaml_model import Number
 
@@ -111,3 +113,22 @@ def _read_as(kind: Any) -> Any:
         return tuple(value) if isinstance(value, list) else value
 
     return _PLAIN.get(kind) or Annotated[Any, AfterValidator(converted)]
+
+
+def parse_time(option: str, text: str) -> int:
+    """Microseconds since 1970 of a time in ISO 8601, UTC where it says nothing else.
+
+    Raises:
+        ContractError: it is none, naming the option.
+    """
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ContractError(f"{option}: expected a time in ISO 8601, got {text!r}") from error
+    time = time.replace(tzinfo=UTC) if time.tzinfo is None else time
+    return round(time.timestamp() * 1e6)
+
+
+def time_text(at_us: int) -> str:
+    """The same as text."""
+    return datetime.fromtimestamp(at_us / 1e6, UTC).isoformat(timespec="seconds")

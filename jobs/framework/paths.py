@@ -1,7 +1,5 @@
 """Files and folders that options name: where relative ones lie, and whether inputs are there."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass

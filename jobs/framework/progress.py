@@ -1,7 +1,5 @@
 """How a job shows its progress: bars, log lines or nothing."""
 
-from __future__ import annotations
-
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -59,11 +57,7 @@ def progress(total: float, label: str, unit: str = "") -> Iterator[Callable[[flo
         with tqdm(total=total, desc=label, unit=unit) as bar:
             yield bar.update
     else:
-        yield _Lines(total, label, unit).add if style == "log" else _no_progress
-
-
-def _no_progress(_amount: float) -> None:
-    """Show nothing."""
+        yield _Lines(total, label, unit).add if style == "log" else lambda _amount: None
 
 
 class _Lines:

@@ -1,14 +1,16 @@
-"""A training from its options to a published version with a report."""
+"""A training from its options to a published version with a report and closing lines."""
 
 from __future__ import annotations
 
 import json
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from jobs.cluster.admission import refuse_at_once
 from jobs.framework.cluster import start_ray
@@ -124,3 +126,25 @@ class Training:
             )
         )
         return model
+
+
+def align(rows: Iterable[Sequence[str]], widths: Sequence[int]) -> list[str]:
+    """Rows of cells as lines: the first cell to the left, the others to the right.
+
+    Args:
+        rows: of cells; the first row is the header.
+        widths: of the columns; the last one counts for all further columns too.
+    """
+    lines = []
+    for name, *cells in rows:
+        padded = (
+            f"{cell:>{widths[min(column, len(widths) - 1)]}}"
+            for column, cell in enumerate(cells, start=1)
+        )
+        lines.append(f"{name:{widths[0]}}" + "".join(padded))
+    return lines
+
+
+def decimals(value: float, digits: int = 3) -> str:
+    """A figure, or `-` where there is none."""
+    return "-" if np.isnan(value) else f"{value:.{digits}f}"

@@ -1,7 +1,5 @@
 """Training rows as Parquet files, of which each worker reads its share."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The options that every training, and every search of settings, has."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

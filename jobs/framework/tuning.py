@@ -1,7 +1,5 @@
 """A search by Ray Tune that stops what lags and goes on where it was cut off."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal

@@ -5,9 +5,8 @@ from dataclasses import asdict
 
 import numpy as np
 
-from jobs.framework.closing_lines import align
 from jobs.framework.step_cache import Arrays, StepCache
-from jobs.framework.training import Training
+from jobs.framework.training import Training, align
 from jobs.fraud.fitting import FinalFit, fit_folds
 from jobs.fraud.label_counts import label_figures, label_warnings
 from jobs.fraud.training_config import TrainConfig

@@ -9,9 +9,9 @@ from typing import Any
 import pyarrow as pa
 
 from jobs.framework.command import run_job
+from jobs.framework.options import parse_time
 from jobs.framework.paths import OutputPath
 from jobs.framework.progress import JobOptions
-from jobs.framework.times import parse_time
 from lib.contract import Contract
 from lib.maintenance.contracts import FAILURES, MAINTENANCE
 from lib.maintenance.repository import WorkOrder, WorkOrderRepository

@@ -10,9 +10,9 @@ import ray
 
 from jobs import ingestion
 from jobs.framework.cluster import start_ray
+from jobs.framework.options import parse_time, time_text
 from jobs.framework.row_folder import RowFolder
 from jobs.framework.tables import table_lines
-from jobs.framework.times import parse_time, time_text
 from jobs.maintenance.score import ScoreConfig
 from jobs.maintenance.sources import (
     by_machine,

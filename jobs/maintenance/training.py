@@ -7,9 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from jobs.framework.closing_lines import align
 from jobs.framework.step_cache import StepCache
-from jobs.framework.training import Training
+from jobs.framework.training import Training, align
 from jobs.maintenance.fitting import fit_final, fit_folds, fit_replicates
 from jobs.maintenance.sources import far_lines
 from jobs.maintenance.training_config import TrainConfig

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from jobs.framework.closing_lines import align, decimals
 from jobs.framework.options import shared_options
 from jobs.framework.step_cache import StepCache
-from jobs.framework.training import Training
+from jobs.framework.training import Training, align, decimals
 from jobs.moderation.dataset import PreparedDataset, find_rows, quarantine_of, split_dataset
 from jobs.moderation.fitting import fit_final, modalities_to_fit
 from jobs.moderation.preprocess import PreprocessConfig

@@ -13,7 +13,7 @@ from pathlib import Path
 from jobs.framework.command import run_job
 from jobs.framework.paths import InputPath, LocalInput
 from jobs.framework.progress import JobOptions, progress
-from lib.churn.customer_status import STANDING
+from lib.churn.profiles import STANDING
 from lib.feature import FeatureSet
 from lib.feature.erasure import ProfileMatch, erase_profiles
 from lib.fraud.features import FRAUD

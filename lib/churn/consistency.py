@@ -1,7 +1,5 @@
 """What tables say against each other: counted and told, never mended in silence."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 import pyarrow as pa

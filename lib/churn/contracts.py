@@ -3,8 +3,6 @@
 Every row has an event time and, where they differ, the time it became known: nothing counts before.
 """
 
-from __future__ import annotations
-
 from functools import partial
 
 import pyarrow as pa
@@ -16,6 +14,7 @@ SIGNALS = ("competitor_mention", "champion_left", "price_complaint", "other")
 
 
 _text = partial(text_column, required=False)
+_lenient_time = partial(time_column, required=False, lenient=True)
 
 
 def _count(name: str, description: str, *, lenient: bool = False) -> Column:
@@ -41,18 +40,8 @@ CUSTOMERS = Contract(
         *known_times(
             "time from which the other values of the row hold; several rows form a history"
         ),
-        time_column(
-            "contract_start",
-            "time at which the customer's contract began",
-            required=False,
-            lenient=True,
-        ),
-        time_column(
-            "renewal_at",
-            "time at which the contract ends unless it is renewed",
-            required=False,
-            lenient=True,
-        ),
+        _lenient_time("contract_start", "time at which the customer's contract began"),
+        _lenient_time("renewal_at", "time at which the contract ends unless it is renewed"),
         _text(
             "segment",
             "segment of similar customers that this one is compared with, such as `small`",
@@ -100,7 +89,6 @@ TICKETS = Contract(
         _flag("about_leaving", "whether the ticket asks to cancel; that is a label, not a feature"),
     ),
     key=("ticket_id",),
-    # closed before it was opened is no fact
 )  # fmt: skip
 
 INVOICES = Contract(
@@ -163,14 +151,5 @@ CHURN = Contract(
     key=("customer_id", "event_time"),
 )
 
-CONTRACTS = (
-    CUSTOMERS,
-    USAGE,
-    TICKETS,
-    INVOICES,
-    PAYMENTS,
-    SURVEYS,
-    CUSTOMER_SIGNALS,
-    CHURN,
-)
+CONTRACTS = (CUSTOMERS, USAGE, TICKETS, INVOICES, PAYMENTS, SURVEYS, CUSTOMER_SIGNALS, CHURN)
 """In the order in which they are read."""

@@ -6,8 +6,6 @@ stream as `leaving`, which outcomes are read from and no feature is: what is its
 leaving is no sign of it. A discount given to keep someone is added back to what was paid.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Mapping
 from typing import Any
@@ -73,20 +71,20 @@ def content_of(event: Mapping[str, Any]) -> bytes:
     return hashlib.blake2b(text, digest_size=8).digest()
 
 
-def events_of(name: str, table: pa.Table, base: CustomerVocabulary) -> pa.Table:
+def events_of(name: str, base: CustomerVocabulary, table: pa.Table) -> pa.Table:
     """The rows of one checked table as happenings, with the columns of `SCHEMA`.
 
     Args:
         name: of the contract: `customers`, `usage`, ...
-        table: checked.
         base: says the codes of segments and plans.
+        table: checked.
     """
     return _MAKERS[name](table, base) if table.num_rows else SCHEMA.empty_table()
 
 
 def stream(tables: Mapping[str, pa.Table | None], base: CustomerVocabulary) -> pa.Table:
     """The happenings of several tables, by contract's name."""
-    parts = [events_of(name, table, base) for name, table in tables.items() if table is not None]
+    parts = [events_of(name, base, table) for name, table in tables.items() if table is not None]
     return pa.concat_tables([SCHEMA.empty_table(), *parts])
 
 
@@ -94,13 +92,9 @@ def probes(customers: list[str], at_us: NDArray[np.int64]) -> pa.Table:
     """Happenings at which nothing happens, to read features at: one for each customer and time."""
     # a space comes before every other id: what happens at the moment itself comes after it
     ids = pa.array([f" {name}:{at}" for name, at in zip(customers, at_us.tolist(), strict=True)])
-    return _stream(
-        pa.table({"customer_id": pa.array(customers, pa.string())}),
-        ids,
-        pa.array(at_us).cast(TIME),
-        pa.array(at_us).cast(TIME),
-        {},
-    )
+    times = pa.array(at_us).cast(TIME)
+    named = pa.table({"customer_id": pa.array(customers, pa.string())})
+    return _stream(named, ids, times, times, {})
 
 
 def _customers(table: pa.Table, base: CustomerVocabulary) -> pa.Table:
@@ -109,73 +103,59 @@ def _customers(table: pa.Table, base: CustomerVocabulary) -> pa.Table:
         return pc.add(pc.fill_null(indices, -1).cast(pa.int64()), 1)
 
     first = pc.coalesce(_column(table, "contract_start"), _first_told(table))
-    return _event_stream(
-        table,
-        _ids("customer", table, ["event_time"]),
-        {
-            "told": 1,
-            "flagged": pc.fill_null(
-                pc.if_else(_column(table, "churned"), FLAGGED_LEFT, FLAGGED_STAYS), 0
-            ),
-            "start_day": _day(first),
-            "renewal_day": _day(_column(table, "renewal_at")),
-            "mrr_minor": pc.fill_null(_column(table, "mrr_minor"), UNKNOWN),
-            "seats_paid": pc.fill_null(_column(table, "seats"), UNKNOWN),
-            "segment_place": codes("segment", base.segments),
-            "plan_place": codes("plan", base.plans),
-        },
-    )
+    values = {
+        "told": 1,
+        "flagged": pc.fill_null(
+            pc.if_else(_column(table, "churned"), FLAGGED_LEFT, FLAGGED_STAYS), 0
+        ),
+        "start_day": _day(first),
+        "renewal_day": _day(_column(table, "renewal_at")),
+        "mrr_minor": pc.fill_null(_column(table, "mrr_minor"), UNKNOWN),
+        "seats_paid": pc.fill_null(_column(table, "seats"), UNKNOWN),
+        "segment_place": codes("segment", base.segments),
+        "plan_place": codes("plan", base.plans),
+    }
+    return _event_stream(table, _ids("customer", table, ["event_time"]), values)
 
 
 def _usage(table: pa.Table, _: CustomerVocabulary) -> pa.Table:
+    values = {
+        "used": pc.fill_null(_column(table, "count"), 1),
+        "user_id": _column(table, "user_id"),
+        "feature": _column(table, "feature"),
+        "use_day": _date(table),
+    }
     return _event_stream(
-        table,
-        _ids("use", table, ["event_time", "user_id", "feature", "count"]),
-        {
-            "used": pc.fill_null(_column(table, "count"), 1),
-            "user_id": _column(table, "user_id"),
-            "feature": _column(table, "feature"),
-            "use_day": _date(table),
-        },
+        table, _ids("use", table, ["event_time", "user_id", "feature", "count"]), values
     )
 
 
 def _tickets(table: pa.Table, _: CustomerVocabulary) -> pa.Table:
     cancels = pc.fill_null(table["about_leaving"], False)
     cancellations, table = table.filter(cancels), table.filter(pc.invert(cancels))
-    leaving = _event_stream(
-        cancellations, _ids("cancels", cancellations, ["ticket_id"]), {"leaving": 1}
-    )
-    opened = _event_stream(
-        table,
-        _ids("opened", table, ["ticket_id"]),
-        {
-            "opened": 1,
-            "urgent": _is(table, "priority", ["high", "urgent"]),
-            "escalated": _flag(table, "escalated"),
-        },
-    )
-    done = table.filter(
-        pc.fill_null(pc.greater_equal(table["closed_at"], table["event_time"]), False)
-    )
+    ids = _ids("cancels", cancellations, ["ticket_id"])
+    leaving = _event_stream(cancellations, ids, {"leaving": 1})
+    values = {
+        "opened": 1,
+        "urgent": _is(table, "priority", ["high", "urgent"]),
+        "escalated": _flag(table, "escalated"),
+    }
+    opened = _event_stream(table, _ids("opened", table, ["ticket_id"]), values)
+    done = table.filter(pc.greater_equal(table["closed_at"], table["event_time"]))
     hours = pc.divide(
         pc.subtract(_micros(done, "closed_at"), _micros(done, "event_time")), DAY // 24
     )
     satisfaction = _column(done, "satisfaction")
-    closed = _stream(
-        done,
-        _ids("closed", done, ["ticket_id"]),
-        _column(done, "closed_at"),
-        _later(_column(done, "closed_at"), _column(done, "known_at")),
-        {
-            "closed": 1,
-            "resolution_hours": hours,
-            "rated": pc.is_valid(satisfaction).cast(pa.int64()),
-            "satisfaction_hundredths": pc.round(
-                pc.multiply(pc.fill_null(satisfaction, 0.0), 100.0)
-            ).cast(pa.int64()),
-        },
-    )
+    hundredths = pc.round(pc.multiply(pc.fill_null(satisfaction, 0.0), 100.0))
+    values = {
+        "closed": 1,
+        "resolution_hours": hours,
+        "rated": pc.is_valid(satisfaction).cast(pa.int64()),
+        "satisfaction_hundredths": hundredths.cast(pa.int64()),
+    }
+    closed_at = _column(done, "closed_at")
+    known_at = _later(closed_at, _column(done, "known_at"))
+    closed = _stream(done, _ids("closed", done, ["ticket_id"]), closed_at, known_at, values)
     return pa.concat_tables([opened, closed, leaving])
 
 
@@ -186,21 +166,20 @@ def _invoices(table: pa.Table, _: CustomerVocabulary) -> pa.Table:
     discount = pc.fill_null(_column(table, "discount_minor"), 0)
     null = pa.scalar(None, pa.string())
     first = _first_of(table, bought)
+    values = {
+        "invoiced": bought.cast(pa.int64()),
+        "first_line": first,
+        "issued_day": pc.multiply(first, _day(_column(table, "event_time"))),
+        "amount_minor": pc.if_else(bought, pc.add(amount, pc.if_else(saved, discount, 0)), 0),
+        "credited_minor": pc.if_else(bought, 0, pc.negate(amount)),
+        "discount_minor": pc.if_else(saved, 0, discount),
+        "due_day": pc.if_else(bought, _day(_column(table, "due_at")), 0),
+        "invoice_id": pc.if_else(bought, _column(table, "invoice_id"), null),
+        "invoice_day": pc.if_else(bought, _date(table), null),
+        "item": pc.if_else(bought, _column(table, "item"), null),
+    }
     return _event_stream(
-        table,
-        _ids("invoice", table, ["invoice_id", "item", "amount_minor"]),
-        {
-            "invoiced": bought.cast(pa.int64()),
-            "first_line": first,
-            "issued_day": pc.multiply(first, _day(_column(table, "event_time"))),
-            "amount_minor": pc.if_else(bought, pc.add(amount, pc.if_else(saved, discount, 0)), 0),
-            "credited_minor": pc.if_else(bought, 0, pc.negate(amount)),
-            "discount_minor": pc.if_else(saved, 0, discount),
-            "due_day": pc.if_else(bought, _day(_column(table, "due_at")), 0),
-            "invoice_id": pc.if_else(bought, _column(table, "invoice_id"), null),
-            "invoice_day": pc.if_else(bought, _date(table), null),
-            "item": pc.if_else(bought, _column(table, "item"), null),
-        },
+        table, _ids("invoice", table, ["invoice_id", "item", "amount_minor"]), values
     )
 
 
@@ -211,41 +190,31 @@ def _payments(table: pa.Table, _: CustomerVocabulary) -> pa.Table:
     is_known = pc.and_(pc.is_valid(due), worked)
     late = pc.subtract(_micros(table, "event_time"), pc.fill_null(_micros(table, "due_at"), 0))
     late_days = pc.divide(pc.max_element_wise(late, 0), DAY)
+    values = {
+        "paid": worked.cast(pa.int64()),
+        "paid_minor": pc.if_else(worked, _column(table, "amount_minor"), 0),
+        "failed": failed,
+        "on_time_known": is_known.cast(pa.int64()),
+        "late_days": pc.if_else(is_known, late_days, 0),
+    }
     return _event_stream(
-        table,
-        _ids("payment", table, ["event_time", "invoice_id", "amount_minor"]),
-        {
-            "paid": worked.cast(pa.int64()),
-            "paid_minor": pc.if_else(worked, _column(table, "amount_minor"), 0),
-            "failed": failed,
-            "on_time_known": is_known.cast(pa.int64()),
-            "late_days": pc.if_else(is_known, late_days, 0),
-        },
+        table, _ids("payment", table, ["event_time", "invoice_id", "amount_minor"]), values
     )
 
 
 def _surveys(table: pa.Table, _: CustomerVocabulary) -> pa.Table:
-    return _event_stream(
-        table,
-        _ids("survey", table, ["event_time"]),
-        {"surveyed": 1, "score": _column(table, "score")},
-    )
+    values = {"surveyed": 1, "score": _column(table, "score")}
+    return _event_stream(table, _ids("survey", table, ["event_time"]), values)
 
 
 def _signals(table: pa.Table, _: CustomerVocabulary) -> pa.Table:
-    return _event_stream(
-        table,
-        _ids("signal", table, ["event_time", "kind"]),
-        {"noticed": 1, **{name: _is(table, "kind", [name]) for name in SIGNALS}},
-    )
+    values = {"noticed": 1, **{name: _is(table, "kind", [name]) for name in SIGNALS}}
+    return _event_stream(table, _ids("signal", table, ["event_time", "kind"]), values)
 
 
 def _churn(table: pa.Table, _: CustomerVocabulary) -> pa.Table:
-    return _event_stream(
-        table,
-        _ids("leaving", table, ["event_time"]),
-        {"leaving": 1, "ends_day": _day(_column(table, "ends_at"))},
-    )
+    values = {"leaving": 1, "ends_day": _day(_column(table, "ends_at"))}
+    return _event_stream(table, _ids("leaving", table, ["event_time"]), values)
 
 
 _MAKERS = {
@@ -276,14 +245,13 @@ def _stream(
         "event_time": at,
         "received_at": received,
     }
-    for name in (*TEXTS, *NUMBERS):
-        value = values.get(name)
-        if value is None:
-            empty = name in TEXTS
-            value = pa.nulls(rows, pa.string()) if empty else pa.array(np.zeros(rows, np.int64))
-        elif isinstance(value, int):
-            value = pa.array(np.full(rows, value, dtype=np.int64))
-        columns[name] = value
+    for name in TEXTS:
+        columns[name] = values.get(name, pa.nulls(rows, pa.string()))
+    for name in NUMBERS:
+        value = values.get(name, 0)
+        columns[name] = (
+            pa.repeat(pa.scalar(value, pa.int64()), rows) if isinstance(value, int) else value
+        )
     return pa.table(columns).cast(SCHEMA)
 
 

@@ -4,8 +4,6 @@ Windows end at the moment and leave out whatever happens at it or becomes known 
 units of the settlement currency. Trends compare a customer with its own past: 1 is unchanged.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from functools import cache, partial
 

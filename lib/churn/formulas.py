@@ -1,7 +1,5 @@
 """Formulas of customers' features: the same bits for one customer and for many."""
 
-from __future__ import annotations
-
 from lib.feature import DAY, MINUTE
 from lib.feature.exact_arithmetic import (
     NAN,
@@ -9,7 +7,6 @@ from lib.feature.exact_arithmetic import (
     at_least,
     at_most,
     choose,
-    natural_log,
     ratio,
     square_root,
 )
@@ -69,11 +66,6 @@ def trend_of_week(last_7d: Value, last_30d: Value) -> Value:
     """The last 7 days against a usual 7 of the 23 before: 1 is unchanged; missing of nothing."""
     before = (last_30d - last_7d) * 7.0 / 23.0
     return choose(last_30d <= 0.0, NAN, (last_7d + 1.0) / (before + 1.0))
-
-
-def log_of(value: Value) -> Value:
-    """ln(1 + value), for value >= 0."""
-    return natural_log(at_least(value, 0.0) + 1.0)
 
 
 def against_pace(days_since: Value, events: Value, tenure_days: Value) -> Value:

@@ -74,10 +74,7 @@ class HealthReference:
 
     def to_arrays(self) -> Mapping[str, NDArray[Any]]:
         """Arrays by name, for safetensors."""
-        return {
-            name: np.ascontiguousarray(getattr(self, name))
-            for name in ("codes", "levels", "chances")
-        }
+        return {name: np.ascontiguousarray(values) for name, values in vars(self).items()}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> HealthReference:

@@ -1,7 +1,5 @@
 """Customers' health over time, and the scores that people set in its place."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -105,10 +103,3 @@ class HealthRepository(Repository):
             Override, HEALTH_OVERRIDES, table.customer_id == customer_id,
             order=[table.created_at.desc(), table.id], limit=limit,
         )  # fmt: skip
-
-    def find_active_override(self, customer_id: str, now: int) -> Override | None:
-        """The newest override, unless it has expired or withdraws."""
-        newest = next(iter(self.list_overrides(customer_id, 1)), None)
-        if newest is None or newest.score is None or newest.expires_at <= now:
-            return None
-        return newest

@@ -1,7 +1,5 @@
 """Interventions: which customer was chosen for which playbook, and the outcomes."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal

@@ -1,7 +1,5 @@
 """Features in words, for people who act on them."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 

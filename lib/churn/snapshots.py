@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -45,14 +45,8 @@ class Snapshots:
 
     def take(self, rows: NDArray[np.bool_] | Ints) -> Snapshots:
         """Some of the rows."""
-        return Snapshots(
-            self.customers[rows],
-            self.at_us[rows],
-            self.matrix[rows],
-            self.names,
-            self.labels[rows],
-            self.notice_us[rows],
-        )
+        columns = ("customers", "at_us", "matrix", "labels", "notice_us")
+        return replace(self, **{name: getattr(self, name)[rows] for name in columns})
 
     def column(self, name: str) -> Floats:
         """One feature."""

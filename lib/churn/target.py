@@ -1,7 +1,5 @@
 """Who counts as a customer at a moment, and what leaving means."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

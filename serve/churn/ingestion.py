@@ -92,7 +92,7 @@ class EventIngestor:
         """What became of a table's rows, and which of them were told before with other content."""
         if name == "customers":
             table = _with_start(table, by_customer)
-        happened = _told_apart(events_of(name, table, self._customers.base))
+        happened = _told_apart(events_of(name, self._customers.base, table))
         order = [(column, "ascending") for column in ("received_at", "event_time", "event_id")]
         tally = await self._customers.record_events(happened.sort_by(order))
         contradicting = len(tally.contradicting)

@@ -25,8 +25,7 @@ from lib.churn.model.fitting import Split, fit_halves, split_by_time
 from lib.churn.model.model import ChurnModel
 from lib.churn.model.settings import ModelSettings
 from lib.churn.simulation.accounts import SimulationConfig, draw_accounts
-from lib.churn.simulation.effects import chances_to_leave
-from lib.churn.simulation.lifecycle import CAUSES, Lifecycles, simulate_lifecycles
+from lib.churn.simulation.lifecycle import CAUSES, Lifecycles, chances_to_leave, simulate_lifecycles
 from lib.churn.simulation.tables import write_tables
 from lib.churn.snapshots import Snapshots, moments_between, snapshots
 from lib.churn.target import Floats, Ints, Target
@@ -62,8 +61,8 @@ def world(config: SimulationConfig) -> tuple[Lifecycles, Snapshots, ChurnModel, 
     moments = moments_between(config.start_us + _WARM_UP * DAY, until, _EVERY)
     rows = snapshots(stream(tables, base), base, moments, TARGET, until)
     split, settings = split_by_time(rows, TARGET, 0.25), ModelSettings().suited(TARGET)
-    calibrator, probabilities = calibrated(base, split.train, settings, config.seed)
-    linear, trees = fit_halves(base, split.train, settings, config.seed)
+    calibrator, probabilities = calibrated(split.train, settings, config.seed)
+    linear, trees = fit_halves(split.train, settings, config.seed)
     newest = split.train.at_us == split.train.at_us.max()
     model = ChurnModel(
         base=base,

@@ -35,8 +35,7 @@ from lib.churn.model.fitting import fit_halves
 from lib.churn.model.model import blended
 from lib.churn.model.settings import ModelSettings
 from lib.churn.simulation.accounts import SimulationConfig, draw_accounts
-from lib.churn.simulation.effects import chances_to_leave
-from lib.churn.simulation.lifecycle import Lifecycles, simulate_lifecycles
+from lib.churn.simulation.lifecycle import Lifecycles, chances_to_leave, simulate_lifecycles
 from lib.churn.simulation.tables import write_tables
 from lib.churn.snapshots import Snapshots, snapshots
 from lib.churn.target import Floats, Ints, Target
@@ -95,8 +94,8 @@ def world(seed: int, accounts: int) -> _World:
     moments = [config.start_us + day * DAY for day in range(_FIRST, _DAYS + 1, _EVERY)]
     rows = snapshots(stream(tables, base), base, moments, TARGET, now)
     train, settings = rows.known(), ModelSettings()
-    linear, trees = fit_halves(base, train, settings, seed)
-    calibrator, _ = calibrated(base, train, settings, seed)
+    linear, trees = fit_halves(train, settings, seed)
+    calibrator, _ = calibrated(train, settings, seed)
     parts = [rows.take(rows.at_us == at) for at in (now, now - 60 * DAY)]
     probabilities = [
         calibrator.probabilities(

@@ -79,11 +79,10 @@ def main() -> None:
     monthly = rows.take(np.isin(rows.at_us, [*_MONTHS, _TEST]))
     split = split_at(weekly, TARGET, _TEST)
     settings = ModelSettings().suited(TARGET)
-    base = vocabulary_of((), (), ("invoices",))
-    linear, trees = fit_halves(base, split.train, settings, options.seed)
+    linear, trees = fit_halves(split.train, settings, options.seed)
     halves = linear.log_odds(split.test.matrix), trees.log_odds(split.test.matrix)
     ours = blended(*halves, settings.linear_share)
-    calibrator, _ = calibrated(base, split.train, settings, options.seed)
+    calibrator, _ = calibrated(split.train, settings, options.seed)
     probabilities = calibrator.probabilities(ours)
     methods = {
         "rfm_logistic": rfm_scores(split_at(monthly, TARGET, _TEST)),

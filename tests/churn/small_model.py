@@ -25,13 +25,11 @@ TARGET = Target()
 SETTINGS = ModelSettings(trees=TreeSettings(trees=40, boosters=2, min_child_weight=5.0))
 
 
-def calibrated(
-    base: CustomerVocabulary, rows: Snapshots, settings: ModelSettings, seed: int
-) -> tuple[Calibrator, Floats]:
+def calibrated(rows: Snapshots, settings: ModelSettings, seed: int) -> tuple[Calibrator, Floats]:
     """A calibrator from rows out of fold, and their calibrated chances."""
     folds, outside = customer_folds(rows, seed), np.zeros(len(rows))
     for fold in range(FOLDS):
-        outside[folds == fold] = fold_log_odds(base, rows, folds, fold, settings, seed)
+        outside[folds == fold] = fold_log_odds(rows, folds, fold, settings, seed)
     calibrator = fit_calibrator(outside, rows.labels)
     return calibrator, calibrator.probabilities(outside)
 
@@ -48,8 +46,8 @@ def rows() -> tuple[CustomerVocabulary, Snapshots]:
 def trained() -> ChurnModel:
     base, customer_rows = rows()
     known_rows = customer_rows.known()
-    calibrator, probabilities = calibrated(base, known_rows, SETTINGS, 1)
-    linear, trees = fit_halves(base, known_rows, SETTINGS, 1)
+    calibrator, probabilities = calibrated(known_rows, SETTINGS, 1)
+    linear, trees = fit_halves(known_rows, SETTINGS, 1)
     newest = known_rows.at_us == known_rows.at_us.max()
     return ChurnModel(
         base=base,

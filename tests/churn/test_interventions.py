@@ -211,7 +211,7 @@ def test_uplift_learners_find_who_is_changed(learner: str):
     probability = 0.35 - 0.25 * treated * (matrix[:, 0] > 0)
     left = (draw.random(3000) < probability).astype(float)
     model = fit_uplift(learner, matrix[:2000], left[:2000], treated[:2000], 1)  # type: ignore[arg-type]
-    uplift = model.uplift(matrix)
+    uplift = model(matrix)
     test = slice(2000, None)
     assert (
         uplift[test][matrix[test, 0] > 0].mean() > uplift[test][matrix[test, 0] < 0].mean() + 0.08

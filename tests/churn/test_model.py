@@ -16,12 +16,11 @@ from lib.churn.model.evaluation import OURS, evaluate, first_flags, measures_of
 from lib.churn.model.fitting import (
     customer_folds,
     fit_halves,
-    fit_linear_half,
     row_weights,
     split_at,
     split_by_time,
 )
-from lib.churn.model.linear import FEW
+from lib.churn.model.linear import FEW, fit_linear
 from lib.churn.model.model import load_model
 from lib.churn.model.report import Subject, training_report
 from lib.churn.model.scores import features_in, scores_table
@@ -67,9 +66,9 @@ def test_too_few_leavers_are_refused_with_what_to_do():
 
 
 def test_the_model_orders_customers_better_than_chance_and_usage_alone():
-    base, customer_rows = rows()
+    customer_rows = rows()[1]
     split = split_at(customer_rows, TARGET, day(320))
-    linear, trees = fit_halves(base, split.train, SETTINGS, 1)
+    linear, trees = fit_halves(split.train, SETTINGS, 1)
     ours = 0.5 * linear.log_odds(split.test.matrix) + 0.5 * trees.log_odds(split.test.matrix)
     assert roc_auc(split.test.labels, ours) > 0.62
     assert set(baseline_scores(split, 1)) == {
@@ -98,11 +97,11 @@ def test_contributions_of_a_half_add_up_to_its_log_odds():
 
 def test_the_linear_half_is_the_mean_of_a_fit_of_all_features_and_one_of_a_few():
     """The few's own fit is held against scikit-learn's on their inputs alone."""
-    base, customer_rows = rows()
+    customer_rows = rows()[1]
     known_rows = customer_rows.known()
     weights = row_weights(known_rows)
     none, half, only = (
-        fit_linear_half(base, known_rows, weights, replace(SETTINGS, few_share=share))
+        fit_linear(known_rows, weights, replace(SETTINGS, few_share=share))
         for share in (0.0, 0.5, 1.0)
     )
     mean = 0.5 * none.log_odds(known_rows.matrix) + 0.5 * only.log_odds(known_rows.matrix)
@@ -119,13 +118,13 @@ def test_the_linear_half_is_the_mean_of_a_fit_of_all_features_and_one_of_a_few()
 
 
 def test_features_that_are_not_told_leave_the_few():
-    base, customer_rows = rows()
+    customer_rows = rows()[1]
     known_rows = customer_rows.known()
     empty_matrix = known_rows.matrix.copy()
     empty_matrix[:, [known_rows.names.index(name) for name in FEW]] = np.nan
     untold = replace(known_rows, matrix=empty_matrix)
     all_, half = (
-        fit_linear_half(base, untold, row_weights(known_rows), replace(SETTINGS, few_share=share))
+        fit_linear(untold, row_weights(known_rows), replace(SETTINGS, few_share=share))
         for share in (0.0, 0.5)
     )
     assert half.log_odds(empty_matrix).tolist() == all_.log_odds(empty_matrix).tolist()

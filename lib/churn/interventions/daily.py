@@ -1,7 +1,5 @@
 """The plan of a day from scores: who may get what, what is planned, and what is logged of it."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass

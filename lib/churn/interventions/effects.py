@@ -1,7 +1,5 @@
 """What interventions changed, from outcomes of those who got one and of those held out."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from dataclasses import dataclass
 

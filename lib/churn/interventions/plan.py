@@ -1,7 +1,5 @@
 """The plan of a day: who gets which intervention, within hours and budget, solved exactly."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The day's report for people who do not train models: who, why, what to do, what it is worth."""
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from itertools import starmap

@@ -4,9 +4,8 @@ Kuenzel, Sekhon, Bickel, Yu: Metalearners for estimating heterogeneous treatment
 machine learning (2019), as EconML has them. They are fitted where they are used and never stored.
 """
 
-from __future__ import annotations
-
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,27 +16,12 @@ from lib.churn.vocabulary import ChurnError
 _FEWEST = 20
 Flags = NDArray[np.bool_]
 Learner = Literal["t", "x"]
+Uplift = Callable[[Floats], Floats]
+"""(rows,) fall of the chance of (rows, features); below 0 where treatment makes it rise."""
 
 
-class UpliftModel:
-    """Says how far treatment lowers each customer's chance to leave.
-
-    Args:
-        learner: fitted, of EconML.
-    """
-
-    def __init__(self, learner: Any) -> None:
-        self._learner = learner
-
-    def uplift(self, matrix: Floats) -> Floats:
-        """(rows,) fall of the chance; below 0 where treatment makes it rise."""
-        return np.asarray(-self._learner.effect(_filled(matrix)), dtype=np.float64).ravel()
-
-
-def fit_uplift(
-    learner: Learner, matrix: Floats, left: Floats, treated: Flags, seed: int
-) -> UpliftModel:
-    """A meta-learner on customers who were treated or not by chance.
+def fit_uplift(learner: Learner, matrix: Floats, left: Floats, treated: Flags, seed: int) -> Uplift:
+    """How far treatment lowers the chance to leave, learnt where it was given by chance.
 
     Args:
         learner: `t`, one model of each side; `x`, which also learns imputed effects and does better
@@ -60,8 +44,7 @@ def fit_uplift(
         if min(leavers, int(group_mask.sum()) - leavers) < _FEWEST:
             raise ChurnError(
                 f"of the {group}, {leavers} left and {int(group_mask.sum()) - leavers} stayed: at "
-                "least "
-                f"{_FEWEST} of each are needed to learn who is changed"
+                f"least {_FEWEST} of each are needed to learn who is changed"
             )
     trees = HistGradientBoostingRegressor(
         max_depth=3, max_iter=60, learning_rate=0.05, min_samples_leaf=2 * _FEWEST,
@@ -74,7 +57,7 @@ def fit_uplift(
         else XLearner(models=trees, propensity_model=LogisticRegression(C=1e-9))
     )
     model.fit(left, treated.astype(np.int64), X=_filled(matrix))
-    return UpliftModel(model)
+    return lambda rows: np.asarray(-model.effect(_filled(rows)), dtype=np.float64).ravel()
 
 
 def qini_curve(uplift: Floats, left: Floats, treated: Flags) -> tuple[Floats, Floats]:

@@ -1,7 +1,5 @@
 """What the model has to beat, on the same rows."""
 
-from __future__ import annotations
-
 import numpy as np
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression

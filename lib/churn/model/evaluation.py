@@ -1,7 +1,5 @@
 """What a model is worth on later rows, beside baselines on the same rows."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 

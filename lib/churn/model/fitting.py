@@ -1,20 +1,17 @@
 """Fitting: purged splits by time, customers held out, calibration on rows that no half has seen."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lib.churn.features import churn_features
-from lib.churn.model.linear import FEW, Linear, SparseLinear, fit_linear
+from lib.churn.model.linear import Linear, fit_linear
 from lib.churn.model.model import blended
 from lib.churn.model.settings import ModelSettings
 from lib.churn.model.trees import Trees, fit_trees
 from lib.churn.snapshots import Snapshots
 from lib.churn.target import FEWEST_CUSTOMERS, Floats, Target
-from lib.churn.vocabulary import ChurnError, CustomerVocabulary
+from lib.churn.vocabulary import ChurnError
 
 Flags = NDArray[np.bool_]
 _FEWEST_ROWS = 10
@@ -86,12 +83,6 @@ def _refuse_few(what: str, part: Snapshots, known: Snapshots, target: Target) ->
             )
 
 
-def categorical(base: CustomerVocabulary) -> list[int]:
-    """Places of features that are codes."""
-    names = churn_features(base).names
-    return [names.index(name) for name in ("segment_code", "plan_code")]
-
-
 def row_weights(rows: Snapshots) -> Floats:
     """Weights that let each customer count by the root of its rows: they are much alike."""
     _, customer_index, count = np.unique(rows.customers, return_inverse=True, return_counts=True)
@@ -99,27 +90,11 @@ def row_weights(rows: Snapshots) -> Floats:
     return np.asarray(weights / weights.mean(), dtype=np.float64)
 
 
-def fit_halves(
-    base: CustomerVocabulary, rows: Snapshots, settings: ModelSettings, seed: int
-) -> tuple[Linear, Trees]:
+def fit_halves(rows: Snapshots, settings: ModelSettings, seed: int) -> tuple[Linear, Trees]:
     """Both halves in this process."""
     weights = row_weights(rows)
-    linear = fit_linear_half(base, rows, weights, settings)
-    return linear, fit_trees(rows.matrix, rows.labels, weights, settings.trees, seed)
-
-
-def fit_linear_half(
-    base: CustomerVocabulary, rows: Snapshots, weights: Floats, settings: ModelSettings
-) -> Linear:
-    """The linear half alone."""
-    columns = tuple(rows.names.index(name) for name in FEW)
-    few = (
-        SparseLinear(columns, settings.few_ridge, settings.few_share)
-        if settings.few_share
-        else None
-    )
-    codes = categorical(base)
-    return fit_linear(rows.matrix, rows.labels, weights, settings.ridge, codes, few)
+    trees = fit_trees(rows.matrix, rows.labels, weights, settings.trees, seed)
+    return fit_linear(rows, weights, settings), trees
 
 
 def customer_folds(rows: Snapshots, seed: int, count: int = FOLDS) -> NDArray[np.int64]:
@@ -130,15 +105,10 @@ def customer_folds(rows: Snapshots, seed: int, count: int = FOLDS) -> NDArray[np
 
 
 def fold_log_odds(
-    base: CustomerVocabulary,
-    rows: Snapshots,
-    folds: NDArray[np.int64],
-    fold: int,
-    settings: ModelSettings,
-    seed: int,
+    rows: Snapshots, folds: NDArray[np.int64], fold: int, settings: ModelSettings, seed: int
 ) -> Floats:
     """Log-odds of one fold's rows by halves fitted on the others."""
     in_fold = folds == fold
-    linear, trees = fit_halves(base, rows.take(~in_fold), settings, seed + fold)
+    linear, trees = fit_halves(rows.take(~in_fold), settings, seed + fold)
     left_out = rows.matrix[in_fold]
     return blended(linear.log_odds(left_out), trees.log_odds(left_out), settings.linear_share)

@@ -5,8 +5,6 @@ recency, frequency and worth, hardly penalised: less is known to it, and less of
 changes with the season.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
+from lib.churn.model.settings import ModelSettings
+from lib.churn.snapshots import Snapshots
 from lib.churn.target import Floats
 
 FEW = (
@@ -22,6 +22,8 @@ FEW = (
     *("days_since_use", "active_days_90d", "usage_90d", "active_users_90d"),
 )
 """Recency, frequency and worth of what customers buy (Fader and Hardie) and of what they use."""
+CODES = ("segment_code", "plan_code")
+"""Features that are codes."""
 _RARE = 0.01
 
 
@@ -117,48 +119,23 @@ class Linear:
         return contributions
 
 
-@dataclass(frozen=True)
-class SparseLinear:
-    """The fit of a few features.
-
-    Attributes:
-        places: of the features.
-        ridge: inverse strength of its penalty.
-        share: its weight in the mean of both fits.
-    """
-
-    places: tuple[int, ...]
-    ridge: float
-    share: float
-
-
-def fit_linear(
-    matrix: Floats,
-    labels: Floats,
-    weights: Floats,
-    ridge: float,
-    categorical: Sequence[int] = (),
-    few: SparseLinear | None = None,
-) -> Linear:
-    """Fit on rows whose labels are 0 or 1, both present.
+def fit_linear(rows: Snapshots, weights: Floats, settings: ModelSettings) -> Linear:
+    """The linear half, fitted on rows whose labels are 0 or 1, both present.
 
     Args:
-        matrix: (rows, features).
-        labels: (rows,).
+        rows: of customers.
         weights: (rows,).
-        ridge: inverse strength of the penalty on all features.
-        categorical: places of features that are codes.
-        few: the second fit; None leaves it out.
+        settings: penalties, and the weight of the second fit; without it there is none.
     """
-    squash = fit_squash(matrix, categorical)
-    inputs = squash.apply(matrix)
-    weighed, intercept = _fitted(inputs, labels, weights, ridge)
-    columns = [] if few is None else _varying(squash, few)
-    if few is not None and columns:
-        of_few, start = _fitted(inputs[:, columns], labels, weights, few.ridge)
-        weighed, intercept = weighed * (1.0 - few.share), intercept * (1.0 - few.share)
-        weighed[columns] += few.share * of_few
-        intercept += few.share * start
+    squash = fit_squash(rows.matrix, [rows.names.index(name) for name in CODES])
+    inputs = squash.apply(rows.matrix)
+    weighed, intercept = _fitted(inputs, rows.labels, weights, settings.ridge)
+    columns = _varying(squash, [rows.names.index(name) for name in FEW])
+    if (share := settings.few_share) and columns:
+        of_few, start = _fitted(inputs[:, columns], rows.labels, weights, settings.few_ridge)
+        weighed, intercept = weighed * (1.0 - share), intercept * (1.0 - share)
+        weighed[columns] += share * of_few
+        intercept += share * start
     return Linear(squash, weighed, intercept)
 
 
@@ -168,9 +145,9 @@ def _fitted(inputs: Floats, labels: Floats, weights: Floats, ridge: float) -> tu
     return model.coef_[0].astype(np.float64), float(model.intercept_[0])
 
 
-def _varying(squash: RobustSquash, few: SparseLinear) -> list[int]:
+def _varying(squash: RobustSquash, few: list[int]) -> list[int]:
     """Inputs of the few features, with those for their being missing; constant ones are none."""
     features = len(squash.mean)
-    columns = [column for column in few.places if np.isfinite(squash.scale[column])]
+    columns = [column for column in few if np.isfinite(squash.scale[column])]
     missing = np.flatnonzero(np.isin(squash.missing, columns)) + features
     return [*columns, *missing.tolist()]

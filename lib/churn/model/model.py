@@ -1,7 +1,5 @@
 """The model: the mean of two halves' log-odds, calibrated, with what each feature adds to it."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path

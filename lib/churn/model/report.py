@@ -1,7 +1,5 @@
 """The report of a training: what the model finds, how it compares, and what it rests on."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime

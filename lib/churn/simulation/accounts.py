@@ -1,7 +1,5 @@
 """Accounts as they are signed: segment, plan, seats, revenue, and how they use the product."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What a company's systems tell of simulated accounts: all eight tables, and the truth."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np
@@ -64,15 +62,16 @@ class _TableWriter:
         return np.where(times < self.end_us, times, -1)
 
     def table(self, contract: Contract, account: Ints, **columns: Any) -> pa.Table:
-        """A table with the contract's columns; what is not given is null."""
+        """A table with the contract's columns, known at once; what is not given is null."""
         names = pa.array(self.accounts.names)
-        values = {"customer_id": names.take(pa.array(account)), **columns}
-        arrays = {
-            column.name: _typed(values[column.name], column.type)
-            if column.name in values
-            else pa.nulls(len(account), column.type)
-            for column in contract.columns
-        }
+        known = {"customer_id": names.take(pa.array(account)), "known_at": columns["event_time"]}
+        values = known | columns
+        arrays = [
+            _typed(values[field.name], field.type)
+            if field.name in values
+            else pa.nulls(len(account), field.type)
+            for field in contract.schema
+        ]
         return pa.table(arrays, schema=contract.schema)
 
 
@@ -132,7 +131,6 @@ def _customers(teller: _TableWriter) -> pa.Table:
                 CUSTOMERS,
                 account,
                 event_time=at,
-                known_at=at,
                 contract_start=signed[account],
                 renewal_at=at + _YEAR,
                 segment=[SEGMENTS[code] for code in accounts.segment[account].tolist()],
@@ -166,7 +164,7 @@ def _usage(teller: _TableWriter) -> pa.Table:
     uses = 1 + teller.draw.poisson(6.0 * share)
     at = teller.times(day)
     return teller.table(
-        USAGE, account, event_time=at, known_at=at,
+        USAGE, account, event_time=at,
         user_id=[f"u{user}" for user in person.tolist()],
         feature=pa.array(PRODUCT_FEATURES).take(pa.array(feature)),
         count=uses,
@@ -188,7 +186,7 @@ def _tickets(teller: _TableWriter) -> pa.Table:
     part = teller.table(
         TICKETS, account,
         ticket_id=[f"T{number:07d}" for number in range(len(account))],
-        event_time=opened, known_at=opened, closed_at=closed,
+        event_time=opened, closed_at=closed,
         priority=["high" if is_urgent else "normal" for is_urgent in urgency.tolist()],
         satisfaction=pa.array(satisfaction, mask=silent),
         escalated=teller.draw.random(len(account)) < 0.03 + 0.35 * bad,
@@ -205,7 +203,7 @@ def _cancelling(teller: _TableWriter) -> pa.Table:
     return teller.table(
         TICKETS, leavers,
         ticket_id=[f"C{leaver:07d}" for leaver in leavers.tolist()],
-        event_time=at, known_at=at, closed_at=teller.told_by_now(at + 2 * HOUR),
+        event_time=at, closed_at=teller.told_by_now(at + 2 * HOUR),
         priority=["normal"] * len(leavers),
         escalated=np.zeros(len(leavers), dtype=bool),
         about_leaving=np.ones(len(leavers), dtype=bool),
@@ -227,7 +225,7 @@ def _money(teller: _TableWriter) -> dict[str, pa.Table]:
     due = issued + 14 * DAY
     ids = [f"I{number:07d}" for number in range(len(account))]
     invoices = teller.table(
-        INVOICES, account, invoice_id=ids, event_time=issued, known_at=issued, due_at=due,
+        INVOICES, account, invoice_id=ids, event_time=issued, due_at=due,
         amount_minor=amount - discount, discount_minor=discount, save_offer=saved,
     )  # fmt: skip
     late = np.round(teller.draw.normal(-3.0 + 26.0 * trouble, 4.0)).astype(np.int64)
@@ -237,7 +235,7 @@ def _money(teller: _TableWriter) -> dict[str, pa.Table]:
     kept = np.flatnonzero(paid < teller.end_us)
     parts = [
         teller.table(
-            PAYMENTS, account[rows], event_time=at, known_at=at, due_at=due[rows],
+            PAYMENTS, account[rows], event_time=at, due_at=due[rows],
             invoice_id=[ids[row] for row in rows.tolist()],
             amount_minor=(amount - discount)[rows], failed=np.full(len(rows), bad),
         )
@@ -257,7 +255,7 @@ def _surveys(teller: _TableWriter) -> pa.Table:
     )  # fmt: skip
     score = np.clip(np.round(teller.draw.normal(8.2 - np.asarray(felt), 1.3)), 0, 10)
     at = teller.times(day)
-    return teller.table(SURVEYS, account, event_time=at, known_at=at, score=score.astype(np.int64))
+    return teller.table(SURVEYS, account, event_time=at, score=score.astype(np.int64))
 
 
 def _signals(teller: _TableWriter) -> pa.Table:
@@ -288,6 +286,6 @@ def _churn(teller: _TableWriter) -> pa.Table:
     at = teller.times(lives.notice[leavers])
     reasons = [None if code < 0 else CAUSES[code] for code in lives.cause[leavers].tolist()]
     return teller.table(
-        CHURN, leavers, event_time=at, known_at=at, ends_at=at + _LEAVES_AFTER * DAY,
+        CHURN, leavers, event_time=at, ends_at=at + _LEAVES_AFTER * DAY,
         reason=reasons,
     )  # fmt: skip
