@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.framework.shuffle import gather_rows
+from jobs.framework.cluster import gather_rows
 from lib.feature import FeatureSet, compute, finish, measure, partition_columns
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import yaml
 
 from jobs.data_fingerprint import fingerprint_of
-from jobs.framework.shuffle import gather_rows
+from jobs.framework.cluster import gather_rows
 from jobs.quarantine_ledger import (
     Stage,
     adjustment_lines,

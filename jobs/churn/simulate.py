@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from jobs.framework.command import run_job
 from jobs.framework.paths import LocalOutput, make_output
 from jobs.framework.progress import JobOptions
-from lib.churn.simulation.accounts import SimulationConfig, draw_accounts
-from lib.churn.simulation.lifecycle import simulate_lifecycles
+from lib.churn.simulation.accounts import SimulationConfig, draw_accounts, simulate_lifecycles
 from lib.churn.simulation.tables import truth, write_tables
 from lib.contract import write_parquet
 

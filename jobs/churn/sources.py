@@ -13,10 +13,9 @@ import pyarrow.compute as pc
 
 from jobs import ingestion
 from jobs.cluster.admission import await_core
-from jobs.framework.cluster import start_ray
+from jobs.framework.cluster import choose_shuffle, gather_rows, shuffle_partitions, start_ray
 from jobs.framework.options import parse_time
 from jobs.framework.paths import InputPath
-from jobs.framework.shuffle import choose_shuffle, gather_rows, shuffle_partitions
 from jobs.framework.tables import TableSources, end_of, table_summaries
 from lib.churn.contracts import CONTRACTS, CUSTOMERS
 from lib.churn.events import SCHEMA, events_of

@@ -13,11 +13,10 @@ import pyarrow.compute as pc
 from jobs import ingestion
 from jobs.cluster.admission import await_core
 from jobs.feature_join import add_features
-from jobs.framework.cluster import start_ray
+from jobs.framework.cluster import choose_shuffle, gather_rows, shuffle_partitions, start_ray
 from jobs.framework.command import cause_in, run_job
 from jobs.framework.paths import OutputPath
 from jobs.framework.row_folder import RowFolder
-from jobs.framework.shuffle import choose_shuffle, gather_rows, shuffle_partitions
 from jobs.fraud.label_counts import label_counts, label_lines, label_warnings, note_labels
 from jobs.fraud.sources import Sources
 from lib.contract import Contract, ContractError

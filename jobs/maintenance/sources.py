@@ -12,10 +12,9 @@ import yaml
 
 from jobs import ingestion
 from jobs.cluster.admission import await_core
-from jobs.framework.cluster import start_ray
+from jobs.framework.cluster import choose_shuffle, gather_rows, shuffle_partitions, start_ray
 from jobs.framework.paths import InputPath, OutputPath
 from jobs.framework.progress import JobOptions
-from jobs.framework.shuffle import choose_shuffle, gather_rows, shuffle_partitions
 from jobs.framework.tables import end_of, table_summaries
 from lib.contract import (
     Column,

@@ -10,9 +10,8 @@ from ray.data import ActorPoolStrategy, DataContext, Dataset
 
 from jobs import ingestion
 from jobs.cluster.admission import Request, await_workers, with_gpus
-from jobs.framework.cluster import start_ray
+from jobs.framework.cluster import shuffle_partitions, start_ray
 from jobs.framework.row_folder import RowFolder
-from jobs.framework.shuffle import shuffle_partitions
 from jobs.model_source import model_directory
 from jobs.moderation.post_events import POST, by_post, to_events
 from jobs.moderation.score import NOTE, ScoreConfig

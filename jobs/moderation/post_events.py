@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.framework.shuffle import gather_rows
+from jobs.framework.cluster import gather_rows
 from lib.contract import ContractError
 from lib.declaration import did_you_mean
 from lib.moderation.contracts import LABELS, POSTS

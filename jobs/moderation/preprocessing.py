@@ -14,9 +14,8 @@ import pyarrow.dataset as ds
 
 from jobs import ingestion
 from jobs.cluster.admission import await_core
-from jobs.framework.cluster import start_ray
+from jobs.framework.cluster import shuffle_partitions, start_ray
 from jobs.framework.row_folder import RowFolder, write_private_rows
-from jobs.framework.shuffle import shuffle_partitions
 from jobs.moderation.media_decoding import DecodeSpec, decode_rows
 from jobs.moderation.post_events import (
     LABEL,

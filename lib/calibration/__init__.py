@@ -1,7 +1,13 @@
 """Probabilities that mean what they say: fitting, storing and measuring calibration."""
 
-from lib.calibration.calibrator import Calibrator, logit, sigmoid
-from lib.calibration.fitting import Method, choose_method, fit_calibrator
+from lib.calibration.calibrator import (
+    Calibrator,
+    Method,
+    choose_method,
+    fit_calibrator,
+    logit,
+    sigmoid,
+)
 from lib.calibration.measures import (
     ReliabilityBin,
     calibration_error_by_chance,

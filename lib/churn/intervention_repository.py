@@ -195,7 +195,11 @@ class InterventionRepository(Repository):
                 _require_known(connection, outcome.intervention_id)
                 added = self._insert(connection, INTERVENTION_OUTCOMES, [outcome])
                 new += added
-                if not added and _stored_value(connection, outcome) != outcome.value:
+                table = INTERVENTION_OUTCOMES.c
+                same = select(table.value).where(
+                    table.intervention_id == outcome.intervention_id, table.kind == outcome.kind
+                )
+                if not added and connection.execute(same).scalar_one() != outcome.value:
                     raise ContradictedOutcomeError(
                         f"of intervention {outcome.intervention_id!r} the opposite was told "
                         f"before: {outcome.kind} was {not outcome.value}"
@@ -216,11 +220,3 @@ def _require_known(connection: Connection, intervention_id: str) -> None:
     query = select(INTERVENTIONS.c.id).where(INTERVENTIONS.c.id == intervention_id)
     if connection.execute(query).first() is None:
         raise UnknownInterventionError(f"there is no intervention {intervention_id!r}")
-
-
-def _stored_value(connection: Connection, outcome: InterventionOutcome) -> bool:
-    table = INTERVENTION_OUTCOMES
-    query = select(table.c.value).where(
-        table.c.intervention_id == outcome.intervention_id, table.c.kind == outcome.kind
-    )
-    return bool(connection.execute(query).scalar_one())

@@ -28,7 +28,6 @@ from lib.feature import (
 )
 
 _DIGITS = 8
-_CUSTOMER = ("customer_id",)
 _EVER = 100 * 365 * DAY
 _HAPPENS = (
     *("told", "used", "opened", "closed", "invoiced", "credited_minor", "paid", "failed"),
@@ -60,23 +59,20 @@ _WHEN, _WHEN_LEAVING = (_SECOND,), (_SECOND, _ENDS)
 _SECONDS = "seconds since 1970"
 
 
-def _remembered(name: str, unit: str, aggregate: LastValue) -> Feature:
-    return Feature(name, unit, _CUSTOMER, aggregate)
-
-
 STANDING = FeatureSet(
     name="churn_standing",
     version=1,
-    features=(
-        _remembered("newest", _SECONDS, LastValue(_SECOND, _WHEN, _EVER, _HAPPENED)),
-        _remembered("told", _SECONDS, LastValue(_SECOND, _WHEN, _EVER, _TOLD)),
-        _remembered(
-            "noticed", _SECONDS, LastValue(_SECOND, _WHEN_LEAVING, _EVER, _LEAVING)
-        ),
-        _remembered("ends", "days since 1970", LastValue(_ENDS, _WHEN_LEAVING, _EVER, _LEAVING)),
+    features=tuple(
+        Feature(name, unit, ("customer_id",), LastValue(value, when, _EVER, only))
+        for name, unit, value, when, only in (
+            ("newest", _SECONDS, _SECOND, _WHEN, _HAPPENED),
+            ("told", _SECONDS, _SECOND, _WHEN, _TOLD),
+            ("noticed", _SECONDS, _SECOND, _WHEN_LEAVING, _LEAVING),
+            ("ends", "days since 1970", _ENDS, _WHEN_LEAVING, _LEAVING),
+        )
     ),
     id_column="event_id",
-)  # fmt: skip
+)
 """Keyed by customer like the features of `churn_features`."""
 
 

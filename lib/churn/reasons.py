@@ -98,13 +98,6 @@ def _reason(name: str, value: float, effect: float, usual: float) -> Reason:
     number = None if np.isnan(value) else value
     more = "raises" if effect > 0 else "lowers"
     value_text = "no data" if number is None else f"{number:,.4g}"
-    label = words_for(name)
     beside = "" if np.isnan(usual) or name.endswith("_code") else f", usually {usual:,.4g}"
-    return Reason(
-        name,
-        group_of()[name],
-        effect,
-        number,
-        usual,
-        f"{label}: {value_text}{beside}; {more} the risk",
-    )
+    words = f"{words_for(name)}: {value_text}{beside}; {more} the risk"
+    return Reason(name, group_of()[name], effect, number, usual, words)

@@ -24,8 +24,14 @@ from lib.churn.model.evaluation import OURS, Evaluation, evaluate, measures_of, 
 from lib.churn.model.fitting import Split, fit_halves, split_by_time
 from lib.churn.model.model import ChurnModel
 from lib.churn.model.settings import ModelSettings
-from lib.churn.simulation.accounts import SimulationConfig, draw_accounts
-from lib.churn.simulation.lifecycle import CAUSES, Lifecycles, chances_to_leave, simulate_lifecycles
+from lib.churn.simulation.accounts import (
+    CAUSES,
+    Lifecycles,
+    SimulationConfig,
+    chances_to_leave,
+    draw_accounts,
+    simulate_lifecycles,
+)
 from lib.churn.simulation.tables import write_tables
 from lib.churn.snapshots import Snapshots, moments_between, snapshots
 from lib.churn.target import Floats, Ints, Target

@@ -34,8 +34,13 @@ from lib.churn.interventions.playbooks import PLAYBOOKS_FILE, Playbooks, load_pl
 from lib.churn.model.fitting import fit_halves
 from lib.churn.model.model import blended
 from lib.churn.model.settings import ModelSettings
-from lib.churn.simulation.accounts import SimulationConfig, draw_accounts
-from lib.churn.simulation.lifecycle import Lifecycles, chances_to_leave, simulate_lifecycles
+from lib.churn.simulation.accounts import (
+    Lifecycles,
+    SimulationConfig,
+    chances_to_leave,
+    draw_accounts,
+    simulate_lifecycles,
+)
 from lib.churn.simulation.tables import write_tables
 from lib.churn.snapshots import Snapshots, snapshots
 from lib.churn.target import Floats, Ints, Target

@@ -12,8 +12,12 @@ import pyarrow as pa
 from lib.churn.contracts import CONTRACTS
 from lib.churn.events import stream
 from lib.churn.features import churn_features
-from lib.churn.simulation.accounts import SimulationConfig, draw_accounts
-from lib.churn.simulation.lifecycle import Lifecycles, simulate_lifecycles
+from lib.churn.simulation.accounts import (
+    Lifecycles,
+    SimulationConfig,
+    draw_accounts,
+    simulate_lifecycles,
+)
 from lib.churn.simulation.tables import write_tables
 from lib.churn.snapshots import features_at
 from lib.churn.vocabulary import CustomerVocabulary, vocabulary_of

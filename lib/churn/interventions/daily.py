@@ -103,7 +103,9 @@ def plan_day(
     probabilities = scores["chance"].to_numpy()
     mrr = np.nan_to_num(scores["mrr"].fill_null(0.0).to_numpy())
     matrix = features_in(scores, names)
-    expected = probabilities[:, None] * _shares(playbooks, effects) if uplift is None else uplift
+    known = effects or {}
+    shares = np.array([known.get(book.id, book.effect) for book in playbooks.playbooks])
+    expected = probabilities[:, None] * shares if uplift is None else uplift
     open_to = playbooks.qualified(names, matrix) & ~_cooling(customers, playbooks, at_us, history)
     candidates = plans.candidates_of(
         customers,
@@ -139,12 +141,6 @@ def is_held_out(customer_id: str, share: float, salt: str) -> bool:
     """
     digest = hashlib.sha256(f"{salt}\x00{customer_id}".encode()).digest()[:8]
     return int.from_bytes(digest, "big") / 2.0**64 < share
-
-
-def _shares(playbooks: Playbooks, effects: dict[str, float] | None) -> Floats:
-    """Share of the probability that each playbook removes, as it is known or assumed."""
-    known = effects or {}
-    return np.array([known.get(playbook.id, playbook.effect) for playbook in playbooks.playbooks])
 
 
 def _cooling(

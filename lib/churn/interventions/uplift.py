@@ -79,12 +79,6 @@ def qini_curve(uplift: Floats, left: Floats, treated: Flags) -> tuple[Floats, Fl
     return share, np.concatenate([[0.0], saved])
 
 
-def area_under_uplift(uplift: Floats, left: Floats, treated: Flags) -> float:
-    """Area under the uplift curve (AUUC)."""
-    share, saved = qini_curve(uplift, left, treated)
-    return float(np.trapezoid(saved, share))
-
-
 def qini_coefficient(uplift: Floats, left: Floats, treated: Flags) -> float:
     """Area between the curve and the straight line of random order; above 0 beats chance."""
     share, saved = qini_curve(uplift, left, treated)

@@ -80,7 +80,6 @@ class ChurnModel:
     def save(self, directory: Path | str, record: TrainingRecord) -> Manifest:
         """Write the artifact: safetensors, UBJ and JSON; see `write_artifact`."""
         features = churn_features(self.base)
-        squash = self.linear.squash
         about = {
             "target": vars(self.target),
             "linear_share": self.linear_share,
@@ -89,10 +88,7 @@ class ChurnModel:
             "capacity": self.capacity,
         }
         arrays = {
-            "mean": squash.mean,
-            "scale": squash.scale,
-            "missing": squash.missing,
-            "coded": squash.coded,
+            **vars(self.linear.squash),
             "weights": self.linear.weights,
             "intercept": np.array([self.linear.intercept]),
             "usual": self.usual,

@@ -38,11 +38,12 @@ def training_report(subject: Subject, findings: Evaluation) -> report.Report:
     target = subject.model.target
     outcome = f"leave within {target.window_days} days"
     outcome += f", {target.lead_days} days ahead" if target.lead_days else ""
+    first = datetime.fromtimestamp(subject.split.first_test_us / 1e6, UTC)
     simulated = "simulated customers; " if subject.simulated else ""
     return report.Report(
         title="Churn model: training report",
         subtitle=f"{simulated}{subject.source}; tested on snapshot times from "
-        f"{_day(subject.split.first_test_us)} on, whose outcomes were not known in training",
+        f"{first:%Y-%m-%d} on, whose outcomes were not known in training",
         sections=[
             _overview(findings, outcome),
             _methods(findings),
@@ -248,7 +249,3 @@ def _data(subject: Subject) -> report.Section:
             )
         )
     return report.Section("The data", blocks)
-
-
-def _day(time_us: int) -> str:
-    return datetime.fromtimestamp(time_us / 1e6, UTC).strftime("%Y-%m-%d")

@@ -13,7 +13,7 @@ from lib.churn.health import COMPONENTS, health_of
 from lib.churn.profiles import CustomerFeatures
 from lib.churn.reasons import reasons_of
 from lib.churn.snapshots import Snapshots
-from lib.churn.target import NEVER
+from lib.churn.target import NEVER, Floats
 from lib.contract import TIME, ContractError
 from lib.storage import open_dataset, open_storage
 
@@ -86,15 +86,13 @@ def score_customers(model: ChurnModel, sights: Sequence[CustomerFeatures]) -> pa
     )
 
 
-def features_in(
-    table: pa.Table, names: tuple[str, ...]
-) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+def features_in(table: pa.Table, names: tuple[str, ...]) -> Floats:
     """The features (rows, features) that a table of scores carries, NaN where missing."""
     columns = [table[f"feature:{name}"].fill_null(float("nan")).to_numpy() for name in names]
     return np.column_stack(columns)
 
 
-def _nullable(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> pa.Array:
+def _nullable(values: Floats) -> pa.Array:
     return pa.array(values, mask=np.isnan(values))
 
 

@@ -15,8 +15,14 @@ from lib.churn.contracts import (
     TICKETS,
     USAGE,
 )
-from lib.churn.simulation.accounts import PLANS, PRODUCT_FEATURES, SEGMENTS, SimulationConfig
-from lib.churn.simulation.lifecycle import CAUSES, Lifecycles
+from lib.churn.simulation.accounts import (
+    CAUSES,
+    PLANS,
+    PRODUCT_FEATURES,
+    SEGMENTS,
+    Lifecycles,
+    SimulationConfig,
+)
 from lib.churn.target import Floats, Ints
 from lib.contract import TIME, Contract
 from lib.feature import DAY, HOUR
