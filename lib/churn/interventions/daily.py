@@ -103,8 +103,7 @@ def plan_day(
     probabilities = scores["chance"].to_numpy()
     mrr = np.nan_to_num(scores["mrr"].fill_null(0.0).to_numpy())
     matrix = features_in(scores, names)
-    known = effects or {}
-    shares = np.array([known.get(book.id, book.effect) for book in playbooks.playbooks])
+    shares = np.array([(effects or {}).get(book.id, book.effect) for book in playbooks.playbooks])
     expected = probabilities[:, None] * shares if uplift is None else uplift
     open_to = playbooks.qualified(names, matrix) & ~_cooling(customers, playbooks, at_us, history)
     candidates = plans.candidates_of(
