@@ -5,7 +5,7 @@ from serve.framework.asgi import RequestContext
 from serve.framework.gateway import Gateway
 from serve.framework.health import Health, HealthChecks
 from serve.framework.json_log import JsonLog
-from serve.framework.metrics import Metric, Metrics, PrometheusMetrics, RayMetrics
+from serve.framework.metrics import Metric, Metrics, RayMetrics
 from serve.framework.problem import FieldError, Problem, as_response
 from serve.framework.routes import RequestLimits, Route, Router
 from serve.framework.settings import DeploymentSettings
@@ -22,7 +22,6 @@ __all__ = [
     "Metric",
     "Metrics",
     "Problem",
-    "PrometheusMetrics",
     "RayMetrics",
     "RequestContext",
     "RequestLimits",

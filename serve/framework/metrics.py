@@ -1,4 +1,4 @@
-"""Counters and histograms, exported by Ray inside a replica and by Prometheus' client elsewhere."""
+"""Counters and histograms, which Ray exports."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from ray.util import metrics as ray_metrics
 
 MILLISECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 7.5, 10, 15, 25, 50, 100, 250, 1000)
@@ -120,52 +119,6 @@ class RayMetrics:
         if key not in self._tagged:
             self._tagged[key] = dict(zip(self._tags[name], tags, strict=True))
         return self._tagged[key]
-
-
-class PrometheusMetrics:
-    """A registry of its own, read by `text`.
-
-    Args:
-        instruments: all that will be used.
-    """
-
-    def __init__(self, instruments: Iterable[Metric]) -> None:
-        self._registry = CollectorRegistry()
-        self._series: dict[str, Any] = {i.name: self._new(i) for i in instruments}
-        self._tagged: dict[tuple[str, ...], Any] = {}
-
-    def count(self, name: str, *tags: str, amount: float = 1.0) -> None:
-        """See `Metrics.count`."""
-        self._child(name, tags).inc(amount)
-
-    def observe(self, name: str, value: float, *tags: str) -> None:
-        """See `Metrics.observe`."""
-        self._child(name, tags).observe(value)
-
-    def flush(self) -> None:
-        """See `Metrics.flush`; nothing waits here."""
-
-    def text(self) -> str:
-        """Everything in Prometheus' text format."""
-        return generate_latest(self._registry).decode()
-
-    def _child(self, name: str, tags: tuple[str, ...]) -> Any:
-        key = (name, *tags)
-        if key not in self._tagged:
-            series = self._series[name]
-            self._tagged[key] = series.labels(*tags) if tags else series
-        return self._tagged[key]
-
-    def _new(self, instrument: Metric) -> Any:
-        if instrument.buckets:
-            return Histogram(
-                instrument.name,
-                instrument.words,
-                instrument.tags,
-                buckets=instrument.buckets,
-                registry=self._registry,
-            )
-        return Counter(instrument.name, instrument.words, instrument.tags, registry=self._registry)
 
 
 def _ray_series(instrument: Metric) -> Any:

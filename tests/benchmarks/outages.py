@@ -29,7 +29,6 @@ from sqlalchemy.engine import make_url
 
 from lib.access import add_key, new_key
 from lib.records.decision_buffer import DecisionBuffer
-from serve.framework import PrometheusMetrics
 from serve.fraud.metrics import INSTRUMENTS
 from serve.fraud.routes import build_gateway
 from serve.fraud.service import FraudService
@@ -37,6 +36,7 @@ from serve.fraud.settings import FraudSettings
 from tests.benchmarks.result import print_result
 from tests.records.server import installed, new_database, running
 from tests.serve.factories import SCORE, payment
+from tests.serve.prometheus_metrics import PrometheusMetrics
 from tests.serve.redis_process import RedisProcess
 from tests.serve.switched_proxy import SwitchedProxy
 

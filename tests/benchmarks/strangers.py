@@ -33,7 +33,6 @@ import uvicorn
 import uvloop
 from numpy.typing import NDArray
 
-from serve.framework import PrometheusMetrics
 from serve.framework.runtime_tuning import freeze_heap, tune_interpreter
 from serve.fraud.metrics import INSTRUMENTS
 from serve.fraud.routes import build_gateway
@@ -43,6 +42,7 @@ from tests.benchmarks.result import print_result
 from tests.benchmarks.visits import ELSEWHERE, HOST, Visits
 from tests.serve.conftest import new_workspace
 from tests.serve.factories import SCORE, payment
+from tests.serve.prometheus_metrics import PrometheusMetrics
 
 DRAWS = 2_000
 

@@ -16,7 +16,6 @@ from serve.churn.metrics import INSTRUMENTS
 from serve.churn.routes import build_gateway
 from serve.churn.service import ChurnService
 from serve.churn.settings import ChurnSettings
-from serve.framework import PrometheusMetrics
 from tests.churn.small_model import save, trained
 from tests.churn.tables import day, world
 from tests.serve.application import (
@@ -26,6 +25,7 @@ from tests.serve.application import (
     serving,
     settings_in,
 )
+from tests.serve.prometheus_metrics import PrometheusMetrics
 
 SCOPES = ("churn:label", "churn:score", "churn:review", "churn:read")
 CREATED_AT = 1_795_428_900_000_000

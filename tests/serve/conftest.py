@@ -14,13 +14,13 @@ import httpx
 import pytest
 
 from lib.registry import Registry
-from serve.framework import PrometheusMetrics
 from serve.fraud.metrics import INSTRUMENTS
 from serve.fraud.routes import build_gateway
 from serve.fraud.service import FraudService
 from serve.fraud.settings import FraudSettings
 from tests.serve.application import add_token, serving, settings_in
 from tests.serve.echo_gateway import World
+from tests.serve.prometheus_metrics import PrometheusMetrics
 from tests.serve.redis_process import RedisProcess
 from tests.serve.small_fraud_model import CREATED_AT, publish, small
 

@@ -19,13 +19,13 @@ from serve.framework import (
     HealthChecks,
     JsonLog,
     Problem,
-    PrometheusMetrics,
     RequestContext,
     RequestLimits,
     Router,
     new_gateway,
 )
 from serve.framework.gateway import REQUEST_MS, REQUESTS
+from tests.serve.prometheus_metrics import PrometheusMetrics
 
 
 @asynccontextmanager

@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from serve.framework import PrometheusMetrics
 from serve.maintenance.metrics import INSTRUMENTS
 from serve.maintenance.routes import build_gateway
 from serve.maintenance.service import MaintenanceService
@@ -22,6 +21,7 @@ from tests.serve.application import (
     serving,
     settings_in,
 )
+from tests.serve.prometheus_metrics import PrometheusMetrics
 
 SCOPES = (
     *("maintenance:label", "maintenance:score"),

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from serve.framework import PrometheusMetrics
 from serve.moderation.metrics import INSTRUMENTS
 from serve.moderation.routes import build_gateway
 from serve.moderation.service import ModerationService
@@ -26,6 +25,7 @@ from tests.serve.application import (
     serving,
     settings_in,
 )
+from tests.serve.prometheus_metrics import PrometheusMetrics
 
 SCOPES = tuple(f"moderation:{scope}" for scope in ("label", "score", "review", "read"))
 CREATED_AT = 1_795_428_900_000_000

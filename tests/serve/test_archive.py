@@ -22,8 +22,8 @@ from lib.records.records import DecisionOutcome
 from serve.framework import Problem
 from serve.framework.decision_store import RECORD_FAULTS, DecisionStore
 from serve.framework.json_log import JsonLog
-from serve.framework.metrics import PrometheusMetrics
 from tests.records.conftest import NOVEMBER, decision, row_of
+from tests.serve.prometheus_metrics import PrometheusMetrics
 
 pytestmark = pytest.mark.anyio
 LINE_BYTES = 900

@@ -12,8 +12,9 @@ import ray
 from prometheus_client.parser import text_string_to_metric_families
 from ray.util import metrics as ray_metrics
 
-from serve.framework import Metric, PrometheusMetrics, RayMetrics
+from serve.framework import Metric, RayMetrics
 from tests.local_ray import local_ray
+from tests.serve.prometheus_metrics import PrometheusMetrics
 
 
 @pytest.fixture(scope="module")

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from lib.records import Decision
-from serve.framework.metrics import PrometheusMetrics
 from serve.framework.rescoring import Rescorer
 from serve.fraud.metrics import INSTRUMENTS
 from tests.records.conftest import NOVEMBER, decision, row_of
 from tests.serve.conftest import Start
+from tests.serve.prometheus_metrics import PrometheusMetrics
 
 pytestmark = pytest.mark.anyio
 

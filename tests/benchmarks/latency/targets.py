@@ -20,13 +20,14 @@ import uvicorn
 import uvloop
 from ray.serve import run, shutdown, start
 
-from serve.framework import DeploymentSettings, PrometheusMetrics
+from serve.framework import DeploymentSettings
 from serve.framework.runtime_tuning import freeze_heap, tune_interpreter
 from serve.fraud.app import build
 from serve.fraud.metrics import INSTRUMENTS
 from serve.fraud.routes import build_gateway
 from serve.fraud.service import FraudService
 from serve.fraud.settings import FraudSettings
+from tests.serve.prometheus_metrics import PrometheusMetrics
 
 
 @dataclass(frozen=True)
