@@ -31,7 +31,6 @@ from lib.churn.interventions.plan import (
 )
 from lib.churn.interventions.playbooks import PLAYBOOKS_FILE, PlaybookError, load_playbooks
 from lib.churn.interventions.report import plan_report
-from lib.churn.interventions.uplift import fit_uplift, qini_coefficient, qini_curve
 from lib.churn.vocabulary import ChurnError
 from lib.feature import DAY
 from lib.report import render_page
@@ -201,36 +200,6 @@ def test_assumed_effects_give_way_to_what_was_seen():
     unsure = Effect(0.01, -0.5, 0.52, 10, 10, 0.5, 0.1)
     assert revised(0.4, 0.15, sure, 0.2) == pytest.approx(0.05, abs=0.02)
     assert revised(0.4, 0.15, unsure, 0.2) == pytest.approx(0.4, abs=0.02)
-
-
-@pytest.mark.parametrize("learner", ["t", "x"])
-def test_uplift_learners_find_who_is_changed(learner: str):
-    draw = np.random.default_rng(5)
-    matrix = draw.normal(size=(3000, 4))
-    treated = draw.random(3000) < 0.5
-    probability = 0.35 - 0.25 * treated * (matrix[:, 0] > 0)
-    left = (draw.random(3000) < probability).astype(float)
-    model = fit_uplift(learner, matrix[:2000], left[:2000], treated[:2000], 1)  # type: ignore[arg-type]
-    uplift = model(matrix)
-    test = slice(2000, None)
-    assert (
-        uplift[test][matrix[test, 0] > 0].mean() > uplift[test][matrix[test, 0] < 0].mean() + 0.08
-    )
-    chance_order = draw.random(1000)
-    ours = qini_coefficient(uplift[test], left[test], treated[test])
-    assert ours > qini_coefficient(chance_order, left[test], treated[test])
-
-
-def test_too_few_outcomes_to_learn_from_are_refused():
-    with pytest.raises(ChurnError, match="of the treated, 0 left"):
-        fit_uplift("t", np.zeros((90, 2)), np.zeros(90), np.arange(90) < 45, 1)
-
-
-def test_the_qini_curve_ends_at_the_mean_effect():
-    left, treated, _, _ = drawn(3, 4000)
-    share, saved = qini_curve(np.random.default_rng(0).random(4000), left, treated)
-    assert (share[0], share[-1], saved[0]) == (0.0, 1.0, 0.0)
-    assert saved[-1] == pytest.approx(left[~treated].mean() - left[treated].mean(), abs=1e-9)
 
 
 def day_of(history: pa.Table | None = None, at_us: int = 400 * DAY, **options: object) -> object:

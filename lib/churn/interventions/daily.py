@@ -77,7 +77,6 @@ def plan_day(
     at_us: int,
     history: pa.Table | None = None,
     effects: dict[str, float] | None = None,
-    uplift: Floats | None = None,
     salt: str = "churn",
     seed: int = 7,
 ) -> DailyPlan:
@@ -95,7 +94,6 @@ def plan_day(
         at_us: the day, microseconds UTC.
         history: earlier plans, for cool-downs; columns of `HISTORY`.
         effects: by playbook, share of the chance that goes, where it is known better than assumed.
-        uplift: (customers, playbooks) learnt, instead of chance times effect.
         salt: names the experiment; see `is_held_out`.
         seed: of the random way that is shown beside the plan.
     """
@@ -104,7 +102,7 @@ def plan_day(
     mrr = np.nan_to_num(scores["mrr"].fill_null(0.0).to_numpy())
     matrix = features_in(scores, names)
     shares = np.array([(effects or {}).get(book.id, book.effect) for book in playbooks.playbooks])
-    expected = probabilities[:, None] * shares if uplift is None else uplift
+    expected = probabilities[:, None] * shares
     open_to = playbooks.qualified(names, matrix) & ~_cooling(customers, playbooks, at_us, history)
     candidates = plans.candidates_of(
         customers,
