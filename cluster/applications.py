@@ -5,8 +5,6 @@ has with these arguments, as `serve build` does, and writes `serve.yaml`, `serve
 copy of the first in the RayService. A new system is an entry in both files of values.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

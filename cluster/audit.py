@@ -6,8 +6,6 @@ Needs no network: services of advisories cannot be reached from every place that
     python -m cluster.audit
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

@@ -6,8 +6,6 @@ resolves the product's requirements as of today with pip and writes `cluster/con
 and versions, no address of an index. The Dockerfile installs these and no others.
 """
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

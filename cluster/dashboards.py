@@ -4,8 +4,6 @@
 by; where a panel stands follows from its place in the table.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from pathlib import Path

@@ -5,8 +5,6 @@ API on simulated data, deploys the applications on Ray Serve, asks them over HTT
 decided, and ends what it started.
 """
 
-from __future__ import annotations
-
 import shutil
 import signal
 import sys

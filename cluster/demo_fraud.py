@@ -1,7 +1,5 @@
 """The fraud part of the demonstration: train, fill the profiles, deploy, score payments."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Sequence
 from typing import Any

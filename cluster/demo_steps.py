@@ -1,7 +1,5 @@
 """What a demonstration is made of: steps, and a runner that stops where one is not as expected."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field

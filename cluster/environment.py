@@ -4,8 +4,6 @@ Ray reads these variables when a node or Serve starts; set later they do nothing
 file, the Dockerfile and the Kubernetes manifests carry the same ones, and a test compares them.
 """
 
-from __future__ import annotations
-
 import os
 import stat
 from collections.abc import Mapping

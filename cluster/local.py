@@ -5,8 +5,6 @@ ports nobody uses, and that group alone is ended. Nothing of it listens on anyth
 `python -m cluster.local` runs one until Ctrl-C.
 """
 
-from __future__ import annotations
-
 import os
 import secrets
 import signal

@@ -1,7 +1,5 @@
 """Whether this process can train on a GPU: what was built for CUDA, and what the driver shows."""
 
-from __future__ import annotations
-
 import ctypes
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Where Ray Train and Ray Tune keep checkpoints and results."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from lib.storage import LocalStorage, Storage

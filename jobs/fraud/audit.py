@@ -1,7 +1,5 @@
 """Compare the features that decisions saw with the same features computed offline; see `--help`."""
 
-from __future__ import annotations
-
 import json
 import time
 from dataclasses import asdict, dataclass

@@ -1,7 +1,5 @@
 """Fill a profile store with the history that a new service lacks; see `--help`."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from jobs.framework.command import run_job

@@ -1,7 +1,5 @@
 """What labels of payments were worth: read, set aside, of no payment, frauds known."""
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """Where the tables of payments and labels are, and payments of the past read whole."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import pyarrow as pa

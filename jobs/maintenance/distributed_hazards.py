@@ -1,7 +1,5 @@
 """The hazard network on many workers by Ray Train; a lost worker is replaced."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any

@@ -1,7 +1,5 @@
 """The fits of a training, in this process or spread over Ray."""
 
-from __future__ import annotations
-
 import numpy as np
 import ray
 

@@ -1,7 +1,5 @@
 """What became of work orders, to train on: `python -m jobs.maintenance.outcomes --help`."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any

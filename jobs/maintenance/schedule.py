@@ -1,7 +1,5 @@
 """Plan a week of maintenance: `python -m jobs.maintenance.schedule --help`."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from jobs.framework.command import run_job

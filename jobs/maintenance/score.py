@@ -1,7 +1,5 @@
 """Score machines: `python -m jobs.maintenance.score --help`."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from jobs.framework.command import run_job

@@ -1,7 +1,5 @@
 """Reading what `jobs.maintenance.train` and `tune` learn from."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

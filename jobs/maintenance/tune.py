@@ -1,7 +1,5 @@
 """Search settings of the survival network: `python -m jobs.maintenance.tune --help`."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

@@ -1,7 +1,5 @@
 """Search for settings of the maintenance model."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any

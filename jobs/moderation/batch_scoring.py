@@ -1,7 +1,5 @@
 """Scoring of posts with a model, over the cluster."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pyarrow as pa

@@ -1,7 +1,5 @@
 """Rows that `jobs.moderation.preprocess` wrote, as models learn from them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A training, in this process or by workers of Ray Train, up to a calibrated model."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from typing import Any

@@ -1,7 +1,5 @@
 """Tables of posts, media and labels in, rows to learn from out; see `--help`."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from jobs.framework.command import run_job

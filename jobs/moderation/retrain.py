@@ -1,7 +1,5 @@
 """Learn from what people decided since: `python -m jobs.moderation.retrain --help`."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any, Literal
 

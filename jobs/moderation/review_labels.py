@@ -1,7 +1,5 @@
 """Labels that people's decisions gave, since the last time that they were learnt from."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Facts of posts become rows: one for each post, with its presence and what people said of it."""
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import dataclass
 from functools import cache

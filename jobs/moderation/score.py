@@ -1,7 +1,5 @@
 """Score all posts of tables: `python -m jobs.moderation.score --help`. Meant for backfills."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from jobs.cluster.admission import AUTO

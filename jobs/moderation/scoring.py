@@ -1,7 +1,5 @@
 """Actors that hold a model, and what they make of media and of posts."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass

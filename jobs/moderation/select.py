@@ -1,7 +1,5 @@
 """Choose which posts people should label next: `python -m jobs.moderation.select --help`."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

@@ -1,7 +1,5 @@
 """Choice of the posts that people should label next."""
 
-from __future__ import annotations
-
 import json
 import time
 from collections import Counter

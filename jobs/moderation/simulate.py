@@ -1,7 +1,5 @@
 """Compose posts from pieces of known kinds: `python -m jobs.moderation.simulate --help`."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,7 +1,5 @@
 """Train the moderation model: `python -m jobs.moderation.train --help`."""
 
-from __future__ import annotations
-
 from jobs.framework.command import run_job
 from jobs.moderation.training_config import TrainConfig
 

@@ -4,8 +4,6 @@ Each is kept in a storage when it is finished, so that a run that was cut off, o
 that was started anew after a lost node, goes on where the last one was.
 """
 
-from __future__ import annotations
-
 import json
 import tempfile
 from collections.abc import Mapping, Sequence

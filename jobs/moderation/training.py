@@ -1,7 +1,5 @@
 """Training of the moderation model, from rows to a published version."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

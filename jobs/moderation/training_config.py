@@ -1,7 +1,5 @@
 """The options of `jobs.moderation.train`."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from jobs.framework.paths import InputPath

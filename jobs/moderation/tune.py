@@ -1,7 +1,5 @@
 """Search settings of the models of modalities: `python -m jobs.moderation.tune --help`."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

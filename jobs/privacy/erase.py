@@ -1,7 +1,5 @@
 """Erase a person or thing (GDPR Art. 17): `python -m jobs.privacy.erase --help`."""
 
-from __future__ import annotations
-
 import getpass
 import os
 import sys

@@ -1,7 +1,5 @@
 """Let what is kept age, by kind: `python -m jobs.privacy.retain --config retention.yaml`."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from dataclasses import dataclass

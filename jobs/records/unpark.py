@@ -1,7 +1,5 @@
 """Let parked decisions be scored again: `python -m jobs.records.unpark --help`."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ XGBoost trusts the indices, sizes and types that stand in a file: a wrong one en
 file is decoded here, each number is checked, and XGBoost reads a new document of these numbers.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Checks of the arrays that describe trees, before anything walks along them."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -4,8 +4,6 @@ XGBoost's own reader follows lengths and indices of a file without checking them
 the same bytes within their bounds, so that the content can be checked first.
 """
 
-from __future__ import annotations
-
 import struct
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Work that may follow an answer, and work that comes round again."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol

@@ -1,7 +1,5 @@
 """Threads of their own for one kind of blocking work."""
 
-from __future__ import annotations
-
 import asyncio
 import contextvars
 from collections.abc import Callable, Sized

@@ -1,7 +1,5 @@
 """Stops asking what does not answer, so that callers need not wait for its timeout each time."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 

@@ -1,7 +1,5 @@
 """Asks a store with a timeout, and not at all while it is out."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Generic, Protocol, TypeVar

@@ -1,7 +1,5 @@
 """What is asked at the same time is answered by one call."""
 
-from __future__ import annotations
-
 import asyncio
 import contextvars
 from collections.abc import Awaitable, Callable, Sequence

@@ -1,7 +1,5 @@
 """The section `aggregate` of a mapping file: several rows of one thing become one row."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import pyarrow.types as pat

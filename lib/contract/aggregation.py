@@ -4,8 +4,6 @@ The rows of a key must all be at hand (after a shuffle by key); each passed its 
 amounts are in the settlement currency. The result does not depend on the order of the rows.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 

@@ -1,7 +1,5 @@
 """Long tables into wide ones and wide ones into long ones, a row of the source at a time."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 

@@ -5,8 +5,6 @@ came, without the field's name. Sizes are bytes of UTF-8. Whatever these checks 
 stored by SQLite, PostgreSQL, Redis and Arrow.
 """
 
-from __future__ import annotations
-
 import math
 import re
 from datetime import datetime, timedelta

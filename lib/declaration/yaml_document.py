@@ -1,7 +1,5 @@
 """Reading YAML that others wrote: bounded, without aliases, every fault one error with its line."""
 
-from __future__ import annotations
-
 import codecs
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """YAML into a model: a fault is named with its line, field, expected and actual value."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, TypeVar, get_args, get_type_hints

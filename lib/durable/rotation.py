@@ -1,7 +1,5 @@
 """A file that only grows, put aside when it is large or old, so that it never fills the disk."""
 
-from __future__ import annotations
-
 import os
 import time
 from collections.abc import Callable

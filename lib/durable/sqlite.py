@@ -1,7 +1,5 @@
 """The write-ahead log of a SQLite file that several processes open at once."""
 
-from __future__ import annotations
-
 import sqlite3
 import threading
 import time

@@ -1,7 +1,5 @@
 """Columns of an Arrow table as the arrays that the loops read, in the order of processing."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any

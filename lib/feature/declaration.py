@@ -5,8 +5,6 @@ event into one. Both are plain arithmetic from `lib.feature.exact_arithmetic`, u
 online.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping

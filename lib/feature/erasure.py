@@ -3,8 +3,6 @@
 Keys are looked through, as a store has no index by value.
 """
 
-from __future__ import annotations
-
 import re
 import sqlite3
 from collections import Counter

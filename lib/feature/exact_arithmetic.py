@@ -8,8 +8,6 @@ So everything here is made of the former alone, and parity between training and 
 Every function takes a float or a float64 array and returns the same kind.
 """
 
-from __future__ import annotations
-
 import math
 from functools import lru_cache
 from typing import Any

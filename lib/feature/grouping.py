@@ -1,7 +1,5 @@
 """The rows of a table brought together by key, and the measures of a key put back into its rows."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Loops over rows, compiled to machine code when first called and kept on disk after that."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, TypeAlias, TypeVar, cast
 

@@ -3,8 +3,6 @@
 All arrays are by position of a `Grouping`; `starts` are its keys. Times are microseconds.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from lib.feature.jit import Flags, Ints, compiled

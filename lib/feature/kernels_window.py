@@ -10,8 +10,6 @@ All arrays are by position of a `Grouping`; `starts` are its keys. Times count i
 window's hop; `clock` is the latest tile of the key so far.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from lib.feature.jit import Ints, compiled

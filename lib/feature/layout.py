@@ -1,7 +1,5 @@
 """Where a feature set's measures are kept: profiles, their runs of tiles, and their records."""
 
-from __future__ import annotations
-
 import dataclasses
 import hashlib
 from typing import NamedTuple, TypeAlias

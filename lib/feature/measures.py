@@ -4,8 +4,6 @@ A measure is what the engine accumulates; both ways of computing, offline and on
 integers, whatever the order of addition. Everything after that is arithmetic on single rows.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any

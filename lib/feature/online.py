@@ -4,8 +4,6 @@
 any I/O, so the same code serves a job, a test and an event loop.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 from zlib import crc32
 

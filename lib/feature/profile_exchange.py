@@ -8,8 +8,6 @@ and then updates them, all or nothing. `apply` is the meaning of the updates; a 
 elsewhere (the Redis store does in Lua) must come to the same profiles.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from hashlib import blake2b
 from typing import NamedTuple, TypeAlias

@@ -1,7 +1,5 @@
 """What profiles say about an event: window sums, newest events, streaks, and their features."""
 
-from __future__ import annotations
-
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator

@@ -4,8 +4,6 @@ Numbers are kept in doubles inside the script, so whole numbers stay exact below
 split into two lanes for that reason (`Quantity.squared`).
 """
 
-from __future__ import annotations
-
 import struct
 from functools import cache
 from importlib import resources

@@ -1,7 +1,5 @@
 """History as exchanges, in the order in which things became known."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from heapq import heapify, heappop
 from typing import Any, NamedTuple

@@ -3,8 +3,6 @@
 Only what there is something to compute from is computed; everything else is a constant.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple

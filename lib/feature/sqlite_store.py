@@ -3,8 +3,6 @@
 Several processes may share the file: writes take turns (write-ahead log, immediate transactions).
 """
 
-from __future__ import annotations
-
 import sqlite3
 import threading
 import time

@@ -3,8 +3,6 @@
 Every store passes the same tests (tests/feature).
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Protocol
 

@@ -4,8 +4,6 @@ All whole numbers that an update may hold are put into one list, the *source*; a
 selection from it, made in one step.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple, TypeAlias

@@ -5,8 +5,6 @@ A plain sliding window needs every raw event to be kept. Letting its far edge mo
 the near edge stays exact (the construction of Chronon's sawtooth windows).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

@@ -6,8 +6,6 @@ is a training-serving skew (Sculley et al., "Hidden Technical Debt in Machine Le
 2015), to be found before a model learns from it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 

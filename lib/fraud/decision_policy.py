@@ -1,7 +1,5 @@
 """From a verdict and a model score to an answer."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any

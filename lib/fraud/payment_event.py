@@ -1,7 +1,5 @@
 """A payment as the event that the features read: as it is stored, and what tells it from others."""
 
-from __future__ import annotations
-
 import hashlib
 import math
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """What a fraud rule may read and decide."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from pathlib import Path
 

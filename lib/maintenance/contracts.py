@@ -1,7 +1,5 @@
 """The contracts of machines: telemetry, waveforms, maintenance, failures, error codes, machines."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pyarrow as pa

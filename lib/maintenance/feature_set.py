@@ -1,7 +1,5 @@
 """What is computed of a machine, as data: sensors, windows, codes, and every feature's name."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import asdict, dataclass
 from functools import cached_property

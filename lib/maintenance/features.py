@@ -1,7 +1,5 @@
 """The features of a machine at given times: one function for a whole past and for its last days."""
 
-from __future__ import annotations
-
 import numpy as np
 import numpy.typing as npt
 

@@ -1,7 +1,5 @@
 """The kind of machine that a fleet is made of, as a YAML file: sensors, parts, codes, windows."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Checked tables into one history per machine."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Schedules and their work orders: stored, found, and closed with an outcome."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 

@@ -1,7 +1,5 @@
 """What a maintenance rule may read and decide."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from lib.maintenance.feature_set import AssetFeatureSet

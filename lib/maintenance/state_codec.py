@@ -4,8 +4,6 @@ The same `History` as offline, kept short. A reading may come late, twice, or to
 counted, and none is averaged in silence.
 """
 
-from __future__ import annotations
-
 import json
 import struct
 from dataclasses import dataclass, replace

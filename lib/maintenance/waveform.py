@@ -5,8 +5,6 @@ an hour cannot show that, whatever is computed from them: these features need th
 their sampling rate. Measures as in Randall, Vibration-based Condition Monitoring (2021).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from itertools import pairwise
 

@@ -4,8 +4,6 @@ Every sum runs over the rows of its window in order of time and starts at its fi
 the same rows give the same bits, whatever lies before them.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from lib.feature.jit import compiled

@@ -5,8 +5,6 @@ when an appeal is upheld, and then it never counted) and `restored` (an appeal w
 end at the post and leave it out.
 """
 
-from __future__ import annotations
-
 import hashlib
 
 from lib.feature import (

@@ -3,8 +3,6 @@
 Every row has an event time and, where they differ, the time it became known: nothing counts before.
 """
 
-from __future__ import annotations
-
 import pyarrow as pa
 
 from lib.contract import Column, Contract, known_times, text_column

@@ -1,7 +1,5 @@
 """From the verdict of rules and the routing of the model to a decision."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from lib.moderation.policy_bundle import PolicyBundle

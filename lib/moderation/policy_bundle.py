@@ -1,7 +1,5 @@
 """Policies, word lists and hashes of known media in one version."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from lib.moderation.media.hashes import HashList

@@ -1,7 +1,5 @@
 """A post: the one form in which it goes through rules, models, routing and review."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from lib.contract.scalar import identifier_fault, whole_fault

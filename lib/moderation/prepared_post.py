@@ -1,7 +1,5 @@
 """A post with its media decoded and hashed, and how records keep it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """What a post was decided by: rules, hits, models and the decision."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal

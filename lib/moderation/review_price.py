@@ -1,7 +1,5 @@
 """Scarce reviewers as a price on review: what is worth least to review is decided without them."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Sequence
 from typing import NamedTuple

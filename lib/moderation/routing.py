@@ -14,8 +14,6 @@ of which a modality failed to decode is never allowed unseen: it goes to review 
 anyway.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

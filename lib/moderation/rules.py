@@ -1,7 +1,5 @@
 """What a moderation rule may read and decide, and the fields of one post."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path

@@ -4,8 +4,6 @@ A file holds decisions of one system that were received on one UTC day, ordered 
 subject_id. JSON columns are kept as their text, so that what is read is what was stored.
 """
 
-from __future__ import annotations
-
 import hashlib
 import itertools
 import uuid

@@ -1,7 +1,5 @@
 """Moves days of decisions from the table to Parquet files, and removes days that are too old."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta

@@ -1,7 +1,5 @@
 """Decisions that the local disk does not take, in memory until it or the database does."""
 
-from __future__ import annotations
-
 import threading
 from collections import deque
 

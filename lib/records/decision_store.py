@@ -1,7 +1,5 @@
 """Decisions in the table and in the archive, as one: inserted once, found and read from both."""
 
-from __future__ import annotations
-
 import heapq
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence

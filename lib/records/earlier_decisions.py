@@ -1,7 +1,5 @@
 """Of two decisions about one subject the earliest stands, whichever is stored first."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from sqlalchemy import Connection, select, update

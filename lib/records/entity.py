@@ -1,7 +1,5 @@
 """Rows of the records that concern one person or thing."""
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import itertools

@@ -5,8 +5,6 @@ decisions. The audit of reviews keeps its skeleton (who did what when, about whi
 what was said. Rows go some at a time, so that nobody waits long; run again, it goes on.
 """
 
-from __future__ import annotations
-
 import json
 import uuid
 from collections import Counter

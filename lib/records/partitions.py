@@ -1,7 +1,5 @@
 """Partitions of decisions in PostgreSQL: one for each UTC day on which decisions were received."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass

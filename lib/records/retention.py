@@ -4,8 +4,6 @@ Rows go some at a time, each part in a transaction of its own, so that nobody wa
 anywhere, the same call goes on. Decisions age by whole days: see `lib.records.archiving`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from datetime import date
 from typing import Any

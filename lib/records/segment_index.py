@@ -1,7 +1,5 @@
 """Where decisions stand in the segments of a directory, so that a look-up reads one line."""
 
-from __future__ import annotations
-
 import re
 import threading
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """The systems whose decisions are recorded: a new one adds itself to `System` and `SYSTEMS`."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias

@@ -1,7 +1,5 @@
 """The backtest of a rule set as terminal table and as a report with the same figures as JSON."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
 """Evaluate a condition over a whole Arrow table: the row closures' answers, a column at a time."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import TypeAlias
 

@@ -1,7 +1,5 @@
 """Read the YAML of a rule set, keeping for every entry the line it stands on."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 

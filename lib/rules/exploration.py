@@ -1,7 +1,5 @@
 """The exploration sample: a declared small share of the hardest decisions that is waived."""
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 from dataclasses import dataclass, field

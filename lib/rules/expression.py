@@ -12,8 +12,6 @@ zero. `and`/`or`/`not` follow Kleene's three values, and a rule fires only on tr
 `null` tests for missing: `field == null`. Numbers are float64; `%` takes the sign of its left side.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping
 from typing import Any as Node

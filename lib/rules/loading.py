@@ -1,7 +1,5 @@
 """Load a rule set from its YAML, or say everything that is wrong with it."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping
 from typing import cast

@@ -1,7 +1,5 @@
 """What a tally says about rules: precision, recall, money, and whom they hurt."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """What can be wrong with a rule set, said so that its author can put it right."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 

@@ -4,8 +4,6 @@ rule-engine computes what is made of literals while it parses, regular expressio
 text that passes here holds nothing that could take long or reach outside the row.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection, Iterator
 

@@ -1,7 +1,5 @@
 """Takes passwords and keys out of URIs before they are written or shown."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """How much of one model's curves and how much of another's, judged on subjects new to both."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The likelihood of hazards that are constant within intervals, and what it needs of outcomes."""
 
-from __future__ import annotations
-
 import numpy as np
 from torch import Tensor
 

@@ -1,7 +1,5 @@
 """How good survival curves are: their error, their order, and whether they are calibrated."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The active playbooks."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

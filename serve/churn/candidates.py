@@ -1,7 +1,5 @@
 """Whom a plan considers: customers that are named, scored on the spot, or the nightly scores."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Sequence
 

@@ -1,7 +1,5 @@
 """How one customer is judged: its profile, rules, model, record."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """Health over time, and what people know better."""
 
-from __future__ import annotations
-
 import json
 import uuid
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """News of customers in: checked, remembered, counted."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Outcomes of interventions: ingestion, and the estimated effect of each playbook."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any

@@ -1,7 +1,5 @@
 """Planning of days: each is solved within its limits, stored once and shown as stored."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """Days planned, in a deployment of their own: a solver takes a core while scores wait."""
 
-from __future__ import annotations
-
 import pyarrow as pa
 
 from lib.churn.interventions.daily import Economics, log_of, plan_day

@@ -1,7 +1,5 @@
 """The churn application as one object: everything behind its HTTP face."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What a churn application is started with, and what may change while it runs."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import ClassVar
 

@@ -1,7 +1,5 @@
 """Rows of a contract as callers send them: the contract's columns, typed and documented."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 

@@ -1,7 +1,5 @@
 """What all systems do alike where they decide, and what the parts of an application share."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any

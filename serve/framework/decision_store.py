@@ -1,7 +1,5 @@
 """Decisions that were made: counted, written to the journal at once, to the database soon after."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 

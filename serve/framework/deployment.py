@@ -1,7 +1,5 @@
 """The front node of every application under Ray Serve, and how deployments are made."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import Any
 

@@ -7,8 +7,6 @@ Callers without a key get prepared pages only: they have no deadline of their ow
 take none of the places of callers with a key.
 """
 
-from __future__ import annotations
-
 import asyncio
 import itertools
 import time

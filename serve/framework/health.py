@@ -1,7 +1,5 @@
 """Which parts of an application work: for `/readyz` in yes and no, for `/status` in detail."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping

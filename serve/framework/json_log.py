@@ -1,7 +1,5 @@
 """Structured logs: one JSON object a line, written in batches away from the request's path."""
 
-from __future__ import annotations
-
 import json
 import sys
 import threading

@@ -1,7 +1,5 @@
 """Counters and histograms, which Ray exports."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol

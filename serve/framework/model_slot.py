@@ -1,7 +1,5 @@
 """The model in force, and how it is replaced while requests run."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path

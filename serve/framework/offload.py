@@ -1,7 +1,5 @@
 """Runs a solver in this process or in a deployment of its own: it takes a core for seconds."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, Protocol
 

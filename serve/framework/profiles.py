@@ -1,7 +1,5 @@
 """What a profile store keeps of an event's entities, or what can be known without it."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """What is declared as text and replaced while requests run: the active version, as of the rules."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, Generic, TypeVar

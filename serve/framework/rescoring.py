@@ -1,7 +1,5 @@
 """Answers of a fallback given again, once what was out is back."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import socket

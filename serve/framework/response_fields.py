@@ -1,7 +1,5 @@
 """What bodies of several systems share: strict requests, answers of stored rows, their fields."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Annotated, Any, Self
 

@@ -1,7 +1,5 @@
 """What a replica that answers on its event loop asks of the interpreter."""
 
-from __future__ import annotations
-
 import gc
 import sys
 from functools import cache

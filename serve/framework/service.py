@@ -1,7 +1,5 @@
 """What the applications of all systems have in common: log, keys, rules, records, upkeep."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any

@@ -1,7 +1,5 @@
 """From a body to a typed value, or a 422 that names the field; times as callers write them."""
 
-from __future__ import annotations
-
 import difflib
 import time
 from collections.abc import Callable, Mapping, Sequence

@@ -1,7 +1,5 @@
 """How one payment is decided: history, rules, model, policy, record."""
 
-from __future__ import annotations
-
 import itertools
 import time
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """What the fraud application counts and times."""
 
-from __future__ import annotations
-
 from serve.framework import Metric
 from serve.framework.metrics import MILLISECONDS, common_metrics
 

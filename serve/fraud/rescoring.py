@@ -1,7 +1,5 @@
 """Scores again what a fallback decided, once the parts that were out are back."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from typing import Any

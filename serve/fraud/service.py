@@ -5,8 +5,6 @@ Places for what comes: the review queue reads what `Archive` keeps and takes its
 others.
 """
 
-from __future__ import annotations
-
 from lib.fraud.features import FRAUD
 from lib.fraud.rules import ACTIONS, PAYMENT_TEXTS, RULES_FILE, rule_fields
 from serve.framework import Health, Metrics

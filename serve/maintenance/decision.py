@@ -1,7 +1,5 @@
 """How one machine is judged: its past, rules, model, record."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any

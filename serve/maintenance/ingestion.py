@@ -1,7 +1,5 @@
 """News of machines in: checked, remembered, counted."""
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """What is known of machines: read, changed without losing another's change, put into words."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 from collections.abc import Callable, Mapping

@@ -1,7 +1,5 @@
 """What the maintenance application counts."""
 
-from __future__ import annotations
-
 from serve.framework import Metric
 from serve.framework.metrics import common_metrics
 

@@ -1,7 +1,5 @@
 """Weeks planned, in a deployment of their own: a solver takes a core for seconds."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any

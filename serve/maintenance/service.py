@@ -1,7 +1,5 @@
 """The maintenance application as one object: everything behind its HTTP face."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """What a maintenance application is started with."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from pydantic import Field

@@ -1,7 +1,5 @@
 """The active policies, word lists and hashes; an invalid text leaves the old ones active."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Histories of authors: what they posted, what of it was removed, what was restored."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from lib.concurrency.bounded_executor import SizedExecutor

@@ -1,7 +1,5 @@
 """How one post is judged: read, held against rules, models, routing, review, record."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Mapping
 from dataclasses import replace

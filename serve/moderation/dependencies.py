@@ -1,7 +1,5 @@
 """What a moderation application is made of, for whoever works with several of its parts."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from lib.moderation.model.fusion_version import FusionModelVersion

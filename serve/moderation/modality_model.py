@@ -1,7 +1,5 @@
 """One modality's model, in the versions that were asked for last."""
 
-from __future__ import annotations
-
 import copy
 import threading
 from collections import OrderedDict

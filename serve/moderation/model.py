@@ -7,8 +7,6 @@ version. A member keeps the two that were asked for last, and never makes a post
 load: it says that it does not have it, and loads it beside what it answers.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence

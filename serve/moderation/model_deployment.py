@@ -1,7 +1,5 @@
 """The model of one modality as a deployment of its own."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Mapping
 from typing import Any

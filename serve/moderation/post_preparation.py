@@ -1,7 +1,5 @@
 """From a request to a post that rules and models can look at: fetched, decoded, hashed, kept."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Callable, Mapping

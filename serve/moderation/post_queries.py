@@ -1,7 +1,5 @@
 """Posts as they stand: first answer, what came afterwards, what people decided; appeals; why."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Callable

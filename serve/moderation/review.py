@@ -1,7 +1,5 @@
 """The review queue over HTTP: claims with leases, verdicts, appeals, history, figures."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict

@@ -1,7 +1,5 @@
 """The moderation application as one object: everything behind its HTTP face."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import replace

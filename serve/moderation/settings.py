@@ -1,7 +1,5 @@
 """What a moderation application is started with, and what may change while it runs."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Annotated, Any, ClassVar

@@ -144,7 +144,7 @@ def test_accuracy_on_golden_items_has_wilsons_interval():
     accuracy = accuracies([*answers, GoldenAnswer("bob", {"hate": False}, {"hate": False})])
     ann = accuracy["ann", "hate"]
     assert (ann.answers, ann.right, ann.share.value) == (50, 45, 0.9)
-    # by hand, from formula 3 of Newcombe (1998), "Two-sided confidence intervals for the proportion"
+    # formula 3 of Newcombe (1998), "Two-sided confidence intervals for the single proportion"
     assert (ann.share.low, ann.share.high) == pytest.approx((0.78640, 0.95652), abs=1e-5)
     assert accuracy["bob", "hate"].share.low < 0.3
 

@@ -1,7 +1,5 @@
 """How good every method is on rows after the split, of machines that no model of the fold saw."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial

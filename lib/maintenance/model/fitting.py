@@ -3,8 +3,6 @@
 Each function is a task of its own: it takes rows and settings and answers arrays or a model.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

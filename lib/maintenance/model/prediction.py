@@ -1,7 +1,5 @@
 """What a model says of one machine, and why a risk is high: what if one thing were as usual."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 

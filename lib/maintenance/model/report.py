@@ -1,7 +1,5 @@
 """The page of a training: curves, calibration, warnings, money, and what the data was like."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any

@@ -1,7 +1,5 @@
 """Predictions as a table, and survival curves out of it again."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 

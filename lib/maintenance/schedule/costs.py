@@ -1,7 +1,5 @@
 """What a start costs, and what it costs not to serve this week."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

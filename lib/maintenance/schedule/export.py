@@ -1,7 +1,5 @@
 """A plan as work orders, as rows for people and as a calendar."""
 
-from __future__ import annotations
-
 import csv
 import io
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """The hours of a week in local time: 168, and 167 or 169 where clocks change."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The week as a mixed-integer linear program, in the arrays that HiGHS takes."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

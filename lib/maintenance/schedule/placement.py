@@ -1,7 +1,5 @@
 """Plans made without a solver: jobs placed one by one while there is room, and simpler ways."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import numpy as np

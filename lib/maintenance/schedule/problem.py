@@ -1,7 +1,5 @@
 """A week to be planned: jobs that could be done, and what there is to do them with."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime

@@ -1,7 +1,5 @@
 """A week's plan as a page: who stands when, what it costs, and what other plans would."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import UTC, timedelta
 

@@ -1,7 +1,5 @@
 """Solves a week to a gap, within a time limit, by HiGHS; says what to relax where no plan fits."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """A requested week as a problem for the solver."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,7 +1,5 @@
 """The simulated fleet: how many machines, how they wear, what service and failure cost."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 

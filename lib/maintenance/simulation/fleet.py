@@ -1,7 +1,5 @@
 """A fleet that runs on, week by week, under whatever policy: wear, failures, repairs, service."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Policies that need no model: run to failure, and service by the calendar."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 

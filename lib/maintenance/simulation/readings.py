@@ -1,7 +1,5 @@
 """What sensors and controllers report of a week that has passed."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 import numpy as np

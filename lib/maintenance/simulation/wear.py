@@ -1,7 +1,5 @@
 """How components wear from hour to hour, by random numbers that no policy changes."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -6,8 +6,6 @@ weights of the last layer is the outer product of a residual (k,) and the embedd
 of two such gradients are products of two small ones, so that d x k numbers per post are not needed.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import numpy.typing as npt
 

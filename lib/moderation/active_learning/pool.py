@@ -1,7 +1,5 @@
 """The posts among which to choose, with what the model makes of them."""
 
-from __future__ import annotations
-
 import hashlib
 import unicodedata
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """The next batch for people to decide: uncertain, diverse, fair to rare policies, partly random."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args

@@ -1,7 +1,5 @@
 """Where in an image the offending part is: one map for the ResNet, one for the ViT."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from torch import Tensor, nn

@@ -1,7 +1,5 @@
 """Which modality of a post mattered: each is left out in turn."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np

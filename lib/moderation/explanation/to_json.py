@@ -1,7 +1,5 @@
 """Explanations as JSON: words with their places, heat maps as PNG, moments of a clip."""
 
-from __future__ import annotations
-
 import base64
 import io
 from collections.abc import Callable, Mapping

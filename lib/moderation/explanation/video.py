@@ -1,7 +1,5 @@
 """Which moments of a clip mattered: each is stilled in turn, and what is lost is its share."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from itertools import pairwise
 

@@ -1,7 +1,5 @@
 """How many frames animated images hold, counted in their bytes instead of believed."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"

@@ -5,8 +5,6 @@ It reads requests from its standard input and writes frames to its standard outp
 request, so a file that misleads a decoder costs this process at most.
 """
 
-from __future__ import annotations
-
 import math
 import os
 import resource

@@ -1,7 +1,5 @@
 """How many posts only say or show again what an earlier one did."""
 
-from __future__ import annotations
-
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray

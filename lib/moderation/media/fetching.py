@@ -1,7 +1,5 @@
 """Bytes from elsewhere within a total time, however slowly they come."""
 
-from __future__ import annotations
-
 import asyncio
 import threading
 from collections.abc import Callable, Generator

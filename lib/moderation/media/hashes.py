@@ -6,8 +6,6 @@ image is looked for, too. Images are reduced to 256 pixels first, which costs a 
 whole image a distance of up to about 28.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence

@@ -8,8 +8,6 @@ it (MPF: previews, gain maps) only the first is shown. A large image is held onc
 over white, in RGB, is made of strips of it that are scaled down at once.
 """
 
-from __future__ import annotations
-
 import io
 import time
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """How large media may be, and the one error for media that cannot be used."""
 
-from __future__ import annotations
-
 import errno
 from dataclasses import dataclass, fields
 

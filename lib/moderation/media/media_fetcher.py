@@ -6,8 +6,6 @@ a store. Redirects are never followed, wherever they lead. Files are read in the
 through links that leave it.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Generator, Iterable
 from functools import cached_property, partial

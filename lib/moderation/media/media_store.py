@@ -1,7 +1,5 @@
 """Media of posts, kept once by their content for reviewers, explanations and later judgement."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 

@@ -4,8 +4,6 @@ Nothing is pickled. The caller believes nothing that a decoder says: counts, siz
 checked before memory is taken for them.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict

@@ -4,8 +4,6 @@ ISO/IEC 14496-12: a table may state any number of samples without a byte for eac
 takes 24 bytes or more for every one of them.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from lib.moderation.media.limits import MediaError

@@ -6,8 +6,6 @@ before any is decoded, which takes no more memory than the bytes at hand: frames
 are counted instead of believed, and only groups of pictures that hold a wanted frame are decoded.
 """
 
-from __future__ import annotations
-
 import io
 import time
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """What the networks of all modalities share: embeddings, and a linear head over them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from torch import Tensor, nn

@@ -1,7 +1,5 @@
 """Fits fusion on what the modalities' models said of posts that they did not learn from."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any

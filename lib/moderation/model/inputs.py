@@ -1,7 +1,5 @@
 """Decoded posts as the models take them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """The model: text, image and video answered apart, put together, calibrated; one artifact."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence

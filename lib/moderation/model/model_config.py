@@ -1,7 +1,5 @@
 """How large the models are and how long they learn: by name, or from a YAML file."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Images and clips as the models see them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The report of a training: what the model finds, what it leaves to people, what it rests on."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime

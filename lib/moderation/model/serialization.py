@@ -1,7 +1,5 @@
 """Weights and settings as bytes that execute nothing when they are read."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar

@@ -1,7 +1,5 @@
 """Which posts teach what: no author and no time, where known, is on both sides of a test."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -5,8 +5,6 @@ Torchvision's wheel is linked to CUDA. Its library of compiled operators then do
 not exist". Nothing here uses those operators, so their schemas alone are enough.
 """
 
-from __future__ import annotations
-
 import importlib
 import threading
 from typing import Any

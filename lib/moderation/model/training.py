@@ -1,7 +1,5 @@
 """Fits the model of each modality; rows that choose the blend are never learnt from."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self

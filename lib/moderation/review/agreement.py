@@ -1,7 +1,5 @@
 """How far two reviewers agree beyond chance."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """What a reviewer sees of a post: the same keys and words, whether or not its answer is known."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 from lib.moderation.routing import REMOVE, REVIEW

@@ -1,7 +1,5 @@
 """Posts with known answers among the others, and what they say about a reviewer."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

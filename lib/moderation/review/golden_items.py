@@ -1,7 +1,5 @@
 """Golden items made of posts and of labels that are right."""
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

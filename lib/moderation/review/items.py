@@ -7,8 +7,6 @@ are bounded, so that an item waits for nobody who came later by more than the sp
 and of priorities.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

@@ -4,8 +4,6 @@ One reviewer decides. A second opinion is asked for by severity, or by chance ov
 the two differ about any policy a third reviewer adjudicates, and the majority counts.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 

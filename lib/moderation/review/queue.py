@@ -1,7 +1,5 @@
 """The review queue with its rules: what comes in, who gets what, and what decisions come to."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 

@@ -3,8 +3,6 @@
 Chance and ids depend on names and salt alone: the same again gives the same, whatever the time.
 """
 
-from __future__ import annotations
-
 import hashlib
 
 from lib.moderation.review.settings import ReviewSettingsError

@@ -1,7 +1,5 @@
 """What the review queue promises and how often it looks twice."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 

@@ -1,7 +1,5 @@
 """Posts composed from pieces, labelled by what they were composed of."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 

@@ -4,8 +4,6 @@ They are made so that a small model can learn them, and say nothing of how well 
 posts. A `fight` is two shapes that move fast and change direction; a calm clip drifts.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from PIL import Image, ImageDraw
 

@@ -1,7 +1,5 @@
 """Texts, images and clips of known kinds out of Parquet files, as a YAML file describes them."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Letters that look like Latin ones (after UTS #39), and digits that stand for letters."""
 
-from __future__ import annotations
-
 from functools import cache
 
 _ALIKE = {

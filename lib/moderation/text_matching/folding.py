@@ -7,8 +7,6 @@ spell a vowel (Devanagari, Thai, kana) stay. Each character is folded for itself
 in pieces is folding it whole, and becomes six characters at most.
 """
 
-from __future__ import annotations
-
 import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache

@@ -1,7 +1,5 @@
 """Words and patterns of lists as RE2 expressions over folded text."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

@@ -7,8 +7,6 @@ X1 to X8) are followed, the direction that letters have by themselves is not: it
 one script around.
 """
 
-from __future__ import annotations
-
 import html
 from collections.abc import Iterator
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """Words of a text as a reader sees them, by their places in the original."""
 
-from __future__ import annotations
-
 from functools import cache
 
 import regex

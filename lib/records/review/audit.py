@@ -1,7 +1,5 @@
 """Writes what happened to an item; rows are added, never changed."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 

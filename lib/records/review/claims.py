@@ -1,7 +1,5 @@
 """Leases of the review queue, inside a transaction of the caller's."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Protocol

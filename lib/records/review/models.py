@@ -1,7 +1,5 @@
 """What the review queue keeps, checked on construction. Times are microseconds since 1970 UTC."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The review queue: leased items, one decision each, outcomes, labels, and an audit of it all."""
 
-from __future__ import annotations
-
 import secrets
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict

@@ -1,7 +1,5 @@
 """Decisions of the review queue and what they come to, inside a transaction of the caller's."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
