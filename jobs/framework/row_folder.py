@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -112,6 +112,12 @@ def find_row_folder(folder: str, note: str, option: str, job: str) -> RowFolder:
         state = "is not finished" if storage.exists("work") else "is not there"
         raise ContractError(f"{option}: {folder} {state}: expected the output of {job}")
     return RowFolder(storage, note)
+
+
+def report_rows(data: str, folder: RowFolder, closing_lines: Callable[[RowFolder], str]) -> str:
+    """Print the closing lines of a finished folder; returns `data`, where its rows lie."""
+    print(closing_lines(folder))
+    return data
 
 
 def write_private_rows(rows: Dataset, storage: Storage, path: str) -> None:

@@ -16,7 +16,7 @@ from jobs.feature_join import add_features
 from jobs.framework.cluster import choose_shuffle, gather_rows, shuffle_partitions, start_ray
 from jobs.framework.command import cause_in, run_job
 from jobs.framework.paths import OutputPath
-from jobs.framework.row_folder import RowFolder
+from jobs.framework.row_folder import RowFolder, report_rows
 from jobs.fraud.label_counts import label_counts, label_lines, label_warnings, note_labels
 from jobs.fraud.sources import Sources
 from lib.contract import Contract, ContractError
@@ -56,9 +56,9 @@ class FeaturesConfig(Sources):
 
 def main(config: FeaturesConfig) -> str:
     """Compute and write the features; returns the folder or URI of Parquet files."""
-    data = write_features(config)
-    print(_closing_lines(RowFolder(open_storage(config.output), NOTE)))
-    return data
+    return report_rows(
+        write_features(config), RowFolder(open_storage(config.output), NOTE), _closing_lines
+    )
 
 
 def write_features(config: FeaturesConfig) -> str:

@@ -16,7 +16,7 @@ from jobs import ingestion
 from jobs.framework.cluster import start_ray
 from jobs.framework.command import run_job
 from jobs.framework.paths import InputPath
-from jobs.framework.row_folder import RowFolder
+from jobs.framework.row_folder import RowFolder, report_rows
 from jobs.framework.tables import table_lines
 from jobs.maintenance.sources import (
     Sources,
@@ -86,9 +86,8 @@ class FeaturesConfig(Sources):
 
 def main(config: FeaturesConfig) -> str:
     """Compute and write the rows; returns the folder or URI of Parquet files."""
-    data = write_features(config)
-    print(_closing_lines(RowFolder(open_storage(config.output), NOTE)))
-    return data
+    folder = RowFolder(open_storage(config.output), NOTE)
+    return report_rows(write_features(config), folder, _closing_lines)
 
 
 def write_features(config: FeaturesConfig) -> str:

@@ -15,7 +15,7 @@ import pyarrow.dataset as ds
 from jobs import ingestion
 from jobs.cluster.admission import await_core
 from jobs.framework.cluster import shuffle_partitions, start_ray
-from jobs.framework.row_folder import RowFolder, write_private_rows
+from jobs.framework.row_folder import RowFolder, report_rows, write_private_rows
 from jobs.moderation.media_decoding import DecodeSpec, decode_rows
 from jobs.moderation.post_events import (
     LABEL,
@@ -47,9 +47,9 @@ _BLOCK_BYTES = 64 * 1024 * 1024
 
 def preprocess_posts(config: PreprocessConfig) -> str:
     """Write the rows; returns the folder or URI of Parquet files."""
-    data = write_rows(config)
-    print(closing_lines(RowFolder(open_storage(config.output), NOTE)))
-    return data
+    return report_rows(
+        write_rows(config), RowFolder(open_storage(config.output), NOTE), closing_lines
+    )
 
 
 def write_rows(config: PreprocessConfig) -> str:

@@ -70,7 +70,7 @@ class _Loader:
         self.problems: list[Problem] = []
 
     def version(self, head: Block) -> int:
-        return self._whole(head, "version", 1, (1.0, 1e9), " from 1")
+        return self._integer(head, "version", 1, (1.0, 1e9), " from 1")
 
     def passing(self, head: Block, key: bytes) -> ExplorationSample:
         share = self._number(head, "pass_share", 0.0, (0.0, LARGEST_SHARE))
@@ -89,7 +89,7 @@ class _Loader:
             reason=self._text(block, "reason"),
             confidence=self._number(block, "confidence", 0.0, (0.0, 1.0)),
             status=cast(Status, self._choice(block, "status", STATUSES, "active")),
-            priority=self._whole(block, "priority", DEFAULT_PRIORITY, (-1e6, 1e6)),
+            priority=self._integer(block, "priority", DEFAULT_PRIORITY, (-1e6, 1e6)),
             owner=self._text(block, "owner"),
             note=self._text(block, "note") if "note" in block.entries else "",
             line=block.line,
@@ -173,7 +173,7 @@ class _Loader:
             self._report(block, key, message)
         return entry.text
 
-    def _whole(
+    def _integer(
         self,
         block: Block,
         key: str,

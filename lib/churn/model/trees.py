@@ -10,6 +10,7 @@ import numpy as np
 import xgboost as xgb
 
 from lib.boosting.booster_file import read_booster
+from lib.boosting.parameters import classification_parameters
 from lib.churn.model.settings import TreeSettings
 from lib.churn.target import Floats
 
@@ -60,18 +61,9 @@ def tree_parameters(settings: TreeSettings, seed: int, base: float) -> dict[str,
             how rows are spread over workers.
     """
     return {
-        "objective": "binary:logistic",
+        **classification_parameters(settings, seed),
         "eval_metric": "logloss",
         "base_score": base,
-        "tree_method": "hist",
-        "max_depth": settings.depth,
-        "learning_rate": settings.learning_rate,
-        "subsample": settings.subsample,
-        "colsample_bytree": settings.colsample,
-        "min_child_weight": settings.min_child_weight,
-        "reg_lambda": settings.l2,
-        "seed": seed,
-        "verbosity": 0,
     }
 
 

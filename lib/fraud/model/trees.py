@@ -8,6 +8,7 @@ import numpy as np
 import xgboost as xgb
 
 from lib.boosting.booster_file import read_booster
+from lib.boosting.parameters import classification_parameters
 from lib.fraud.model.inputs import Floats, Matrix
 from lib.fraud.model.sample import Sample, kept_rows, refuse_one_class
 from lib.fraud.model.settings import TreeSettings
@@ -62,22 +63,13 @@ def booster_parameters(
         threads: of one process; 0 takes all cores.
     """
     return {
-        "objective": "binary:logistic",
+        **classification_parameters(settings, seed),
         "eval_metric": ["aucpr", "logloss"],
         "base_score": 0.5,
-        "tree_method": "hist",
         "device": device,
-        "max_depth": settings.depth,
-        "learning_rate": settings.learning_rate,
-        "subsample": settings.subsample,
-        "colsample_bytree": settings.colsample,
-        "min_child_weight": settings.min_child_weight,
-        "reg_lambda": settings.l2,
         "max_bin": settings.max_bin,
         "scale_pos_weight": settings.positive_weight,
-        "seed": seed,
         "nthread": threads,
-        "verbosity": 0,
     }
 
 

@@ -1,6 +1,7 @@
 """What a simulated payment platform is like."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from lib.contract import ContractError, utc_us
 
@@ -20,14 +21,14 @@ SCENARIO_SHARES = {
 SCENARIOS = tuple(SCENARIO_SHARES)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SimulationConfig:
     """Size, fraud and disturbances of one simulation.
 
     Args:
         users: customers, at least 50.
         days: length of the history in days, at least 7.
-        start_us: first day, midnight UTC, microseconds since 1970.
+        start: first day, YYYY-MM-DD, midnight UTC.
         payments_per_day: mean payments of a customer in a day.
         fraud_share: aimed share of fraudulent payments among all, declined attempts included.
         retry_share: share of payments that are sent twice under one transaction_id.
@@ -37,7 +38,7 @@ class SimulationConfig:
 
     users: int = 2_000
     days: int = 60
-    start_us: int = utc_us(2025)
+    start: str = "2025-01-01"
     payments_per_day: float = 1.6
     fraud_share: float = 0.008
     retry_share: float = 0.0
@@ -55,6 +56,19 @@ class SimulationConfig:
             highest = 0.2 if name == "fraud_share" else 1.0
             if not 0.0 <= share <= highest:
                 raise ContractError(f"{name} must lie between 0 and {highest}, came {share}")
+
+    @cached_property
+    def start_us(self) -> int:
+        """Midnight UTC of the first day, microseconds since 1970.
+
+        Raises:
+            ContractError: `start` is no day.
+        """
+        try:
+            return utc_us(*(int(part) for part in self.start.split("-", 2)))
+        except (TypeError, ValueError) as error:
+            text = f"--start: expected a day as 2025-01-31, came '{self.start}'"
+            raise ContractError(text) from error
 
     @property
     def end_us(self) -> int:

@@ -40,6 +40,7 @@ Place = Annotated[str, Field(max_length=LONGEST_ID_BYTES), AfterValidator(_ident
 """A plant or a line, up to 128 bytes without control characters; "" for none."""
 
 People = Annotated[int, Field(strict=True, ge=0, le=MOST_PEOPLE)]
+PeopleCount = Annotated[int, Field(strict=True, ge=1, le=MOST_PEOPLE)]
 Count = Annotated[int, Field(strict=True, ge=0, le=10**9)]
 Money = Annotated[FiniteFloat, Field(ge=0, le=_MOST_MONEY)]
 Rate = Annotated[FiniteFloat, Field(ge=0, le=_MOST_RATE)]
@@ -74,12 +75,8 @@ class ServiceKind(_StrictModel):
     """Effort and cost of servicing a component, and the cost of its failure."""
 
     skill: Id = Field(description="Skill that the technicians need; a crew must have it.")
-    crew: int = Field(
-        1,
-        strict=True,
-        ge=1,
-        le=MOST_PEOPLE,
-        description="Number of technicians that a service takes; default: 1.",
+    crew: PeopleCount = Field(
+        1, description="Number of technicians that a service takes; default: 1."
     )
     duration_hours: int = Field(
         ge=1, le=SLOTS, description="Duration of a service, in whole hours; the machine stands."
@@ -118,13 +115,7 @@ class Absence(_StrictModel):
         EVERYWHERE, description="Plant of the crew; `*` for the crews at every plant (default)."
     )
     skill: Id = Field(description="Skill of the absent technicians.")
-    count: int = Field(
-        1,
-        strict=True,
-        ge=1,
-        le=MOST_PEOPLE,
-        description="Number of absent technicians; default: 1.",
-    )
+    count: PeopleCount = Field(1, description="Number of absent technicians; default: 1.")
     begin: datetime = Field(description=f"Begin of the absence, {_LOCAL_TIME}.")
     end: datetime = Field(description=f"End of the absence, {_LOCAL_TIME}.")
 
