@@ -5,14 +5,13 @@ from typing import Any
 
 from jobs.churn.features import NOTE, FeaturesConfig, write_features
 from jobs.churn.training_config import TrainConfig
-from jobs.framework.options import shared_options
-from jobs.framework.row_folder import find_row_folder
+from jobs.framework.row_folder import find_or_write_rows, find_row_folder
 from lib.churn.features import churn_features
 from lib.churn.snapshots import Snapshots, from_table
 from lib.churn.target import Target
 from lib.churn.vocabulary import CustomerVocabulary, parse_vocabulary
 from lib.contract import ContractError
-from lib.storage import open_dataset, open_storage
+from lib.storage import open_dataset
 
 
 @dataclass(frozen=True)
@@ -38,12 +37,7 @@ def rows_of(config: TrainConfig) -> RowsSource:
     Raises:
         ContractError: neither or both are given, or a table cannot be read.
     """
-    config.check()
-    if config.features is not None:
-        return find_rows(config.features)
-    output = open_storage(config.output).address("rows")
-    write_features(shared_options(FeaturesConfig, config, output=output))
-    return find_rows(output)
+    return find_rows(find_or_write_rows(config, "rows", write_features, FeaturesConfig))
 
 
 def find_rows(folder: str) -> RowsSource:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from jobs.framework.options import shared_options
 from lib.contract import ContractError
 from lib.storage import Storage, open_storage, split_address
 
@@ -112,6 +113,29 @@ def find_row_folder(folder: str, note: str, option: str, job: str) -> RowFolder:
         state = "is not finished" if storage.exists("work") else "is not there"
         raise ContractError(f"{option}: {folder} {state}: expected the output of {job}")
     return RowFolder(storage, note)
+
+
+def find_or_write_rows(
+    config: Any, name: str, write: Callable[[Any], str], options: type[Any], **more: Any
+) -> str:
+    """The folder of rows that a training is given, written first where tables are given instead.
+
+    Args:
+        config: options of the training, with `features`, `output` and those of `options`.
+        name: of the folder below the training's output.
+        write: the job that writes rows.
+        options: of that job.
+        more: options of that job which the training has under another name.
+
+    Raises:
+        ContractError: neither or both are given, or a table cannot be read.
+    """
+    config.check()
+    if config.features is not None:
+        return str(config.features)
+    output = open_storage(config.output).address(name)
+    write(shared_options(options, config, output=output, **more))
+    return output
 
 
 def report_rows(data: str, folder: RowFolder, closing_lines: Callable[[RowFolder], str]) -> str:

@@ -8,8 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from jobs.framework.options import shared_options
-from jobs.framework.row_folder import RowFolder
+from jobs.framework.row_folder import RowFolder, find_or_write_rows
 from jobs.fraud.features import NOTE, FeaturesConfig, write_features
 from jobs.fraud.training_config import TrainConfig
 from jobs.ingestion import fingerprint_of
@@ -64,12 +63,7 @@ def find_source(config: TrainConfig) -> Source:
         ContractError: neither or both are given, there is no file, or the features were computed
             by another feature set; the message says what to do.
     """
-    config.check()
-    if config.features is not None:
-        return open_source(config.features)
-    output = open_storage(config.output).address("features")
-    write_features(shared_options(FeaturesConfig, config, output=output))
-    return open_source(output)
+    return open_source(find_or_write_rows(config, "features", write_features, FeaturesConfig))
 
 
 def open_source(address: str) -> Source:

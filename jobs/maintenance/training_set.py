@@ -4,15 +4,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from jobs import ingestion
-from jobs.framework.options import shared_options
-from jobs.framework.row_folder import find_row_folder
+from jobs.framework.row_folder import find_or_write_rows, find_row_folder
 from jobs.maintenance.features import NOTE, FeaturesConfig, write_features
 from jobs.maintenance.training_config import TrainConfig
 from lib.maintenance.failures import FailureCounts, counts_of
 from lib.maintenance.feature_set import AssetFeatureSet
 from lib.maintenance.machine_kind import parse_kind
 from lib.maintenance.model.rows import KEYS, OUTCOMES, TrainingRows, from_table
-from lib.storage import open_dataset, open_storage
+from lib.storage import open_dataset
 
 
 @dataclass(frozen=True)
@@ -38,13 +37,9 @@ def rows_of(config: TrainConfig) -> RowsSource:
     Raises:
         ContractError: neither or both are given, or a table cannot be read.
     """
-    config.check()
-    if config.features is not None:
-        return find_rows(config.features, config.model.preventive)
-    output = open_storage(config.output).address("rows")
     preventive = config.model.preventive
-    write_features(shared_options(FeaturesConfig, config, output=output, preventive=preventive))
-    return find_rows(output, config.model.preventive)
+    rows = find_or_write_rows(config, "rows", write_features, FeaturesConfig, preventive=preventive)
+    return find_rows(rows, preventive)
 
 
 def find_rows(folder: str, preventive: str) -> RowsSource:

@@ -8,9 +8,10 @@ import pytest
 from lib.moderation.review.queue import ReviewQueue
 from lib.moderation.review.settings import HOUR_US, ReviewSettings
 from lib.records import RecordsError
-from lib.records.review import GoldenItem, ReviewStore
+from lib.records.review import ReviewStore
 from tests.moderation.review_factories import NOW, POLICIES, doubt, removed
 from tests.records.conftest import migrated
+from tests.records.review_factories import golden_item
 
 
 @pytest.fixture
@@ -103,16 +104,12 @@ def test_nothing_tells_a_golden_item_from_another(reviews):
     review_queue = queue(reviews, golden_share=0.3)
     reviews.insert_golden(
         [
-            GoldenItem(
-                id=f"g{number}",
-                system="moderation",
+            golden_item(
+                number,
                 subject_id=f"q{number}",
                 policies=POLICIES,
-                severity=2,
                 reach=100,
-                policy_version="v1",
                 shown={"text": "words"},
-                known={"hate": True, "spam": False},
             )
             for number in range(40)
         ]

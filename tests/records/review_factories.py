@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from lib.records.review import Outcome, ReviewItem, Step
+from lib.records.review import GoldenItem, Outcome, ReviewItem, Step
 from tests.records.conftest import NOVEMBER, SECOND
 
 HOUR = 3600 * SECOND
@@ -67,3 +67,19 @@ def decide(reviews, claimed, reviewer="ann", hate=True, now=NOVEMBER + SECOND, s
     return reviews.decide(
         claimed.item_id, reviewer, claimed.token, verdicts, now=now, next_step=step
     )
+
+
+def golden_item(number: int, **changes: object) -> GoldenItem:
+    """An item with known answers."""
+    fields: dict[str, object] = {
+        "id": f"g{number}",
+        "system": "moderation",
+        "subject_id": f"gp{number}",
+        "policies": {"hate": 0.5, "spam": 0.5},
+        "severity": 2,
+        "reach": 10,
+        "policy_version": "v1",
+        "shown": {"text": "known"},
+        "known": {"hate": True, "spam": False},
+    }
+    return GoldenItem(**(fields | changes))

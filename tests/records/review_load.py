@@ -24,6 +24,7 @@ from lib.moderation.review.queue import ReviewQueue
 from lib.moderation.review.salt import share_of
 from lib.moderation.review.settings import ReviewSettings
 from lib.records.review import GoldenItem, LeaseLostError, ReviewStore
+from tests.records.review_factories import golden_item
 
 # what every reviewer would load for itself otherwise
 _SHARED = ["lib.moderation.review", "sklearn.metrics", "tests.records.server"]
@@ -137,14 +138,10 @@ def doubts(fire: Fire) -> list[Doubt]:
 def golden(fire: Fire) -> list[GoldenItem]:
     """Posts with known answers, a tenth as many."""
     return [
-        GoldenItem(
-            id=f"g{number}",
-            system="moderation",
+        golden_item(
+            number,
             subject_id=f"g{number}",
             policies=_POLICIES,
-            severity=2,
-            reach=10,
-            policy_version="v1",
             shown={"text": f"known {number}"},
             known={policy: share_of("truth", policy, f"g{number}") < 0.4 for policy in _POLICIES},
         )

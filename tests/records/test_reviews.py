@@ -10,13 +10,21 @@ from lib.records import RecordsError, RefusedRowsError
 from lib.records.database import Database
 from lib.records.review import (
     ContradictedVerdictError,
-    GoldenItem,
     LeaseLostError,
     Step,
     UnknownItemError,
 )
 from tests.records.conftest import NOVEMBER, SECOND
-from tests.records.review_factories import HOUR, LEASE, claim, close, decide, item, look_twice
+from tests.records.review_factories import (
+    HOUR,
+    LEASE,
+    claim,
+    close,
+    decide,
+    golden_item,
+    item,
+    look_twice,
+)
 
 
 def test_items_come_by_rank_and_only_once(reviews):
@@ -234,24 +242,12 @@ class EveryThird:
         )
 
 
-def golden(number: int, **changes: object) -> GoldenItem:
-    fields: dict[str, object] = {
-        "id": f"g{number}",
-        "system": "moderation",
-        "subject_id": f"gp{number}",
-        "policies": {"hate": 0.5, "spam": 0.5},
-        "severity": 2,
-        "reach": 10,
-        "policy_version": "v1",
-        "shown": {"text": "known"},
-        "known": {"hate": True, "spam": False},
-    }
-    return GoldenItem(**(fields | changes))
-
-
 def test_golden_items_are_mixed_in_one_by_one_and_judged(reviews):
     reviews.admit([item(number) for number in range(8)], "routing")
-    assert reviews.insert_golden([golden(0), golden(1), golden(2, policy_version="v0")]) == 3
+    assert (
+        reviews.insert_golden([golden_item(0), golden_item(1), golden_item(2, policy_version="v0")])
+        == 3
+    )
     leases = [claim(reviews, most=1, mixer=EveryThird())[0] for _ in range(9)]
     assert [lease.item_id for lease in leases] == [
         "i0",
@@ -277,7 +273,7 @@ def test_golden_items_are_mixed_in_one_by_one_and_judged(reviews):
 
 def test_a_golden_post_without_its_answers_is_refused():
     with pytest.raises(RecordsError, match="known: expected a verdict on each of hate, spam"):
-        golden(0, known={"hate": True})
+        golden_item(0, known={"hate": True})
 
 
 def test_racing_reviewers_share_the_queue_without_overlap(reviews):
