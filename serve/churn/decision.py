@@ -17,9 +17,8 @@ from serve.churn.health_history import HealthHistory
 from serve.churn.profiles import ProfileRepository
 from serve.churn.schemas import HealthAnswer, ReasonAnswer, ScoreRequest, ScoreResponse
 from serve.framework import Problem, RequestContext
-from serve.framework.decision import Decider, ServiceParts
+from serve.framework.decision import Decider, ServiceParts, unavailable
 from serve.framework.model_slot import ModelSlot
-from serve.framework.problem import unavailable
 from serve.framework.validation import SECOND, to_datetime
 
 Row = Mapping[str, Any]

@@ -16,8 +16,7 @@ from serve.churn.profiles import ProfileRepository
 from serve.churn.schemas import EventsResponse, IngestCounts
 from serve.framework import FieldError, Problem, RequestContext
 from serve.framework.contract_models import to_rows
-from serve.framework.decision import ServiceParts
-from serve.framework.problem import unavailable
+from serve.framework.decision import ServiceParts, unavailable
 from serve.framework.validation import to_datetime, to_micros
 
 _MOST_SHOWN = 20

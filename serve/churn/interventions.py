@@ -28,9 +28,8 @@ from serve.churn.intervention_outcomes import (
 from serve.churn.planner import bytes_of
 from serve.churn.schemas import InterventionAnswer, PlanRequest, PlanResponse
 from serve.framework import Problem, RequestContext
-from serve.framework.decision import ServiceParts
+from serve.framework.decision import ServiceParts, unavailable
 from serve.framework.offload import Solver
-from serve.framework.problem import unavailable
 from serve.framework.validation import to_datetime
 
 _TRIES = 4

@@ -1,6 +1,7 @@
 """What all systems do alike where they decide, and what the parts of an application share."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ from lib.rules import Verdict
 from serve.framework.asgi import RequestContext
 from serve.framework.decision_store import DecisionStore
 from serve.framework.metrics import Metrics
+from serve.framework.problem import Problem
 from serve.framework.reloadable import ActiveRules
 from serve.framework.validation import Clock
 
@@ -108,3 +110,16 @@ class Decider:
             self._meter.count(self._rule_hits, rule, "active")
         for rule in verdict.shadow_hits:
             self._meter.count(self._rule_hits, rule, "shadow")
+
+
+@contextmanager
+def unavailable(what: str, *errors: type[Exception]) -> Iterator[None]:
+    """Turns errors of dependencies into a 503 that says what is unavailable.
+
+    Raises:
+        Problem: 503 where one of `errors` is raised within.
+    """
+    try:
+        yield
+    except errors as error:
+        raise Problem.unavailable(f"{what}; send the same request again") from error

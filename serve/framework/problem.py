@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -117,19 +116,6 @@ def as_response(problem: Problem, request_id: str) -> Response:
     return Response(
         problem.body(request_id), problem.status, dict(problem.headers()), media_type=MEDIA_TYPE
     )
-
-
-@contextmanager
-def unavailable(what: str, *errors: type[Exception]) -> Iterator[None]:
-    """Turns errors of dependencies into a 503 that says what is unavailable.
-
-    Raises:
-        Problem: 503 where one of `errors` is raised within.
-    """
-    try:
-        yield
-    except errors as error:
-        raise Problem.unavailable(f"{what}; send the same request again") from error
 
 
 def problem_from(error: Exception) -> Problem:

@@ -21,8 +21,7 @@ from lib.maintenance.state_codec import (
 )
 from lib.maintenance.waveform import WaveformError, waveform_features
 from serve.framework import FieldError, Problem, RequestContext
-from serve.framework.decision import ServiceParts
-from serve.framework.problem import unavailable
+from serve.framework.decision import ServiceParts, unavailable
 from serve.framework.validation import SECOND, to_micros
 from serve.maintenance import metrics
 from serve.maintenance.machine_states import MachineStates, sensor_faults

@@ -19,7 +19,7 @@ from serve.framework import (
     new_gateway,
     parse_body,
 )
-from serve.framework.problem import unavailable
+from serve.framework.decision import unavailable
 from serve.framework.routes import ENCODED, MISSING, PathIdParam, PathKeyParam, Responses
 from serve.framework.validation import to_datetime
 from serve.maintenance.decision import unknown_machine, without_survival

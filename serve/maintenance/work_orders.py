@@ -23,10 +23,9 @@ from lib.maintenance.schedule.week_problem import from_week_start
 from lib.maintenance.state_codec import empty_state, with_services
 from lib.survival.curves import Curves
 from serve.framework import FieldError, Problem, RequestContext
-from serve.framework.decision import ServiceParts
+from serve.framework.decision import ServiceParts, unavailable
 from serve.framework.model_slot import ModelSlot
 from serve.framework.offload import Solver
-from serve.framework.problem import unavailable
 from serve.framework.validation import to_datetime, to_micros
 from serve.maintenance import metrics
 from serve.maintenance.machine_states import MachineStates

@@ -27,12 +27,11 @@ from lib.records import Decision, RecordsUnavailableError
 from lib.rules import Verdict
 from lib.storage import StorageError
 from serve.framework import Problem, RequestContext
-from serve.framework.decision import Decider, ServiceParts
-from serve.framework.problem import unavailable
+from serve.framework.decision import Decider, ServiceParts, unavailable
 from serve.moderation import metrics
-from serve.moderation.author_profiles import REMOVED, TEXT_THREADS, used_id
 from serve.moderation.dependencies import Dependencies
 from serve.moderation.model import ModelUnavailableError
+from serve.moderation.post_preparation import REMOVED, TEXT_THREADS, used_id
 from serve.moderation.schemas import PostRequest, PostResponse
 
 CONTENT_DIGEST = "content_digest"

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from lib.moderation.model.fusion_version import FusionModelVersion
 from serve.framework.model_slot import ModelSlot
 from serve.moderation.active_policies import ActivePolicies
-from serve.moderation.author_profiles import AuthorProfiles
 from serve.moderation.model import ModelRunner
-from serve.moderation.post_preparation import PostPreparer
+from serve.moderation.post_preparation import AuthorProfiles, PostPreparer
 from serve.moderation.review import ReviewService
 
 

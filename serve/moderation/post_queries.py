@@ -15,9 +15,9 @@ from lib.records.review import Outcome
 from lib.storage import Storage, StorageError
 from serve.framework import Problem, RequestContext
 from serve.framework.decision_store import DecisionStore
-from serve.moderation.author_profiles import REMOVED, RESTORED
 from serve.moderation.dependencies import Dependencies
 from serve.moderation.model import ModelUnavailableError
+from serve.moderation.post_preparation import REMOVED, RESTORED
 from serve.moderation.schemas import (
     AppealRequest,
     AppealResponse,

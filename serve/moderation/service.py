@@ -24,11 +24,10 @@ from serve.framework.reloadable import ActiveRules
 from serve.framework.service import RiskService
 from serve.framework.settings import UserConfig
 from serve.moderation.active_policies import ActivePolicies
-from serve.moderation.author_profiles import AuthorProfiles
 from serve.moderation.decision import PostModerator
 from serve.moderation.dependencies import Dependencies
 from serve.moderation.model import LocalModalities, ModalityClient, ModelRunner
-from serve.moderation.post_preparation import PostPreparer
+from serve.moderation.post_preparation import AuthorProfiles, PostPreparer
 from serve.moderation.post_queries import PostService
 from serve.moderation.review import ReviewService
 from serve.moderation.settings import ModerationSettings, ModerationUserConfig
