@@ -106,6 +106,8 @@ def test_the_report_agrees_with_pandas(config: Config, capsys: pytest.CaptureFix
     ]
 
 
+# Ray Data interrupts a thread of its own at the end of a reading
+@pytest.mark.filterwarnings("default::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.usefixtures("ray_on_two_cores")
 def test_the_output_of_the_features_job_is_data_whose_labels_say_from_when(
     config: Config, tmp_path: Path
