@@ -205,9 +205,9 @@ async def test_the_answer_is_the_score_of_the_batch_path(
 
 
 async def test_a_stopped_payment_says_why_with_contributions(fraud: Running) -> None:
-    seat = fraud.service.model_slot
-    assert seat is not None
-    scorer = seat._in_force()
+    assert fraud.service.model_slot is not None
+    scorer = fraud.service.model_slot.current
+    assert scorer is not None
     scorer.policy = dataclasses.replace(scorer.policy, review=0.0, decline=1.1)
     answer = await served(fraud)
     assert answer["decision"] == "REVIEW"
