@@ -27,7 +27,7 @@ _MIDNIGHT = r"^(\d{4}-\d{2}-\d{2})[T ]00:00(:00(\.0{1,9})?)?(Z|\+00(:?00)?| UTC)
 
 
 def cast_or_null(values: pa.Array, target_type: pa.DataType, safe: bool = True) -> pa.Array:
-    """`values.cast(wanted)`, null where a single value cannot be cast.
+    """`values.cast(target_type)`, null where a single value cannot be cast.
 
     Arrow refuses a whole array for one bad value; halving finds the bad ones, so a few of them
     cost little.

@@ -108,9 +108,9 @@ def _people(treated: pa.Table, scores: pa.Table, playbooks: Playbooks) -> report
         rows.append((name, segment, f"{row['chance']:.1%}", health, why, *plan))
     header = ("customer", "segment", "probability", "health", "reasons", "playbook", "value")
     caption = f"The {len(rows)} most valuable of {treated.num_rows} interventions."
-    nobody = "No interventions today: no customer qualifies, or their costs exceed their gains."
+    empty_text = "No interventions today: no customer qualifies, or their costs exceed their gains."
     table = report.Table(header, tuple(rows), digits=0, caption=caption)
-    return report.Section("Interventions", [table if rows else report.Note(nobody)])
+    return report.Section("Interventions", [table if rows else report.Note(empty_text)])
 
 
 def _ways(day: DailyPlan, log: pa.Table) -> report.Section:
