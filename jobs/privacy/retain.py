@@ -59,6 +59,8 @@ class RetainConfig(JobOptions):
     """age in days at which intervention plans are deleted, with their interventions and outcomes"""
     orders_days: int | None = None
     """days after closing at which work orders are deleted, and schedules without work orders"""
+    experiments_days: int | None = None
+    """age in days at which the two models' scores of experiments are deleted"""
     profile_store: str | None = None
     """SQLite profile store from which expired entries are deleted; Redis expires them itself"""
     media: OutputPath | None = None
@@ -144,6 +146,7 @@ def _steps(
         ("health", config.health_days, retention.delete_health),
         ("interventions", config.interventions_days, retention.delete_interventions),
         ("work orders", config.orders_days, retention.delete_orders),
+        ("experiments", config.experiments_days, retention.delete_experiments),
         ("media", config.media_days, lambda before: _media(config, in_use(), before)),
         ("journal leftovers", config.leftovers_days, leftovers),
         ("logs", config.logs_days, logs),

@@ -28,6 +28,7 @@ from lib.records.schema import (
     DECISION_IDS,
     DECISIONS,
     ERASURES,
+    EXPERIMENT_DECISIONS,
     FACTS,
     RESCORES,
 )
@@ -135,7 +136,9 @@ def _conditions(entity: Entity, subjects: Iterable[str]) -> Iterator[tuple[Table
     """What goes, table by table, some subjects at a time; decisions and their ids last."""
     yield from SYSTEMS[entity.system].rows_of(entity.id)
     for part in subjects_in_parts(subjects):
-        for table in (*_REVIEWS, FACTS, RESCORES, DECISIONS, DECISION_IDS):
+        for table in (
+            *_REVIEWS, FACTS, RESCORES, EXPERIMENT_DECISIONS, DECISIONS, DECISION_IDS,
+        ):  # fmt: skip
             yield table, (table.c.system == entity.system) & table.c.subject_id.in_(part)
 
 

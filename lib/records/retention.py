@@ -17,6 +17,7 @@ from lib.records.schema import (
     CUSTOMER_HEALTH,
     DECISION_IDS,
     DECISIONS,
+    EXPERIMENT_DECISIONS,
     FACTS,
     HEALTH_OVERRIDES,
     INTERVENTION_OUTCOMES,
@@ -130,6 +131,10 @@ class Retention(RemovalRepository):
         count += self._delete(SCHEDULES, and_(SCHEDULES.c.created_at < before, ~left.exists()))
         open_orders = and_(order.closed_at.is_(None), order.created_at < before)
         return Aged(count, self._count(WORK_ORDERS, open_orders))
+
+    def delete_experiments(self, before: int) -> Aged:
+        """What both models of an experiment said before; the experiments and their audit stay."""
+        return Aged(self._delete(EXPERIMENT_DECISIONS, EXPERIMENT_DECISIONS.c.decided_at < before))
 
     def media_in_use(self) -> str:
         """As one text: what undecided reviews show, and requests that wait to be judged again."""

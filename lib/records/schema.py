@@ -167,3 +167,68 @@ INTERVENTION_OUTCOMES = table(
     key=("intervention_id", "kind"),
 )
 """An intervention's outcomes: whether it took place, whether the customer left."""
+
+EXPERIMENTS = table(
+    "experiments",
+    *columns.texts("id", "system", "key"),
+    *columns.documents("declaration"),
+    *columns.numbers("share"),
+    *columns.integers("started_at"),
+    *columns.integers("ended_at", nullable=True),
+    *columns.texts("ended_by", "reason", nullable=True),
+    indexes={"by_system": ("system", "ended_at")},
+)
+"""A comparison of two models on requests: its declaration, its secret key, its present share."""
+
+EXPERIMENT_CHANGES = table(
+    "experiment_changes",
+    columns.row_number("id"),
+    *columns.texts("experiment_id", "action", "by"),
+    *columns.integers("at"),
+    *columns.documents("detail"),
+    indexes={"by_experiment": ("experiment_id", "id")},
+)
+"""The audit of experiments: started, share raised, judged, ended; a row is added, never changed."""
+
+EXPERIMENT_DECISIONS = table(
+    "experiment_decisions",
+    *columns.texts("system", "subject_id", "experiment_id", "entity_id", "arm"),
+    *columns.integers("event_time", "decided_at"),
+    *columns.texts("champion_version", "champion_decision", nullable=True),
+    *columns.numbers("champion_score", nullable=True),
+    *columns.texts("challenger_version", "challenger_decision", "fault", nullable=True),
+    *columns.numbers("challenger_score", "challenger_ms", nullable=True),
+    key=("system", "subject_id", "experiment_id"),
+    indexes={"by_time": ("experiment_id", "decided_at")},
+)
+"""What both models said of a subject; `arm` decided, `fault` is why the challenger has no score."""
+
+MONITORED_WINDOWS = table(
+    "monitored_windows",
+    *columns.texts("system", "model_version"),
+    *columns.integers("since", "until", "created_at"),
+    *columns.documents("summary"),
+    key=("system", "model_version", "since", "until"),
+)
+"""What monitoring measured of the decisions of a window of event times."""
+
+INCIDENTS = table(
+    "incidents",
+    *columns.texts("id", "system", "kind", "measure"),
+    *columns.integers("since", "opened_at", "seen_at"),
+    *columns.integers("closed_at", nullable=True),
+    *columns.documents("detail"),
+    indexes={"by_system": ("system", "closed_at")},
+)
+"""A change that somebody should look at: since when, of what kind, and in which measure."""
+
+RETRAININGS = table(
+    "retrainings",
+    *columns.texts("id", "system"),
+    *columns.texts("decision", "version", "champion_version", nullable=True),
+    *columns.integers("began_at"),
+    *columns.integers("ended_at", nullable=True),
+    *columns.documents("detail"),
+    indexes={"by_system": ("system", "began_at")},
+)
+"""A training on what became known since, and whether its model was published, with the reason."""

@@ -62,6 +62,7 @@ def config(url: str, folder: Path, **changes: object) -> RetainConfig:
         "health_days": 30,
         "interventions_days": 30,
         "orders_days": 30,
+        "experiments_days": 30,
         "media": str(folder / "media"),
         "media_days": 30,
     }
