@@ -6,17 +6,16 @@ request, so a file that misleads a decoder costs this process at most.
 """
 
 import math
-import os
 import resource
 import signal
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import AvifImagePlugin, Image
 
+from lib.concurrency.process_memory import address_space
 from lib.moderation.media.images import Frames, decode_frames
 from lib.moderation.media.limits import Limits, MediaError
 from lib.moderation.media.messages import READY, read_request, write_frames
@@ -35,7 +34,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     requests, answers = sys.stdin.buffer, sys.stdout.buffer
     _prepare()
-    base = _address_space()
+    base = address_space()
     answers.write(READY)
     answers.flush()
     while (request := read_request(requests)) is not None:
@@ -89,19 +88,10 @@ def _answer(about: Mapping[str, Any], content: bytes, answers: BinaryIO, most: i
             image = decode_frames(content, limits)
     except MediaError as error:
         image = Frames((), error)
-    is_last = _address_space() > most
+    is_last = address_space() > most
     times = clip.times_s if len(clip.times_s) else None
     write_frames(answers, image.frames, times, clip.duration_s, image.fault, is_last)
     return is_last
-
-
-def _address_space() -> int:
-    """Bytes of address space in use; 0 where the system does not tell."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
-    except OSError:
-        return 0
-    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 if __name__ == "__main__":
