@@ -56,6 +56,8 @@ class Guardrails(BaseModel):
 
     Attributes:
         p99_ms: the 99th percentile of the challenger's time to a score, milliseconds, at most.
+        p99_increase_ms: by how many milliseconds the 99th percentile of the answers' latency in the
+            challenger's arm may exceed that in the champion's; `ab` mode alone.
         fault_share: share of the challenger's calls without a usable score (an exception, NaN, too
             late, a dead process), at most.
         blocked_increase: how much more often than the champion the challenger blocks, removes or
@@ -69,6 +71,7 @@ class Guardrails(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     p99_ms: float | None = Field(None, gt=0)
+    p99_increase_ms: float | None = Field(50.0, gt=0)
     fault_share: float | None = Field(0.02, ge=0, lt=1)
     blocked_increase: float | None = Field(0.02, ge=0, lt=1)
     reviewed_increase: float | None = Field(0.05, ge=0, lt=1)

@@ -22,7 +22,7 @@ def frame(message: Any) -> bytes:
     Raises:
         MessageError: it is too long.
     """
-    body: bytes = msgpack.packb(message)
+    body: bytes = msgpack.packb(message, default=_plain)
     if len(body) > LONGEST_MESSAGE:
         raise MessageError(f"expected at most {LONGEST_MESSAGE} bytes, got {len(body)}")
     return _LENGTH.pack(len(body)) + body
@@ -59,3 +59,8 @@ def read_message(stream: BinaryIO) -> Any:
         return None
     body = stream.read(body_length(head))
     return message_of(body)
+
+
+def _plain(value: Any) -> Any:
+    """A NumPy scalar as Python's own."""
+    return value.item()

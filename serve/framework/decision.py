@@ -9,6 +9,7 @@ from lib.concurrency.background_tasks import BackgroundTasks
 from lib.rules import Verdict
 from serve.framework.asgi import RequestContext
 from serve.framework.decision_store import DecisionStore
+from serve.framework.experiment import ExperimentRunner
 from serve.framework.metrics import Metrics
 from serve.framework.problem import Problem
 from serve.framework.reloadable import ActiveRules
@@ -26,6 +27,7 @@ class ServiceParts:
         decision_store: where decisions go.
         meter: counts and times.
         background: runs what may follow an answer.
+        experiments: the experiment that runs, if one does.
     """
 
     system: str
@@ -34,6 +36,7 @@ class ServiceParts:
     decision_store: DecisionStore
     meter: Metrics
     background: BackgroundTasks
+    experiments: ExperimentRunner
 
 
 class Decider:
@@ -48,7 +51,7 @@ class Decider:
         self._system, self._digest = parts.system, digest
         self._clock, self._active_rules = parts.clock, parts.active_rules
         self._decision_store, self._background = parts.decision_store, parts.background
-        self._meter = parts.meter
+        self._meter, self._experiments = parts.meter, parts.experiments
         name = f"forewarn_{parts.system}"
         self._decisions, self._fallbacks = f"{name}_decisions", f"{name}_fallbacks"
         self._rule_hits = f"{name}_rule_hits"

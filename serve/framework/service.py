@@ -16,6 +16,7 @@ from lib.records import DecisionLog, DrainProcess, Records
 from lib.storage import redact_uri
 from serve.framework.decision import ServiceParts
 from serve.framework.decision_store import DecisionStore
+from serve.framework.experiment import ExperimentRunner
 from serve.framework.health import Health, HealthChecks
 from serve.framework.json_log import JsonLog
 from serve.framework.metrics import Metrics
@@ -24,9 +25,10 @@ from serve.framework.problem import fault_fields
 from serve.framework.reloadable import ActiveRules
 from serve.framework.rescoring import RescoreDecision, Rescorer
 from serve.framework.settings import ServiceSettings, UserConfig
+from serve.framework.trial import ChallengerKind
 from serve.framework.validation import SECOND, BodyParser, Clock, system_clock
 
-_FLUSH_SECONDS, _SWEEP_SECONDS = 0.25, 600.0
+_FLUSH_SECONDS, _SWEEP_SECONDS, _EXPERIMENT_SECONDS = 0.25, 600.0, 1.0
 
 
 class RiskService:
@@ -79,9 +81,13 @@ class RiskService:
         clock = Clock(
             now or system_clock, args.ahead_seconds * SECOND, args.receipts_seconds * SECOND
         )
-        self.parts = ServiceParts(
-            system, clock, active_rules, self.decision_store, meter, self.background
+        self.experiments = ExperimentRunner(
+            system, args, self.challenger_kind, meter, self.log, clock.now
         )
+        self.parts = ServiceParts(
+            system, clock, active_rules, self.decision_store, meter, self.background,
+            self.experiments,
+        )  # fmt: skip
         self._config_error: str | None = None
         self.readiness = HealthChecks(
             {
@@ -91,8 +97,13 @@ class RiskService:
                 "records": self._check_records,
                 "keys": self._check_keys,
                 "config": self._check_config,
+                "experiment": self.experiments.check,
             }
         )
+
+    def challenger_kind(self) -> ChallengerKind:
+        """What experiments need to know of the system; asked when one starts."""
+        raise NotImplementedError
 
     async def check_model(self) -> Health:
         """How the model is."""
@@ -143,12 +154,15 @@ class RiskService:
         self.background.schedule(self._settings.drain_seconds, self.decision_store.drain)
         if self.model_slot is not None:
             self.background.schedule(self._settings.follow_seconds, self._follow)
+        self.background.schedule(self._settings.experiment_seconds, self.experiments.poll)
+        self.background.schedule(_EXPERIMENT_SECONDS, self.experiments.flush)
         for seconds, work in self.periodic_tasks:
             self.background.schedule(seconds, work)
         try:
             yield
         finally:
             await self.background.close(self._settings.shutdown_s)
+            await self.experiments.close()
             await self.decision_store.drain()
             self.decision_store.close()
             await self.close()
@@ -170,7 +184,7 @@ class RiskService:
             config: fields of `UserConfig`; what is not named is as at the start.
         """
         try:
-            live = self._settings.user_config.model_validate({**self._settings.live, **config})
+            live = self._settings.user_config.model_validate(self._live_fields(config))
         except ValidationError as error:
             self._config_error = "; ".join(
                 f"user_config.{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()
@@ -178,12 +192,20 @@ class RiskService:
             self.record_reload("config", False, self._config_error)
             return
         self._config_error = None
+        self.experiments.declare(live.experiment)
         loaded = await self.loading.run(self.active_rules.load, live.rules)
         self.record_reload("rules", loaded, self.active_rules.error)
         await self.apply_user_config(live)
         if (model := self.model_slot) is not None:
             loaded = await self.loading.run(model.load, live.model)
             self.record_reload("model", loaded, model.error)
+
+    def _live_fields(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """`user_config` in full; an experiment is of this system unless it names another one."""
+        fields = {**self._settings.live, **config}
+        if isinstance(experiment := fields["experiment"], Mapping):
+            fields["experiment"] = {"system": self.system, **experiment}
+        return fields
 
     def record_reload(self, part: str, loaded: bool, error: str | None) -> None:
         """Counts and logs a load."""
@@ -222,7 +244,8 @@ class RiskService:
         return Health(self.keys.fault is None, {"error": self.keys.fault})
 
     async def _check_config(self) -> Health:
-        return Health(self._config_error is None, {"error": self._config_error})
+        error = self._config_error or self.experiments.config_error
+        return Health(error is None, {"error": error})
 
 
 def model_health(state: Mapping[str, Any]) -> Health:

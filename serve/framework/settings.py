@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from lib.durable import RotatingFile
+from lib.experiment.declaration import Experiment
 from serve.framework.routes import RequestLimits
 
 
@@ -87,12 +88,15 @@ class UserConfig(BaseModel):
     Attributes:
         model: alias or version.
         rules: path, or the YAML itself; None: the packaged rules.
+        experiment: a comparison of two models on requests; None: one that was started in the
+            records, if there is one.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: str = "champion"
     rules: str | None = None
+    experiment: Experiment | None = None
 
 
 class ServiceSettings(BaseModel):
@@ -111,6 +115,9 @@ class ServiceSettings(BaseModel):
     model: str = Field("champion", description="alias or version to start with")
     rules: str | None = Field(
         None, description="rules to start with: path, or the YAML itself; none: the packaged ones"
+    )
+    experiment: dict[str, Any] | None = Field(
+        None, description="experiment to start with, see `Experiment`; its system is this one"
     )
     records: str = Field(description="database of decisions and what became of them")
     journal: Path = Field(description="local directory for decisions not yet stored")
@@ -143,6 +150,19 @@ class ServiceSettings(BaseModel):
     drain_seconds: float = Field(1.0, gt=0, description="between writes to the database")
     rescore_seconds: float = Field(5.0, gt=0, description="between looks for fallbacks to redo")
     follow_seconds: float = Field(15.0, gt=0, description="between looks at a moved alias")
+
+    experiment_seconds: float = Field(
+        3.0, gt=0, description="between looks at the experiment that runs"
+    )
+    challenger_start_s: float = Field(
+        120.0, gt=0, description="seconds for a challenger's process to load its model"
+    )
+    challenger_batch_ms: float = Field(
+        1000.0, gt=0, description="for a challenger to answer a batch; then its process is ended"
+    )
+    challenger_memory_mb: int = Field(
+        1024, gt=0, description="memory of a challenger's process beyond code and libraries, MiB"
+    )
 
     @property
     def receipts_seconds(self) -> int:

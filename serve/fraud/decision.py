@@ -13,6 +13,7 @@ from lib.feature import Event, FeatureSet, ReceiptConflictError, StoreError
 from lib.fraud.amounts import AmountScale
 from lib.fraud.decision_policy import DecisionResult, decide
 from lib.fraud.features import PAYMENT_METHODS
+from lib.fraud.model.challenger import pack_features, score_of
 from lib.fraud.model.scoring import ModelScore
 from lib.fraud.payment_event import fingerprint, from_json, split_cached_response, to_json
 from lib.records import Decision
@@ -22,6 +23,7 @@ from serve.framework import Metrics, Problem, RequestContext
 from serve.framework.decision import Decider, ServiceParts
 from serve.framework.gateway import TIMED_ONE_IN
 from serve.framework.profiles import FeatureVector, ProfileRepository
+from serve.framework.trial import ChampionDecision, Trial
 from serve.framework.validation import SECOND
 from serve.fraud import metrics
 from serve.fraud.model import ModelUnavailableError, ScoreProvider
@@ -144,12 +146,18 @@ class PaymentDecider(Decider):
             row, event["user_id"]
         )
         timer.mark("rules")
+
+        def decided(model_score: ModelScore | None) -> DecisionResult:
+            amount, cap = event["amount_minor"], self._cap
+            return decide(verdict, model_score, features.is_complete, amount, cap)
+
+        trial, packed = self._begin_trial(event, features)
         # asked even where a rule decides: what rules stop is learned from, too
-        model_score = await self.model_score(features.values) if features.is_complete else None
+        champion = await self.model_score(features.values) if features.is_complete else None
+        challenger = None if trial is None else await trial.decisive()
+        model_score = challenger or champion
         timer.mark("model")
-        result = decide(
-            verdict, model_score, features.is_complete, event["amount_minor"], self._cap
-        )
+        result = decided(model_score)
         if result.decision == "DECLINE" and features.is_complete:
             await self._learn_decline(event)
         answer = _answer(event, verdict, model_score, result, context)
@@ -171,11 +179,36 @@ class PaymentDecider(Decider):
         if features.is_complete:
             receipt, settled = event["transaction_id"], features.fingerprint + body
             self._background.submit(lambda: self._profiles.cache_response(receipt, settled))
+        if trial is not None:
+            trial.record(
+                ChampionDecision(
+                    subject_id=event["transaction_id"],
+                    event_time=event["event_time"],
+                    decided_at=self._clock.now(),
+                    version=None if champion is None else champion.model_version,
+                    decision=decided(champion).decision,
+                    score=None if champion is None else champion.probability,
+                    latency_ms=answer["latency_ms"],
+                ),
+                packed,
+                lambda score: decided(score).decision,
+            )
         timer.mark("record")
         if event["payment_method"] not in _KNOWN_METHODS:
             self._meter.count(metrics.UNKNOWN_METHODS)
             context.log_fields["unknown_payment_method"] = True
         return body
+
+    def _begin_trial(
+        self, event: Event, features: FeatureVector
+    ) -> tuple[Trial[ModelScore] | None, bytes]:
+        """A trial of a payment whose features are complete, and the payment as it is asked."""
+        trial = self._experiments.begin(event, score_of) if features.is_complete else None
+        if trial is None:
+            return None, b""
+        packed = pack_features(np.array(self._in_order(features.values), dtype=np.float32))
+        trial.ask(packed)
+        return trial, packed
 
     async def _late(self, event: Event, now: int, context: RequestContext) -> bytes:
         """The first answer to a payment that is too old but known."""

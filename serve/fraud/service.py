@@ -1,9 +1,6 @@
-"""The fraud application as one object: everything behind its HTTP face, started and stopped.
+"""The fraud application as one object: everything behind its HTTP face, started and stopped."""
 
-Places for what comes: the review queue reads what `Archive` keeps and takes its outcomes in through
-`LabelIngestor`; an experiment between champion and challenger is a `ScoreProvider` that asks two
-others.
-"""
+from dataclasses import asdict
 
 from lib.fraud.features import FRAUD
 from lib.fraud.rules import ACTIONS, PAYMENT_TEXTS, RULES_FILE, rule_fields
@@ -11,6 +8,7 @@ from serve.framework import Health, Metrics
 from serve.framework.profiles import ProfileRepository, known_without_store
 from serve.framework.reloadable import ActiveRules
 from serve.framework.service import RiskService, model_health
+from serve.framework.trial import ChallengerKind
 from serve.fraud import metrics
 from serve.fraud.decision import PaymentDecider
 from serve.fraud.labels import LabelIngestor
@@ -58,6 +56,12 @@ class FraudService(RiskService):
         self.labels = LabelIngestor(self.parts, self.profiles)
         payment_rescorer = PaymentRescorer(features, self.decider, self.profiles, self.labels)
         self.rescorer = self.new_rescorer(payment_rescorer.rescore, payment_rescorer.ready)
+
+    def challenger_kind(self) -> ChallengerKind:
+        """See `RiskService`."""
+        return ChallengerKind(
+            "lib.fraud.model.challenger:load", asdict(self.args.scale), ("DECLINE",), ("REVIEW",)
+        )
 
     async def check_model(self) -> Health:
         """See `RiskService`."""

@@ -37,12 +37,12 @@ def load(directory: Path, options: Mapping[str, Any]) -> PaymentChallenger:
 
     Args:
         directory: of the artifact.
-        options: `digits` and `largest_minor` of the service's `AmountScale`.
+        options: the fields of the service's `AmountScale`.
 
     Raises:
         ArtifactError: it was trained on other features than the service computes.
     """
-    features = fraud_features(AmountScale(options["digits"], options["largest_minor"]))
+    features = fraud_features(AmountScale(**options))
     return PaymentChallenger(Scorer.load(read_artifact(directory, features)))
 
 
@@ -51,7 +51,7 @@ def pack_features(row: Matrix) -> bytes:
     return row.tobytes()
 
 
-def score_of(answer: Mapping[str, Any]) -> ModelScore:
+def score_of(answer: Mapping[str, Any], _: Mapping[str, Any]) -> ModelScore:
     """What the challenger says of a payment, as the champion's score is."""
     fields = dict(answer["fields"])
     return ModelScore(**{**fields, "reasons": tuple(fields["reasons"])})

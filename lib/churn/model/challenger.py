@@ -1,0 +1,77 @@
+"""A challenger of customers as its own process loads and asks it."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgpack
+
+from lib.churn.model.model import ChurnModel, load_model
+from lib.churn.model.scores import score_customers
+from lib.churn.profiles import CustomerFeatures, CustomerStatus
+from lib.churn.vocabulary import parse_vocabulary
+
+_UNTOLD = CustomerStatus(None, None, None, None)
+_OWN = ("customer_id", "as_of")
+"""Columns of a score that whoever asks knows better."""
+
+
+class CustomerChallenger:
+    """A loaded model behind packed inputs.
+
+    Args:
+        model: the model.
+    """
+
+    def __init__(self, model: ChurnModel) -> None:
+        self._model = model
+        self.about: Mapping[str, Any] = about(model)
+
+    def answers(self, inputs: Sequence[bytes]) -> list[dict[str, Any]]:
+        """`score`, the probability to leave, and the model's columns of `scores_table`."""
+        customers = [_customer(packed) for packed in inputs]
+        rows = score_customers(self._model, customers).to_pylist()
+        return [{"score": row["chance"], "row": _columns(row)} for row in rows]
+
+
+def load(directory: Path, options: Mapping[str, Any]) -> CustomerChallenger:
+    """The challenger in a directory.
+
+    Args:
+        directory: of the artifact.
+        options: `base`, YAML of the service's vocabulary of customers.
+
+    Raises:
+        ArtifactError: it is damaged, or was trained on customers of another base.
+    """
+    return CustomerChallenger(load_model(directory, parse_vocabulary(options["base"])))
+
+
+def about(model: ChurnModel) -> dict[str, Any]:
+    """What a decision needs of a model beside its score."""
+    return {
+        "version": model.version,
+        "window_days": model.target.window_days,
+        "capacity": model.capacity,
+        "threshold": model.threshold,
+    }
+
+
+def pack_customer(customer: CustomerFeatures) -> bytes:
+    """A customer's features, as bytes."""
+    packed: bytes = msgpack.packb([customer.customer_id, customer.at_us, dict(customer.values)])
+    return packed
+
+
+def _customer(packed: bytes) -> CustomerFeatures:
+    customer_id, at_us, values = msgpack.unpackb(packed)
+    return CustomerFeatures(customer_id, at_us, values, _UNTOLD)
+
+
+def _columns(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Without the features and what the caller knows."""
+    return {
+        name: value
+        for name, value in row.items()
+        if name not in _OWN and not name.startswith("feature:")
+    }

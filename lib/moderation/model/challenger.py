@@ -1,0 +1,117 @@
+"""A challenger of posts as its own process loads and asks it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import msgpack
+import numpy as np
+
+from lib.calibration import sigmoid
+from lib.moderation.model.fitting import Runtime
+from lib.moderation.model.fusion_version import (
+    FusionModelVersion,
+    Payload,
+    Preprocessing,
+    load_fusion_version,
+)
+from lib.moderation.model.inputs import PostInputs
+from lib.moderation.model.model import load_image, load_text, load_video
+from lib.moderation.model.outputs import Floats, ModalityAnswer
+from lib.moderation.post import MODALITIES
+
+_LOADERS = {"text": load_text, "image": load_image, "video": load_video}
+
+
+class PostChallenger:
+    """A version of the model behind packed inputs.
+
+    Args:
+        version: fusion and how posts are prepared.
+        models: of the modalities that it looks at.
+    """
+
+    def __init__(self, version: FusionModelVersion, models: Mapping[str, Any]) -> None:
+        self._version, self._models = version, models
+        self.about: Mapping[str, Any] = {
+            "version": version.version,
+            "views": {**asdict(version.views), "modalities": list(version.views.modalities)},
+        }
+
+    def answers(self, inputs: Sequence[bytes]) -> list[dict[str, Any]]:
+        """`score`, the largest of `probabilities` by policy, for each post."""
+        return [self._answer(packed) for packed in inputs]
+
+    def _answer(self, packed: bytes) -> dict[str, Any]:
+        presence, payloads = msgpack.unpackb(packed)
+        answers = {
+            name: self._modality(name, _payload(each)) for name, each in payloads.items()
+        }
+        marks = np.array([presence], dtype=np.int8)
+        fused: Floats = sigmoid(self._version.fusion.answer(answers, marks))[0]
+        policies = self._version.fusion.policies
+        probabilities = dict(zip(policies, fused.tolist(), strict=True))
+        return {"score": max(probabilities.values()), "probabilities": probabilities}
+
+    def _modality(self, name: str, payload: Payload) -> ModalityAnswer:
+        model = self._models[name]
+        if name == "text":
+            answer: ModalityAnswer = model.answer([payload])
+        elif name == "video":
+            answer = model.answer_frames([payload])
+        else:
+            owners = np.zeros(len(payload), dtype=np.int64)
+            answer = model.answer_squares(payload).pooled(owners, 1)
+        return answer
+
+
+def load(directory: Path, options: Mapping[str, Any]) -> PostChallenger:
+    """The challenger in a directory.
+
+    Args:
+        directory: of the artifact.
+        options: `policies`, ids of those that are enforced; the model must know each.
+
+    Raises:
+        ArtifactError: it is damaged, or lacks a policy.
+    """
+    runtime = Runtime(device="cpu", threads=1)
+    version = load_fusion_version(directory, tuple(options["policies"]))
+    models = {name: _LOADERS[name](directory, runtime) for name in version.views.modalities}
+    return PostChallenger(version, models)
+
+
+def views_of(about: Mapping[str, Any]) -> Preprocessing:
+    """How posts are prepared for the challenger."""
+    views = about["views"]
+    return Preprocessing(**{**views, "modalities": tuple(views["modalities"])})
+
+
+def pack_post(views: Preprocessing, post: PostInputs) -> bytes:
+    """A post as the challenger's models take it, as bytes; scales its media, so it takes a while.
+
+    Args:
+        views: see `views_of`.
+        post: decoded.
+    """
+    marks = [int(mark) for mark in post.presence]
+    present = dict(zip(MODALITIES, marks, strict=True))
+    payloads = {
+        name: _packed(views.of(name, post)) for name in views.modalities if present[name] == 1
+    }
+    packed: bytes = msgpack.packb([marks, payloads])
+    return packed
+
+
+def _packed(payload: Payload) -> Any:
+    if isinstance(payload, str):
+        return payload
+    return [list(payload.shape), np.ascontiguousarray(payload).tobytes()]
+
+
+def _payload(packed: Any) -> Payload:
+    if isinstance(packed, str):
+        return packed
+    shape, content = packed
+    return np.frombuffer(content, dtype=np.uint8).reshape(shape)
