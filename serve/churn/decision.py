@@ -6,6 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from lib.churn.model.challenger import ContactSettings, pack_customer, score_of
 from lib.churn.model.model import ChurnModel
 from lib.churn.model.scores import score_customers
 from lib.churn.profiles import CustomerFeatures
@@ -19,9 +20,13 @@ from serve.churn.schemas import HealthAnswer, ReasonAnswer, ScoreRequest, ScoreR
 from serve.framework import Problem, RequestContext
 from serve.framework.decision import Decider, ServiceParts, unavailable
 from serve.framework.model_slot import ModelSlot
-from serve.framework.validation import SECOND, to_datetime
+from serve.framework.trial import ChampionDecision, Trial
+from serve.framework.validation import SECOND, to_datetime, to_micros
 
 Row = Mapping[str, Any]
+Scored = tuple[Row, ContactSettings]
+"""A customer's score, and what is needed of its model."""
+
 _AT_ONCE = 2
 
 
@@ -63,11 +68,17 @@ class CustomerScorer(Decider):
             {**values, "customer_id": request.customer_id}, request.customer_id
         )
         model = self._model_slot.current
-        row, health = None, None
+        trial, packed = self._begin_trial(features)
+        champion: Scored | None = None
         if features is not None and model is not None and not features.standing.leaving:
             row = (await self._scoring.run(score_customers, model, [features])).to_pylist()[0]
-            health = await self._health.record(row, model.version)
-        decision, method, reason = decide(features, verdict, row, model)
+            champion = row, ContactSettings.of(model)
+        challenger = None if trial is None else await trial.decisive()
+        scored, health = challenger or champion, None
+        if scored is not None:
+            about = {"customer_id": request.customer_id, "as_of": to_datetime(at_us)}
+            health = await self._health.record({**scored[0], **about}, scored[1].version)
+        decision, method, reason = decide(features, verdict, scored)
         answer = ScoreResponse(
             prediction_id=f"{request.customer_id}:{at_us}:{context.request_id}",
             customer_id=request.customer_id,
@@ -76,9 +87,9 @@ class CustomerScorer(Decider):
             method=method,  # type: ignore[arg-type]
             reason=reason,
             rule_id=verdict.rule_id if decision == verdict.action else None,
-            **_model_fields(row, health, model),
+            **_model_fields(scored, health),
             newest_event=None if features is None else _newest(features),
-            model_version=None if row is None or model is None else model.version,
+            model_version=None if scored is None else scored[1].version,
             rules_version=self._active_rules.current.version,
             latency_ms=context.latency_ms(),
             request_id=context.request_id,
@@ -99,7 +110,40 @@ class CustomerScorer(Decider):
             request={"customer_id": answer.customer_id, "at": answer.at.isoformat()},
             **columns,
         )
+        if trial is not None:
+            self._record_trial(trial, packed, features, verdict, champion, answer)
         return answer.model_dump_json().encode()
+
+    def _begin_trial(self, features: CustomerFeatures | None) -> tuple[Trial[Scored] | None, bytes]:
+        """A trial of a customer that models judge, and its features as they are asked."""
+        if features is None or features.standing.leaving:
+            return None, b""
+        trial = self._experiments.begin({"customer_id": features.customer_id}, score_of)
+        if trial is None:
+            return None, b""
+        packed = pack_customer(features)
+        trial.ask(packed)
+        return trial, packed
+
+    def _record_trial(
+        self,
+        trial: Trial[Scored],
+        packed: bytes,
+        features: CustomerFeatures | None,
+        verdict: Verdict,
+        champion: Scored | None,
+        answer: ScoreResponse,
+    ) -> None:
+        decision = ChampionDecision(
+            subject_id=answer.prediction_id,
+            event_time=to_micros(answer.at),
+            decided_at=self._clock.now(),
+            version=None if champion is None else champion[1].version,
+            decision=decide(features, verdict, champion)[0],
+            score=None if champion is None else champion[0]["chance"],
+            latency_ms=answer.latency_ms,
+        )
+        trial.record(decision, packed, lambda scored: decide(features, verdict, scored)[0])
 
     async def scores(
         self, names: Sequence[str], at_us: int, context: RequestContext
@@ -183,7 +227,7 @@ class CustomerScorer(Decider):
 
 
 def decide(
-    features: CustomerFeatures | None, verdict: Verdict, row: Row | None, model: ChurnModel | None
+    features: CustomerFeatures | None, verdict: Verdict, scored: Scored | None
 ) -> tuple[str, str, str]:
     """Decision, method and reason: what was told, then rules, then the model."""
     if features is None:
@@ -192,12 +236,11 @@ def decide(
         when = to_datetime(features.standing.noticed_us or 0).date()
         return "LEAVING", "told", f"gave notice on {when}"
     if verdict.action is not None:
-        return verdict.action, "rule" if row is not None else "fallback", verdict.reason
-    if row is None or model is None:
+        return verdict.action, "rule" if scored is not None else "fallback", verdict.reason
+    if scored is None:
         return "MONITOR", "fallback", "the model is temporarily unavailable; no rule matched"
-    share = (
-        f"leaves within {model.target.window_days} days with a probability of {row['chance']:.1%}"
-    )
+    row, model = scored
+    share = f"leaves within {model.window_days} days with a probability of {row['chance']:.1%}"
     if row["flagged"]:
         return "CONTACT", "model", f"{share}, among the riskiest {model.capacity:.0%}"
     return "MONITOR", "model", f"{share}, below the contact threshold of {model.threshold:.1%}"
@@ -219,16 +262,15 @@ def _newest(features: CustomerFeatures) -> Any:
     return None if newest is None else to_datetime(newest)
 
 
-def _model_fields(
-    row: Row | None, health: HealthAnswer | None, model: ChurnModel | None
-) -> dict[str, Any]:
+def _model_fields(scored: Scored | None, health: HealthAnswer | None) -> dict[str, Any]:
     """The fields of an answer that are the model's."""
-    if row is None or model is None:
+    if scored is None:
         names = ("chance", "window_days", "flagged", "health")
         return {**dict.fromkeys(names), "reasons": []}
+    row, model = scored
     return {
         "chance": row["chance"],
-        "window_days": model.target.window_days,
+        "window_days": model.window_days,
         "flagged": row["flagged"],
         "health": health,
         "reasons": [ReasonAnswer.model_validate(reason) for reason in json.loads(row["reasons"])],

@@ -31,6 +31,7 @@ from serve.framework.offload import LocalSolver, Solver
 from serve.framework.reloadable import ActiveRules
 from serve.framework.service import RiskService
 from serve.framework.settings import UserConfig
+from serve.framework.trial import ChallengerKind
 
 _DAY_SECONDS = 86_400
 
@@ -86,6 +87,12 @@ class ChurnService(RiskService):
         self.ingestor = EventIngestor(self.parts, self.profiles, self.interventions.outcomes)
         self.rescorer = self.new_rescorer(self.decider.rescore)
         self.readiness.add("playbooks", self.active_playbooks.check)
+
+    def challenger_kind(self) -> ChallengerKind:
+        """See `RiskService`; nobody is blocked, and who is contacted takes the team's hours."""
+        options = {"base": self.base.to_yaml()}
+        reviewing = ("CONTACT", "ACT_NOW")
+        return ChallengerKind("lib.churn.model.challenger:load", options, (), reviewing)
 
     async def close(self) -> None:
         """See `RiskService`."""

@@ -79,8 +79,7 @@ class ChallengerProcess:
     def __init__(self, source: ChallengerSource, threads: BoundedExecutor) -> None:
         self._source, self._threads = source, threads
         self._process: subprocess.Popen[bytes] | None = None
-        self._reader: asyncio.StreamReader | None = None
-        self._writer: asyncio.StreamWriter | None = None
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     @property
     def pid(self) -> int | None:
@@ -97,7 +96,7 @@ class ChallengerProcess:
             self._process, ours = await self._threads.run(_spawn)
         except OSError as error:
             raise ChallengerError(CRASHED, f"no process can be started: {error}") from error
-        self._reader, self._writer = await asyncio.open_unix_connection(sock=ours)
+        self._streams = await asyncio.open_unix_connection(sock=ours)
         reply = await self._exchange({**asdict(self._source), "seconds": seconds}, seconds)
         if "about" not in reply:
             text = str(reply.get("text", "it said nothing of the model"))
@@ -120,21 +119,22 @@ class ChallengerProcess:
     async def close(self) -> None:
         """Ends it, whatever it is doing."""
         process, self._process = self._process, None
-        if self._writer is not None:
-            self._writer.close()
+        if self._streams is not None:
+            self._streams[1].close()
         if process is not None:
             process.kill()
             await self._threads.run(process.wait)
 
     async def _exchange(self, message: Any, seconds: float) -> Mapping[str, Any]:
-        assert self._reader is not None
-        assert self._writer is not None
+        if self._streams is None:
+            raise ChallengerError(CRASHED, "its process was not started")
+        reader, writer = self._streams
         try:
             async with asyncio.timeout(seconds):
-                self._writer.write(frame(message))
-                await self._writer.drain()
-                length = body_length(await self._reader.readexactly(HEAD_BYTES))
-                reply = message_of(await self._reader.readexactly(length))
+                writer.write(frame(message))
+                await writer.drain()
+                length = body_length(await reader.readexactly(HEAD_BYTES))
+                reply = message_of(await reader.readexactly(length))
         except TimeoutError as error:
             raise ChallengerError(TIMEOUT, f"no answer within {seconds:g} s") from error
         except (OSError, asyncio.IncompleteReadError) as error:

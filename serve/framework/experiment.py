@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from lib.concurrency.bounded_executor import BoundedExecutor
@@ -222,14 +224,9 @@ class ExperimentRunner:
     async def _end_in_records(self) -> None:
         """Ends in the records what was ended here; tried again until they take it."""
         for experiment_id, (by, reason) in tuple(self._endings.items()):
-            try:
-                await self._ask(
-                    lambda: self._repository.end(
-                        experiment_id, by=by, reason=reason, at=self._now()  # noqa: B023
-                    )
-                )
-            except ExperimentEndedError:
-                pass  # by another replica
+            end = partial(self._repository.end, experiment_id, by=by, reason=reason, at=self._now())
+            with suppress(ExperimentEndedError):  # another replica was first
+                await self._ask(end)
             self._endings.pop(experiment_id, None)
 
     async def _apply_declared(self) -> None:

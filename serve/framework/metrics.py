@@ -48,11 +48,15 @@ def common_metrics(system: str) -> tuple[Metric, ...]:
         Metric(f"{name}_rule_hits", "rules that fired", ("rule", "status")),
         Metric(f"{name}_rescored", "fallbacks, and answers that had to wait, scored again"),
         Metric(f"{name}_reloads", "loads of a model or of declarations", ("part", "outcome")),
-        Metric(f"{name}_trials", "subjects under an experiment, by whose decision it was", ("arm",)),
+        Metric(
+            f"{name}_trials", "subjects under an experiment, by whose decision it was", ("arm",)
+        ),
         Metric(f"{name}_challenger_faults", "subjects without a challenger's score", ("fault",)),
         Metric(f"{name}_challenger_ms", "time to a challenger's score, ms", (), MILLISECONDS),
         Metric(f"{name}_experiment_rows", "rows of experiments, stored or lost", ("outcome",)),
-        Metric(f"{name}_guardrail_breaches", "experiments that ended by themselves", ("guardrail",)),
+        Metric(
+            f"{name}_guardrail_breaches", "experiments that ended by themselves", ("guardrail",)
+        ),
     )
 
 

@@ -12,7 +12,7 @@ from lib.experiment.assignment import Arm
 from lib.experiment.models import ExperimentDecision, StoredExperiment
 from lib.records import RecordsError
 from serve.framework.challenger_process import RAISED, Answer
-from serve.framework.challenger_queue import ChallengerQueue, Reply
+from serve.framework.challenger_queue import STARTING, ChallengerQueue, Reply
 from serve.framework.guardrail import GuardrailMonitor
 
 Score = TypeVar("Score")
@@ -116,6 +116,11 @@ class Trial(Generic[Score]):
         """Whether the challenger's decision is answered, if it answers in time."""
         return self.arm == "challenger"
 
+    @property
+    def about(self) -> Mapping[str, Any] | None:
+        """What the challenger says of its model; None while it does not answer."""
+        return self._active.queue.about
+
     def ask(self, packed: bytes) -> None:
         """Asks the challenger where it decides; does nothing otherwise."""
         if self.decides:
@@ -131,13 +136,14 @@ class Trial(Generic[Score]):
         return self._score
 
     def record(
-        self, decision: ChampionDecision, packed: bytes, decide: Callable[[Score], str]
+        self, decision: ChampionDecision, packed: bytes | None, decide: Callable[[Score], str]
     ) -> None:
         """Keeps what both models said; has the subject scored first where that is yet to be done.
 
         Args:
             decision: of the champion.
-            packed: the subject as the challenger takes it.
+            packed: the subject as the challenger takes it; None where that was not there to say
+                how.
             decide: what would be answered by a score of the challenger.
         """
         self._active.monitor.add_latency(self.arm, decision.latency_ms)
@@ -148,7 +154,10 @@ class Trial(Generic[Score]):
         def done(reply: Reply) -> None:
             self._finish(decision, decide, *self._readable(reply))
 
-        self._active.queue.submit(packed, done)
+        if packed is None:
+            done(Reply(None, STARTING))
+        else:
+            self._active.queue.submit(packed, done)
 
     def _readable(self, reply: Reply) -> tuple[Reply, Score | None]:
         if reply.answer is None:
@@ -180,9 +189,7 @@ class Trial(Generic[Score]):
             active.monitor.add_time(reply.ms or 0.0)
         self._keep(decision, reply, challenger)
 
-    def _keep(
-        self, decision: ChampionDecision, reply: Reply, challenger: str | None
-    ) -> None:
+    def _keep(self, decision: ChampionDecision, reply: Reply, challenger: str | None) -> None:
         stored = self._active.stored
         score = decision.score
         try:

@@ -10,6 +10,12 @@ from lib.concurrency.bounded_executor import BoundedExecutor
 from lib.maintenance.features import evaluate
 from lib.maintenance.history import Floats, History
 from lib.maintenance.machine_store import MachineStoreError
+from lib.maintenance.model.challenger import (
+    AlarmSettings,
+    pack_features,
+    prediction_of,
+    week_risk,
+)
 from lib.maintenance.model.model import SurvivalModel
 from lib.maintenance.model.prediction import Driver, Prediction
 from lib.records import Decision
@@ -17,6 +23,7 @@ from lib.rules import Verdict
 from serve.framework import Problem, RequestContext
 from serve.framework.decision import Decider, ServiceParts
 from serve.framework.model_slot import ModelSlot
+from serve.framework.trial import ChampionDecision, Trial
 from serve.framework.validation import to_datetime
 from serve.maintenance.machine_states import MachineStates, sensor_faults
 from serve.maintenance.schemas import (
@@ -28,6 +35,9 @@ from serve.maintenance.schemas import (
 )
 
 Features = Mapping[str, float]
+Scored = tuple[Prediction, AlarmSettings]
+"""A prediction, and what is needed of its model."""
+
 _SHOWN_DRIVERS = 5
 _AT_ONCE = 2
 
@@ -82,10 +92,13 @@ class MachinePredictor(Decider):
             {**observation.values, "machine_id": observation.machine_id}, observation.machine_id
         )
         model = self._model_slot.current if observation.past is not None else None
-        prediction = None
+        trial, packed = self._begin_trial(observation)
+        champion: Scored | None = None
         if model is not None:
             prediction = await self._predicting.run(self.predict_row, model, observation.values)
-        answer = self._answer(observation, verdict, model, prediction, context)
+            champion = prediction, AlarmSettings.of(model)
+        challenger = None if trial is None else await trial.decisive()
+        answer = self._answer(observation, verdict, challenger or champion, context)
         body = answer.model_dump_json().encode()
         self._record(
             context,
@@ -101,10 +114,45 @@ class MachinePredictor(Decider):
             reasons=[driver.model_dump() for driver in answer.drivers],
             request={"machine_id": observation.machine_id, "at": answer.at.isoformat()},
         )
+        if trial is not None:
+            self._record_trial(trial, packed, observation, verdict, champion, answer)
         self._background.submit(
             lambda: self._machines.save_prediction(observation.machine_id, body)
         )
         return body
+
+    def _begin_trial(self, observation: FeatureVector) -> tuple[Trial[Scored] | None, bytes]:
+        """A trial of a machine whose past is known, and its features as they are asked."""
+        entities = {"machine_id": observation.machine_id}
+        known = observation.past is not None
+        trial = self._experiments.begin(entities, prediction_of) if known else None
+        if trial is None:
+            return None, b""
+        names = self._machines.features.names
+        packed = pack_features(np.array([observation.values[name] for name in names]))
+        trial.ask(packed)
+        return trial, packed
+
+    def _record_trial(
+        self,
+        trial: Trial[Scored],
+        packed: bytes,
+        observation: FeatureVector,
+        verdict: Verdict,
+        champion: Scored | None,
+        answer: PredictResponse,
+    ) -> None:
+        known = observation.past is not None
+        decision = ChampionDecision(
+            subject_id=answer.prediction_id,
+            event_time=observation.at_us,
+            decided_at=self._clock.now(),
+            version=None if champion is None else champion[1].version,
+            decision=decide(verdict, champion, known)[0],
+            score=None if champion is None else week_risk(champion[0]),
+            latency_ms=answer.latency_ms,
+        )
+        trial.record(decision, packed, lambda scored: decide(verdict, scored, known)[0])
 
     def predict_row(self, model: SurvivalModel, values: Features) -> Prediction:
         """What the model says of features by name."""
@@ -140,11 +188,10 @@ class MachinePredictor(Decider):
         self,
         observation: FeatureVector,
         verdict: Verdict,
-        model: SurvivalModel | None,
-        prediction: Prediction | None,
+        scored: Scored | None,
         context: RequestContext,
     ) -> PredictResponse:
-        decision, method, reason = decide(verdict, prediction, observation.past is not None, model)
+        decision, method, reason = decide(verdict, scored, observation.past is not None)
         last = (
             None
             if observation.past is None or not len(observation.past.times_us)
@@ -158,10 +205,10 @@ class MachinePredictor(Decider):
             method=method,  # type: ignore[arg-type]
             reason=reason,
             rule_id=None if verdict.action is None else verdict.rule_id,
-            **_model_fields(prediction),
+            **_model_fields(None if scored is None else scored[0]),
             sensor_faults=observation.faults,
             last_reading=None if last is None else to_datetime(int(last)),
-            model_version=None if prediction is None or model is None else model.version,
+            model_version=None if scored is None else scored[1].version,
             rules_version=self._active_rules.current.version,
             latency_ms=context.latency_ms(),
             request_id=context.request_id,
@@ -204,16 +251,15 @@ def unknown_machine(machine_id: str) -> Problem:
     )
 
 
-def decide(
-    verdict: Verdict, prediction: Prediction | None, complete: bool, model: SurvivalModel | None
-) -> tuple[str, str, str]:
+def decide(verdict: Verdict, scored: Scored | None, complete: bool) -> tuple[str, str, str]:
     """Decision, method and reason: rules first, then the model; without one of them, a look."""
     if not complete:
         return "INSPECT", "fallback", "the machine's readings are temporarily unavailable"
     if verdict.action is not None:
-        return verdict.action, "rule" if prediction is not None else "fallback", verdict.reason
-    if prediction is None or model is None:
+        return verdict.action, "rule" if scored is not None else "fallback", verdict.reason
+    if scored is None:
         return "INSPECT", "fallback", "the model is temporarily unavailable; no rule matched"
+    prediction, model = scored
     risk = 1.0 - float(np.interp(model.alarm_hours, prediction.hours, prediction.survival))
     within = f"fails within {model.alarm_hours:g} h with a probability of {risk:.1%}"
     if prediction.alarm:

@@ -9,7 +9,7 @@ import numpy as np
 from lib.maintenance.feature_set import DAY_US, AssetFeatureSet
 from lib.maintenance.features import evaluate
 from lib.maintenance.history import History
-from lib.maintenance.machine_kind import load_kind
+from lib.maintenance.machine_kind import kind_text, load_kind
 from lib.maintenance.machine_store import open_machine_store
 from lib.maintenance.model.model import SYSTEM, SurvivalModel, load_model
 from lib.maintenance.repository import WorkOrderRepository
@@ -19,6 +19,7 @@ from serve.framework.model_slot import ModelSlot
 from serve.framework.offload import LocalSolver, Solver
 from serve.framework.reloadable import ActiveRules
 from serve.framework.service import RiskService
+from serve.framework.trial import ChallengerKind
 from serve.maintenance.decision import MachinePredictor
 from serve.maintenance.ingestion import EventIngestor
 from serve.maintenance.machine_states import MachineStates
@@ -65,6 +66,12 @@ class MaintenanceService(RiskService):
             WorkOrderRepository(args.records),
         )
         self.rescorer = self.new_rescorer(self.decider.rescore)
+
+    def challenger_kind(self) -> ChallengerKind:
+        """See `RiskService`."""
+        options = {"kind": kind_text(self.features)}
+        loader = "lib.maintenance.model.challenger:load"
+        return ChallengerKind(loader, options, ("STOP", "SERVICE"), ("INSPECT",))
 
     async def close(self) -> None:
         """See `RiskService`."""

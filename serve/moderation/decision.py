@@ -16,6 +16,8 @@ from lib.moderation.decision_policy import (
     without_model,
 )
 from lib.moderation.media.decoder_pool import DecoderUnavailableError
+from lib.moderation.model.fusion_version import FusionModelVersion
+from lib.moderation.model.inputs import PostInputs
 from lib.moderation.model.outputs import Floats
 from lib.moderation.policy_bundle import PolicyBundle
 from lib.moderation.prepared_post import PreparedPost
@@ -32,6 +34,7 @@ from serve.moderation import metrics
 from serve.moderation.dependencies import Dependencies
 from serve.moderation.model import ModelUnavailableError
 from serve.moderation.post_preparation import REMOVED, TEXT_THREADS, used_id
+from serve.moderation.post_trial import PostTrial, Scored, begin_trial
 from serve.moderation.schemas import PostRequest, PostResponse
 
 CONTENT_DIGEST = "content_digest"
@@ -53,6 +56,7 @@ class PostModerator(Decider):
         super().__init__(parts, AUTHORS.digest)
         self._dependencies, self._video_at_once = dependencies, video_at_once
         self._texts = SizedExecutor(*TEXT_THREADS)
+        self._packing = BoundedExecutor("challenger inputs", 1)
         self.review_price = 0.0
         self.recent = ReviewPricer()
         self._turns = KeyedLock()
@@ -78,7 +82,8 @@ class PostModerator(Decider):
             return self._again(first, request, digest, context)
         with unavailable("the media decoder is temporarily unavailable", DecoderUnavailableError):
             prepared, storing = await self._dependencies.preparer.prepare(request, created)
-        result = await self._judged(prepared, digest, wait=self._video_at_once)
+        trial = begin_trial(self._experiments, request.author_id, self._packing)
+        result = await self._judged(prepared, digest, wait=self._video_at_once, trial=trial)
         with unavailable("the media store is temporarily unavailable", OSError, StorageError):
             await storing
         if result.choice.decision == "REVIEW" and result.choice.method != "fallback":
@@ -102,6 +107,9 @@ class PostModerator(Decider):
         )
         self._count_details(result)
         self._background.submit(lambda: self._tell_author(result, 0))
+        if trial is not None:
+            times = post.created_at_us, self._clock.now(), answer.latency_ms
+            self._background.submit(lambda: trial.record(post.post_id, *times))
         return body
 
     async def rescore(self, decision: Decision) -> Mapping[str, Any] | None:
@@ -131,7 +139,9 @@ class PostModerator(Decider):
             "decided_at_us": self._clock.now(),
         }
 
-    async def _judged(self, prepared: PreparedPost, content: str, wait: bool) -> ModerationResult:
+    async def _judged(
+        self, prepared: PreparedPost, content: str, wait: bool, trial: PostTrial | None = None
+    ) -> ModerationResult:
         bundle, started = self._dependencies.active_policies.current, time.perf_counter()
         word_hits = await self._texts.run_sized(bundle.lists.hits, prepared.post.text or "")
         history = await self._dependencies.authors.fetch_history(prepared.post, content)
@@ -146,7 +156,9 @@ class PostModerator(Decider):
         rules = self._active_rules.current.select(history is not None)
         verdict = rules.evaluate(facts, prepared.post.post_id)
         ruled = time.perf_counter()
-        probabilities, routed, choice, version = await self._chosen(prepared, verdict, bundle, wait)
+        probabilities, routed, choice, version = await self._chosen(
+            prepared, verdict, bundle, wait, trial
+        )
         return ModerationResult(
             prepared=prepared,
             bundle=bundle,
@@ -165,7 +177,12 @@ class PostModerator(Decider):
         )
 
     async def _chosen(
-        self, prepared: PreparedPost, verdict: Verdict, bundle: PolicyBundle, wait: bool
+        self,
+        prepared: PreparedPost,
+        verdict: Verdict,
+        bundle: PolicyBundle,
+        wait: bool,
+        trial: PostTrial | None,
     ) -> tuple[Floats | None, Routed | None, DecisionResult, str | None]:
         if (choice := from_rule(verdict)) is not None:
             return None, None, choice, None
@@ -176,18 +193,37 @@ class PostModerator(Decider):
         inputs = replace(prepared.inputs, clip=None) if video_waits else prepared.inputs
         if video_waits and not (inputs.images or inputs.text):
             return None, None, pending(verdict), model.version
-        try:
-            probabilities, version = await self._dependencies.model_runner.predict(
-                model, inputs, bundle.policies.ids
-            )
-        except ModelUnavailableError as error:
-            return None, None, without_model(verdict, str(error)), model.version
-        routed = self._routed(probabilities, prepared, bundle)
+        if trial is not None:
+            await trial.ask(inputs, bundle.policies.ids)
+        champion, why = await self._asked(model, inputs, bundle.policies.ids)
+        challenger = None if trial is None else await trial.decisive()
+
+        def decided(scored: Scored | None) -> tuple[Routed | None, DecisionResult]:
+            if scored is None:
+                return None, without_model(verdict, why)
+            routed = self._routed(scored[0], prepared, bundle)
+            return routed, from_model(verdict, routed, scored[0], bundle)
+
+        scored = challenger or champion
+        routed, choice = decided(scored)
+        if scored is None:
+            return None, None, choice, model.version
+        probabilities, version = scored
         self.recent.add(self._clock.now(), probabilities, prepared.post, bool(prepared.undecoded))
-        choice = from_model(verdict, routed, probabilities, bundle)
         if video_waits and choice.decision != "REMOVE":
             return None, None, pending(verdict), version
+        if trial is not None:
+            trial.note(champion, lambda each: decided(each)[1].decision)
         return probabilities, routed, choice, version
+
+    async def _asked(
+        self, model: FusionModelVersion, inputs: PostInputs, policies: tuple[str, ...]
+    ) -> tuple[Scored | None, str]:
+        """What the champion says, or why it says nothing."""
+        try:
+            return await self._dependencies.model_runner.predict(model, inputs, policies), ""
+        except ModelUnavailableError as error:
+            return None, str(error)
 
     def _routed(
         self, probabilities: Floats, prepared: PreparedPost, bundle: PolicyBundle

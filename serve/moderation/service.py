@@ -23,6 +23,7 @@ from serve.framework.model_slot import ModelSlot
 from serve.framework.reloadable import ActiveRules
 from serve.framework.service import RiskService
 from serve.framework.settings import UserConfig
+from serve.framework.trial import ChallengerKind
 from serve.moderation.active_policies import ActivePolicies
 from serve.moderation.decision import PostModerator
 from serve.moderation.dependencies import Dependencies
@@ -100,6 +101,12 @@ class ModerationService(RiskService):
     def _closed(self, post_id: str) -> None:
         """Lets the author know of a case's outcome, soon."""
         self.background.submit(lambda: self.posts.apply_outcome(post_id))
+
+    def challenger_kind(self) -> ChallengerKind:
+        """See `RiskService`."""
+        options = {"policies": list(self.active_policies.current.policies.ids)}
+        loader = "lib.moderation.model.challenger:load"
+        return ChallengerKind(loader, options, ("REMOVE",), ("REVIEW",))
 
     async def close(self) -> None:
         """See `RiskService`."""

@@ -51,6 +51,12 @@ class ModerationSettings(ServiceSettings):
         "sqlite:///data/moderation/records.sqlite",
         description="database of decisions, the review queue and appeals",
     )
+    challenger_batch_ms: float = Field(
+        10_000.0, gt=0, description="for a challenger to answer a batch; then its process is ended"
+    )
+    challenger_memory_mb: int = Field(
+        4096, gt=0, description="memory of a challenger's process beyond code and libraries, MiB"
+    )
     journal: Path = Field(
         Path("data/moderation/journal"), description="local directory for decisions not yet stored"
     )

@@ -1,6 +1,9 @@
 """A challenger of customers as its own process loads and asks it."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,28 @@ _OWN = ("customer_id", "as_of")
 """Columns of a score that whoever asks knows better."""
 
 
+@dataclass(frozen=True)
+class ContactSettings:
+    """What a decision needs of a model beside its score.
+
+    Attributes:
+        version: in the registry.
+        window_days: within which a customer may leave.
+        capacity: share of customers that the team can look after.
+        threshold: probability from which one is among them.
+    """
+
+    version: str | None
+    window_days: int
+    capacity: float
+    threshold: float
+
+    @classmethod
+    def of(cls, model: ChurnModel) -> ContactSettings:
+        """Those of a model."""
+        return cls(model.version, model.target.window_days, model.capacity, model.threshold)
+
+
 class CustomerChallenger:
     """A loaded model behind packed inputs.
 
@@ -25,7 +50,7 @@ class CustomerChallenger:
 
     def __init__(self, model: ChurnModel) -> None:
         self._model = model
-        self.about: Mapping[str, Any] = about(model)
+        self.about: Mapping[str, Any] = asdict(ContactSettings.of(model))
 
     def answers(self, inputs: Sequence[bytes]) -> list[dict[str, Any]]:
         """`score`, the probability to leave, and the model's columns of `scores_table`."""
@@ -47,20 +72,17 @@ def load(directory: Path, options: Mapping[str, Any]) -> CustomerChallenger:
     return CustomerChallenger(load_model(directory, parse_vocabulary(options["base"])))
 
 
-def about(model: ChurnModel) -> dict[str, Any]:
-    """What a decision needs of a model beside its score."""
-    return {
-        "version": model.version,
-        "window_days": model.target.window_days,
-        "capacity": model.capacity,
-        "threshold": model.threshold,
-    }
-
-
 def pack_customer(customer: CustomerFeatures) -> bytes:
     """A customer's features, as bytes."""
     packed: bytes = msgpack.packb([customer.customer_id, customer.at_us, dict(customer.values)])
     return packed
+
+
+def score_of(
+    answer: Mapping[str, Any], about: Mapping[str, Any]
+) -> tuple[Mapping[str, Any], ContactSettings]:
+    """What the challenger says of a customer: columns of `scores_table` without its features."""
+    return answer["row"], ContactSettings(**about)
 
 
 def _customer(packed: bytes) -> CustomerFeatures:

@@ -1,7 +1,9 @@
 """A challenger of machines as its own process loads and asks it."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,26 @@ from lib.maintenance.model.model import SurvivalModel, load_model
 from lib.maintenance.model.prediction import Driver, Prediction
 
 
+@dataclass(frozen=True)
+class AlarmSettings:
+    """What a decision needs of a model beside its prediction.
+
+    Attributes:
+        version: in the registry.
+        alarm_hours: what the alarm speaks of.
+        alarm_threshold: probability of a failure within them from which it is raised.
+    """
+
+    version: str
+    alarm_hours: float
+    alarm_threshold: float
+
+    @classmethod
+    def of(cls, model: SurvivalModel) -> AlarmSettings:
+        """Those of a model."""
+        return cls(model.version, model.alarm_hours, model.alarm_threshold)
+
+
 class MachineChallenger:
     """A loaded model behind packed inputs.
 
@@ -22,7 +44,7 @@ class MachineChallenger:
 
     def __init__(self, model: SurvivalModel) -> None:
         self._model = model
-        self.about: Mapping[str, Any] = about(model)
+        self.about: Mapping[str, Any] = asdict(AlarmSettings.of(model))
 
     def answers(self, inputs: Sequence[bytes]) -> list[dict[str, Any]]:
         """`score`, see `week_risk`, and the fields of `Prediction`, for each row."""
@@ -44,15 +66,6 @@ def load(directory: Path, options: Mapping[str, Any]) -> MachineChallenger:
     return MachineChallenger(load_model(directory, parse_kind(options["kind"])))
 
 
-def about(model: SurvivalModel) -> dict[str, Any]:
-    """What a decision needs of a model beside its prediction."""
-    return {
-        "version": model.version,
-        "alarm_hours": model.alarm_hours,
-        "alarm_threshold": model.alarm_threshold,
-    }
-
-
 def pack_features(row: Floats) -> bytes:
     """Features (features,) float64 of a machine, in the order of the feature set, as bytes."""
     return row.astype(np.float64).tobytes()
@@ -64,9 +77,12 @@ def week_risk(prediction: Prediction) -> float:
     return 1.0 - prediction.survival[-1] if risk is None else risk
 
 
-def prediction_of(answer: Mapping[str, Any]) -> Prediction:
+def prediction_of(
+    answer: Mapping[str, Any], about: Mapping[str, Any]
+) -> tuple[Prediction, AlarmSettings]:
     """What the challenger says of a machine, as the champion's prediction is."""
     fields = dict(answer["fields"])
     tuples = ("hours", "survival", "low", "high", "likely_hours")
     fields |= {name: tuple(fields[name]) for name in tuples}
-    return Prediction(**{**fields, "drivers": tuple(Driver(**each) for each in fields["drivers"])})
+    fields["drivers"] = tuple(Driver(**each) for each in fields["drivers"])
+    return Prediction(**fields), AlarmSettings(**about)

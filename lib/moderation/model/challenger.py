@@ -30,29 +30,31 @@ class PostChallenger:
     Args:
         version: fusion and how posts are prepared.
         models: of the modalities that it looks at.
+        policies: that are enforced.
     """
 
-    def __init__(self, version: FusionModelVersion, models: Mapping[str, Any]) -> None:
-        self._version, self._models = version, models
+    def __init__(
+        self, version: FusionModelVersion, models: Mapping[str, Any], policies: Sequence[str]
+    ) -> None:
+        self._version, self._models, self._policies = version, models, policies
         self.about: Mapping[str, Any] = {
             "version": version.version,
             "views": {**asdict(version.views), "modalities": list(version.views.modalities)},
         }
 
     def answers(self, inputs: Sequence[bytes]) -> list[dict[str, Any]]:
-        """`score`, the largest of `probabilities` by policy, for each post."""
+        """`probabilities` by policy, and `score`, the largest of an enforced one, for each post."""
         return [self._answer(packed) for packed in inputs]
 
     def _answer(self, packed: bytes) -> dict[str, Any]:
         presence, payloads = msgpack.unpackb(packed)
-        answers = {
-            name: self._modality(name, _payload(each)) for name, each in payloads.items()
-        }
+        answers = {name: self._modality(name, _payload(each)) for name, each in payloads.items()}
         marks = np.array([presence], dtype=np.int8)
         fused: Floats = sigmoid(self._version.fusion.answer(answers, marks))[0]
         policies = self._version.fusion.policies
         probabilities = dict(zip(policies, fused.tolist(), strict=True))
-        return {"score": max(probabilities.values()), "probabilities": probabilities}
+        score = max(probabilities[name] for name in self._policies)
+        return {"score": score, "probabilities": probabilities}
 
     def _modality(self, name: str, payload: Payload) -> ModalityAnswer:
         model = self._models[name]
@@ -79,7 +81,7 @@ def load(directory: Path, options: Mapping[str, Any]) -> PostChallenger:
     runtime = Runtime(device="cpu", threads=1)
     version = load_fusion_version(directory, tuple(options["policies"]))
     models = {name: _LOADERS[name](directory, runtime) for name in version.views.modalities}
-    return PostChallenger(version, models)
+    return PostChallenger(version, models, options["policies"])
 
 
 def views_of(about: Mapping[str, Any]) -> Preprocessing:
