@@ -15,7 +15,8 @@ import signal
 import socket
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, BinaryIO, Protocol
+from io import BufferedIOBase
+from typing import Any, Protocol
 
 from lib.concurrency.process_memory import address_space
 from lib.experiment.worker_messages import frame, read_message
@@ -83,7 +84,7 @@ def answers_of(challenger: Challenger, inputs: Sequence[bytes]) -> list[Answer]:
     return [answer for packed in inputs for answer in answers_of(challenger, [packed])]
 
 
-def _start(start: Mapping[str, Any], stream: BinaryIO) -> Challenger | None:
+def _start(start: Mapping[str, Any], stream: BufferedIOBase) -> Challenger | None:
     """The challenger, once it is loaded and said so; None where it cannot be."""
     try:
         _limit_time(start["seconds"])
@@ -109,7 +110,7 @@ def _fault(error: Exception) -> dict[str, Any]:
     return {"fault": kind, "error": type(error).__name__}
 
 
-def _send(stream: BinaryIO, message: Any) -> None:
+def _send(stream: BufferedIOBase, message: Any) -> None:
     stream.write(frame(message))
     stream.flush()
 

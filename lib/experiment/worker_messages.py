@@ -1,7 +1,8 @@
 """Messages between a service and its challenger's process: msgpack, each after its length."""
 
 import struct
-from typing import Any, BinaryIO
+from io import BufferedIOBase
+from typing import Any
 
 import msgpack
 
@@ -52,7 +53,7 @@ def message_of(body: bytes) -> Any:
         raise MessageError(f"expected msgpack, got {type(error).__name__}") from error
 
 
-def read_message(stream: BinaryIO) -> Any:
+def read_message(stream: BufferedIOBase) -> Any:
     """The next message of a stream that blocks; None at its end."""
     head = stream.read(HEAD_BYTES)
     if len(head) < HEAD_BYTES:

@@ -9,6 +9,7 @@ import re
 import signal
 from typing import Any
 
+import psutil
 import pytest
 
 from lib.experiment.assignment import Assignment
@@ -192,29 +193,20 @@ async def test_the_challengers_process_is_started_anew_and_ends_with_the_experim
         with app.repository() as repository:
             repository.end(stored.id, by="test", reason="over", at=now_us())
         await app.left()
-        assert not is_alive(second)
+        assert not psutil.pid_exists(second)
 
 
 def child(app: Trials) -> int:
     """The process of the challenger."""
-    children = [
-        int(line)
-        for line in os.popen(f"ps -o pid= --ppid {os.getpid()}").read().split()
-        if "challenger_worker" in command_line(int(line))
-    ]
-    return children[0] if children else 0
+    children = psutil.Process().children()
+    return next((each.pid for each in children if is_challenger(each)), 0)
 
 
-def command_line(pid: int) -> str:
+def is_challenger(process: psutil.Process) -> bool:
     try:
-        with open(f"/proc/{pid}/cmdline", "rb") as file:
-            return file.read().decode()
-    except OSError:
-        return ""
-
-
-def is_alive(pid: int) -> bool:
-    return "challenger_worker" in command_line(pid)
+        return any("challenger_worker" in part for part in process.cmdline())
+    except psutil.Error:
+        return False
 
 
 @pytest.mark.parametrize(
