@@ -19,7 +19,6 @@ from pydantic import (
 )
 
 from lib.contract.scalar import time_fault
-from lib.declaration import did_you_mean
 from lib.experiment.errors import ExperimentError
 from lib.records.systems import SYSTEMS, System
 from lib.registry.names import ALIASES, VERSION_PATTERN, from_iso, to_iso
@@ -91,11 +90,14 @@ class Experiment(BaseModel):
         champion, challenger: an alias of the registry, or a version.
         mode: see above.
         share: of entities.
-        entity: whose decisions stay together, a name of the decisions' entities, e.g. `user_id`;
-            "" takes the system's usual one.
+        entity: whose decisions stay together: the system's usual entity, e.g. `user_id`, whose
+            money is compared; "" takes it.
         until: microseconds since 1970 UTC, the end; None for an experiment without one, which is
             judged by an always-valid confidence sequence.
         timeout_ms: time that the challenger has in `ab` mode before the champion decides instead.
+        smallest_gain: money a week worth having, in currency units, were the challenger to decide
+            for all; an experiment that cannot show it any more is called futile.
+        alpha: probability of a wrong conclusion, on either side, over all looks together.
         guardrails: bounds that end it at once.
     """
 
@@ -110,6 +112,8 @@ class Experiment(BaseModel):
     entity: str = ""
     until: Moment = None
     timeout_ms: float = Field(100.0, gt=0, le=_LONGEST_TIMEOUT_MS)
+    smallest_gain: float | None = Field(None, gt=0)
+    alpha: float = Field(0.05, gt=0, le=0.2)
     guardrails: Guardrails = Guardrails()
 
     @field_validator("name")
@@ -137,10 +141,11 @@ class Experiment(BaseModel):
         system = info.data.get("system")
         if system is None or not entity:
             return entity
-        names = list(SYSTEMS[system].entities.values())
-        if entity not in names:
+        usual = _usual_entity(system)
+        if entity != usual:
             raise ValueError(
-                f"no entity of {system}, got {entity!r}; {did_you_mean(entity, names)}"
+                f"expected {usual}, by which decisions of {system} are indexed and priced, got "
+                f"{entity!r:.80}"
             )
         return entity
 
@@ -158,7 +163,7 @@ class Experiment(BaseModel):
     @property
     def entity_name(self) -> str:
         """The name of the entity in decisions, also where none is declared."""
-        return self.entity or next(iter(SYSTEMS[self.system].entities.values()))
+        return self.entity or _usual_entity(self.system)
 
     def require_future(self, now: int) -> None:
         """Refuse an end that has passed.
@@ -206,6 +211,10 @@ def share_fault(mode: str, share: float) -> str | None:
     hints = {0.0: "; with 0 the challenger decides for nobody: use shadow mode"}
     hints[1.0] = "; with 1 nobody is left to compare with: promote the challenger instead"
     return f"share: expected between 0 and 1 in ab mode, got {share}{hints.get(share, '')}"
+
+
+def _usual_entity(system: str) -> str:
+    return next(iter(SYSTEMS[system].entities.values()))
 
 
 def _version_of(role: str, model: str, aliases: Mapping[str, str]) -> str:
