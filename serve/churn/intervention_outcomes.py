@@ -13,6 +13,7 @@ from lib.churn.intervention_repository import (
     InterventionRepository,
 )
 from lib.churn.interventions.effects import Effect, effects_of, revised_effects
+from lib.churn.model import SYSTEM
 from lib.churn.outcomes import LEFT, NOTICE
 from lib.concurrency.bounded_executor import BoundedExecutor
 from lib.contract import TIME
@@ -20,7 +21,6 @@ from lib.feature import DAY
 from lib.records import Fact, RecordsUnavailableError
 from serve.churn import metrics
 from serve.churn.active_playbooks import ActivePlaybooks
-from serve.churn.metrics import SYSTEM
 from serve.churn.schemas import EffectAnswer, EffectsResponse, Outcome, OutcomesResponse
 from serve.framework import RequestContext
 from serve.framework.decision import ServiceParts, unavailable
