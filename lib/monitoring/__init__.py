@@ -1,1 +1,1 @@
-"""A model in use: drift of its inputs, its performance before and with labels, incidents."""
+"""A model in use: drift of what it reads and says, and its performance, before labels and after."""
