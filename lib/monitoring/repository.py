@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, field, fields, replace
 
 from sqlalchemy import Connection, and_, func, insert, select, update
 
@@ -47,49 +46,40 @@ class MonitoredWindow:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class StandingChange:
-    """A change that stands at the end of a window.
+class ObservedIncident:
+    """A change as a run of monitoring saw it. Times are of events, microseconds since 1970 UTC.
 
     Attributes:
-        kind: of the change, e.g. `moved_mean`.
-        measure: in what, e.g. a feature.
-        since: event time from which on it shows, microseconds since 1970 UTC.
+        measure: in what, e.g. a feature; one incident of a measure is open at a time.
+        kind: of the change, e.g. `mean moved`.
+        since: from when on it shows.
+        opened_at: end of the first window at which the evidence sufficed.
+        seen_at: end of the last window that shows it.
+        closed_at: end of the window by which it was over; None while it lasts.
         detail: size, segments, consequences, as JSON.
     """
 
-    kind: str
     measure: str
+    kind: str
     since: int
-    detail: Mapping[str, Json]
+    opened_at: int
+    seen_at: int
+    closed_at: int | None = None
+    detail: Mapping[str, Json] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("kind", "measure"):
             require_text(name, getattr(self, name))
-        require_time("since", self.since)
+        for name in ("since", "opened_at", "seen_at"):
+            require_time(name, getattr(self, name))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class RecordedIncident:
-    """A row of `incidents`.
-
-    Attributes:
-        id: by system, kind, measure and `since`.
-        system: the risk system.
-        kind, measure, since, detail: see `StandingChange`; the detail is that of `seen_at`.
-        opened_at: end of the first window at which it stood.
-        seen_at: end of the last one.
-        closed_at: end of the window at which it stood no longer; None while it is open.
-    """
+class RecordedIncident(ObservedIncident):
+    """A row of `incidents`: `id` is by system, measure and when it was opened first."""
 
     id: str
     system: str
-    kind: str
-    measure: str
-    since: int
-    opened_at: int
-    seen_at: int
-    closed_at: int | None
-    detail: Mapping[str, Json]
 
 
 @dataclass(frozen=True)
@@ -109,18 +99,19 @@ class MonitoringRepository(Repository):
         self,
         system: str,
         windows: Sequence[MonitoredWindow],
-        changes: Iterable[StandingChange],
+        incidents: Iterable[ObservedIncident],
         until: int,
         unjudged: Collection[str] = (),
     ) -> Recorded:
         """Store what was measured, and open, see again or close incidents; all or none.
 
-        A run over a past window neither closes nor reopens what later windows decided.
+        An incident is the recorded one of its measure where both lie over the same time. A run over
+        a past window neither closes nor reopens what later windows decided.
 
         Args:
             system: the risk system.
             windows: what was measured; replaces what was measured of the same window before.
-            changes: all that stand at `until`, each kind and measure once.
+            incidents: all that were seen up to `until`, those that are over included.
             until: end of the last window, microseconds since 1970 UTC.
             unjudged: measures that could not be judged at `until`; their incidents stay as they
                 are.
@@ -128,13 +119,11 @@ class MonitoringRepository(Repository):
         with self._database.writing() as connection:
             self._database.take_turn(connection, _TURN)
             stored = sum(_store_window(connection, window) for window in windows)
-            incidents = _Incidents(connection, system, until)
-            for change in changes:
-                incidents.see(change)
-            incidents.close_absent(unjudged)
-        return Recorded(
-            stored, tuple(incidents.opened), tuple(incidents.seen_again), tuple(incidents.closed)
-        )
+            recorder = _Recorder(connection, system)
+            for incident in sorted(incidents, key=lambda incident: incident.opened_at):
+                recorder.see(incident)
+            recorder.close_absent(until, unjudged)
+        return recorder.recorded(stored)
 
     def windows(
         self, system: str, since: int, until: int, model_version: str | None = None
@@ -177,69 +166,89 @@ class MonitoringRepository(Repository):
             return int(connection.execute(query.select_from(INCIDENTS)).scalar_one())
 
 
-def incident_id(system: str, change: StandingChange) -> str:
-    """The id of an incident: the same for whoever records it, and not to be guessed by content."""
-    content = "\0".join((system, change.kind, change.measure, str(change.since)))
+def incident_id(system: str, incident: ObservedIncident) -> str:
+    """The id of an incident: the same for whoever records it first."""
+    content = "\0".join((system, incident.measure, str(incident.opened_at)))
     return f"{system}-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
 
 
-class _Incidents:
-    """The incidents of a system in a transaction, as a window that ends at `until` changes them."""
+class _Recorder:
+    """Changes the recorded incidents of a system by what a run saw, within a transaction."""
 
-    def __init__(self, connection: Connection, system: str, until: int) -> None:
-        self._connection, self._system, self._until = connection, system, until
+    def __init__(self, connection: Connection, system: str) -> None:
+        self._connection, self._system = connection, system
         table = INCIDENTS.c
-        self._all = list_rows(
+        rows = list_rows(
             connection, RecordedIncident, INCIDENTS, table.system == system, order=[table.since]
         )
-        self._standing: set[str] = set()
-        self.opened: list[str] = []
-        self.seen_again: list[str] = []
-        self.closed: list[str] = []
+        self._known = {row.id: row for row in rows}
+        self._matched: set[str] = set()
+        self._changed: dict[str, list[str]] = {"opened": [], "seen_again": [], "closed": []}
 
-    def see(self, change: StandingChange) -> None:
-        """Open an incident of a change, or see the open one again."""
-        same = [i for i in self._all if (i.kind, i.measure) == (change.kind, change.measure)]
-        incident = next((i for i in same if i.closed_at is None), None)
-        if incident is None:
-            if any(i.closed_at is not None and i.closed_at >= self._until for i in same):
-                return  # a past window: what became of this change is known
-            self._open(change)
+    def see(self, incident: ObservedIncident) -> None:
+        """Insert an incident, or bring the recorded one up to it."""
+        known = self._same(incident)
+        if known is None:
+            self._insert(incident)
             return
-        self._standing.add(incident.id)
-        seen_at = max(incident.seen_at, self._until)
-        is_same = seen_at == incident.seen_at and _equal(change.detail, incident.detail)
-        if self._until >= incident.seen_at and not is_same:
-            self._change(incident.id, seen_at=seen_at, detail=change.detail)
-            self.seen_again.append(incident.id)
-
-    def close_absent(self, unjudged: Collection[str]) -> None:
-        """Close those that stand no longer in a window after the last in which they did."""
-        for incident in self._all:
-            absent = incident.closed_at is None and incident.id not in self._standing
-            if absent and incident.seen_at < self._until and incident.measure not in unjudged:
-                self._change(incident.id, closed_at=self._until)
-                self.closed.append(incident.id)
-
-    def _open(self, change: StandingChange) -> None:
-        id_ = incident_id(self._system, change)
-        self._standing.add(id_)
-        self.opened.append(id_)
-        if any(incident.id == id_ for incident in self._all):
-            self._change(id_, seen_at=self._until, closed_at=None, detail=change.detail)
-            return
-        incident = RecordedIncident(
-            id=id_,
-            system=self._system,
-            opened_at=self._until,
-            seen_at=self._until,
-            closed_at=None,
-            **asdict(change),
+        self._matched.add(known.id)
+        if incident.seen_at < known.seen_at:
+            return  # a past window: what became of it is known
+        is_over = known.closed_at is not None and known.closed_at > incident.seen_at
+        closed_at = incident.closed_at or (known.closed_at if is_over else None)
+        detail = known.detail if _equal(incident.detail, known.detail) else incident.detail
+        fresh = replace(
+            known,
+            kind=incident.kind,
+            seen_at=incident.seen_at,
+            closed_at=closed_at,
+            detail=detail,
         )
-        self._connection.execute(insert(INCIDENTS), [asdict(incident)])
+        if fresh != known:
+            self._update(known, fresh)
 
-    def _change(self, id_: str, **values: Any) -> None:
-        self._connection.execute(update(INCIDENTS).where(INCIDENTS.c.id == id_).values(**values))
+    def close_absent(self, until: int, unjudged: Collection[str]) -> None:
+        """Close what is open and was not seen by a run that ends after it was seen last."""
+        for known in list(self._known.values()):
+            absent = known.closed_at is None and known.id not in self._matched
+            if absent and known.seen_at < until and known.measure not in unjudged:
+                self._update(known, replace(known, closed_at=until))
+
+    def recorded(self, windows: int) -> Recorded:
+        """What changed."""
+        return Recorded(windows, **{name: tuple(ids) for name, ids in self._changed.items()})
+
+    def _same(self, incident: ObservedIncident) -> RecordedIncident | None:
+        """The latest of the measure that lies over a part of the same time."""
+        for known in sorted(self._known.values(), key=lambda known: known.since, reverse=True):
+            begins = incident.closed_at is None or known.since < incident.closed_at
+            ends = known.closed_at is None or incident.since < known.closed_at
+            if known.measure == incident.measure and begins and ends:
+                return known
+        return None
+
+    def _insert(self, incident: ObservedIncident) -> None:
+        values = {name.name: getattr(incident, name.name) for name in fields(ObservedIncident)}
+        fresh = RecordedIncident(
+            id=incident_id(self._system, incident), system=self._system, **values
+        )
+        self._connection.execute(insert(INCIDENTS), [asdict(fresh)])
+        self._known[fresh.id] = fresh
+        self._matched.add(fresh.id)
+        self._changed["opened"].append(fresh.id)
+
+    def _update(self, known: RecordedIncident, fresh: RecordedIncident) -> None:
+        names = ("kind", "seen_at", "closed_at", "detail")
+        values = {name: getattr(fresh, name) for name in names}
+        statement = update(INCIDENTS).where(INCIDENTS.c.id == fresh.id).values(**values)
+        self._connection.execute(statement)
+        self._known[fresh.id] = fresh
+        if fresh.closed_at is not None and known.closed_at is None:
+            self._changed["closed"].append(fresh.id)
+        elif known.closed_at is not None and fresh.closed_at is None:
+            self._changed["opened"].append(fresh.id)
+        else:
+            self._changed["seen_again"].append(fresh.id)
 
 
 def _store_window(connection: Connection, window: MonitoredWindow) -> bool:
