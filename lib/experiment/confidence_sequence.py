@@ -34,7 +34,7 @@ def best_time(alpha: float = 0.05) -> float:
     """The intrinsic time at which the bound is narrowest: -W_{-1}(-alpha**2 / e) - 1.
 
     >>> round(best_time(0.05), 3)
-    8.201
+    8.212
     """
     if not 0.0 < alpha < 1.0:
         raise ExperimentError(f"alpha: expected between 0 and 1, got {alpha}")

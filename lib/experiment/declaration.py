@@ -67,12 +67,12 @@ class Guardrails(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    p99_ms: float | None = Field(None, gt=0)
-    fault_share: float | None = Field(0.02, ge=0, lt=1)
-    blocked_increase: float | None = Field(0.02, ge=0, lt=1)
-    reviewed_increase: float | None = Field(0.05, ge=0, lt=1)
-    window_s: float = Field(30.0, ge=1, le=45)
-    least_calls: int = Field(50, ge=1)
+    p99_ms: float | None = Field(default=None, gt=0)
+    fault_share: float | None = Field(default=0.02, ge=0, lt=1)
+    blocked_increase: float | None = Field(default=0.02, ge=0, lt=1)
+    reviewed_increase: float | None = Field(default=0.05, ge=0, lt=1)
+    window_s: float = Field(default=30.0, ge=1, le=45)
+    least_calls: int = Field(default=50, ge=1)
 
 
 class Experiment(BaseModel):
@@ -111,9 +111,9 @@ class Experiment(BaseModel):
     share: float = 1.0
     entity: str = ""
     until: Moment = None
-    timeout_ms: float = Field(100.0, gt=0, le=_LONGEST_TIMEOUT_MS)
-    smallest_gain: float | None = Field(None, gt=0)
-    alpha: float = Field(0.05, gt=0, le=0.2)
+    timeout_ms: float = Field(default=100.0, gt=0, le=_LONGEST_TIMEOUT_MS)
+    smallest_gain: float | None = Field(default=None, gt=0)
+    alpha: float = Field(default=0.05, gt=0, le=0.2)
     guardrails: Guardrails = Guardrails()
 
     @field_validator("name")

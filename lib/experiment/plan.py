@@ -165,11 +165,11 @@ class _Variation:
         noise, kept = _fit(lengths.astype(np.float64), np.array(variances))
         growth = np.log(counts[-1] / counts[0]) / max(np.log(lengths[-1] / lengths[0]), 1e-9)
         entities = counts[-1] / lengths[-1] ** growth
-        return cls(noise, kept, cuts[-1], float(entities), float(max(0.0, growth)))
+        return cls(noise, kept, cuts[-1], float(entities), max(0.0, float(growth)))
 
     def entities_in(self, days: float) -> float:
         """Entities that are decided about within days."""
-        return self.entities * days**self.growth
+        return float(self.entities * days**self.growth)
 
     def weekly_error(self, days: float, share: float) -> float:
         """Standard error of the gain in money a week, over all entities."""

@@ -88,8 +88,8 @@ def assumptions(judgement: Judgement) -> tuple[str, ...]:
     low, high = (amount_text(limit) for limit in effect.limits)
     bound = (
         "Looks are group-sequential: an O'Brien-Fleming type function (Lan and DeMets) spends the "
-        f"error of {declared.alpha:.0%} over the time until {to_iso(declared.until)[:10]}, whenever "
-        "the looks are."
+        f"error of {declared.alpha:.0%} over the time until {to_iso(declared.until)[:10]}, "
+        "whenever the looks are."
         if declared.until is not None
         else "The experiment has no end: the interval is an always-valid confidence sequence "
         f"(Waudby-Smith and others), the sharpest after {SHARPEST_DAYS:g} days."
@@ -187,9 +187,9 @@ def plan_sentence(plan: ExperimentPlan, currency: str) -> str:
     return (
         f"{gain} is shown with a probability of {design.power:.0%} by {chosen.days} days of ripe "
         f"outcomes of {chosen.entities:,} entities at a share of {design.share:g} (in the mean "
-        f"after {chosen.mean_days:.1f} days); were the challenger worse by as much, that would cost "
-        f"{amount_text(plan.cost_if_worse or 0.0)} {currency}, and were it better, waiting costs "
-        f"{amount_text(plan.cost_of_waiting or 0.0)}; the time before explains "
+        f"after {chosen.mean_days:.1f} days); were the challenger worse by as much, that "
+        f"would cost {amount_text(plan.cost_if_worse or 0.0)} {currency}, and were it better, "
+        f"waiting costs {amount_text(plan.cost_of_waiting or 0.0)}; the time before explains "
         f"{plan.variance_cut:.0%} of the variance"
     )
 
