@@ -121,7 +121,7 @@ def _verdict(now: Statement, before: Statement, changed: Mapping[str, Change]) -
 
 
 def _figures(now: Statement, former: Mapping[str, Measure], changed: Mapping[str, Change]) -> Table:
-    header = ("figure", "this period", "95% interval", "rests on")
+    header: tuple[str, ...] = ("figure", "this period", "95% interval", "rests on")
     if former:
         header = ("figure", "before", "this period", "95% interval", "change", "rests on")
     rows = []

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -103,16 +104,13 @@ def churn_measures(period: Period, system: CustomerOutcomes, log: InterventionLo
     margin = np.where(first, column_values(period.rows, VALUE), 0.0) / economics.months
 
     def yearly(weights: Floats) -> float:
-        share = _divided(weights @ period.bootstrap.by_entity(left), weights @ by_customer)
+        share = _divided(weights @ by_leaver, weights @ by_customer)
         return float(1.0 - (1.0 - share) ** (_YEAR_DAYS / window))
 
     def lifetime(weights: Floats) -> float:
-        leavers = float(weights @ period.bootstrap.by_entity(left))
-        return _divided(
-            float(weights @ period.bootstrap.by_entity(margin)) * window / _MONTH_DAYS, leavers
-        )
+        return _divided(weights @ by_margin * window / _MONTH_DAYS, weights @ by_leaver)
 
-    by_customer = period.bootstrap.by_entity(customers)
+    by_customer, by_leaver, by_margin = map(period.bootstrap.by_entity, (customers, left, margin))
     foreseen = period.bootstrap.ratio((period.label == 1.0) & period.is_acting, period.label == 1.0)
     label = f"Customers who gave notice within {window} days"
     return [
@@ -232,7 +230,7 @@ def _daily_loss(period: Period) -> Interval:
     return period.bootstrap.total(loss, period.ripe_days)
 
 
-def _divided(above: float, below: float) -> float:
+def _divided(above: Any, below: Any) -> float:
     return float(above / below) if below else float("nan")
 
 

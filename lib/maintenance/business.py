@@ -75,7 +75,7 @@ class Stops:
         cost = np.asarray(rows["cost"].to_numpy(), np.float64)
 
         def sums(values: Floats) -> Floats:
-            return np.bincount(places, np.nan_to_num(values), len(machines))
+            return np.bincount(places, np.nan_to_num(values), len(machines)).astype(np.float64)
 
         return cls(
             machines=tuple(machines.to_pylist()),
