@@ -104,7 +104,8 @@ class EntityBootstrap:
     def by_entity(self, values: ArrayLike) -> Floats:
         """(entities,) sums of rows (n,); NaN counts as 0."""
         rows = np.nan_to_num(np.broadcast_to(np.asarray(values, np.float64), self.codes.shape))
-        return np.bincount(self.codes, weights=rows, minlength=self.count)
+        sums = np.bincount(self.codes, weights=rows, minlength=self.count)
+        return sums.astype(np.float64)
 
     def _draws(self) -> Iterator[Floats]:
         generator = np.random.default_rng(self._seed)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -30,6 +30,8 @@ from lib.evaluation import Interval
 DAY_US = 86_400_000_000
 HOW_DECIDED = ("method", "rule_id", "latency_ms", "received_at", "decided_at")
 """Columns of decisions that are kept beside their outcomes."""
+SEGMENT = "segment: "
+"""Stands before the kind of a segment in the name of its column."""
 _FEWEST_IN_SEGMENT = 20
 _MOST_SEGMENTS = 8
 Better = Literal["more", "less", "neither"]
@@ -169,35 +171,38 @@ class Period:
         """(n,) ripe rows that were missed (label 1 and no action), and wrongly acted on."""
         return (self.label == 1.0) & ~self.is_acting, (self.label == 0.0) & self.is_acting
 
-    def segments(self, columns: dict[str, Sequence[str | None]]) -> tuple[Segment, ...]:
-        """Where decisions were wrong most often, of parts with enough ripe rows.
-
-        Args:
-            columns: by kind of segment, in words, the segment of each row (n,); None is left out.
-                Never ids.
-        """
+    def segments(self) -> tuple[Segment, ...]:
+        """Where decisions were wrong most often, of parts with enough ripe rows."""
         missed, wrongly = self.wrong()
-        found_parts: list[Segment] = []
-        for kind, names in columns.items():
-            array = pa.array(names, pa.string())
-            for name in pc.unique(array).to_pylist():
-                rows = self.ripe & np.asarray(pc.fill_null(pc.equal(array, name or ""), False))
-                if name is None or rows.sum() < _FEWEST_IN_SEGMENT:
-                    continue
-                counts = [int((rows & flags).sum()) for flags in (self.label == 1, missed, wrongly)]
-                found_parts.append(
-                    Segment(
-                        kind=kind,
-                        name=name,
-                        decisions=int(rows.sum()),
-                        positives=counts[0],
-                        missed=counts[1],
-                        wrongly_acted=counts[2],
-                    )
-                )
-        wrong = [part for part in found_parts if part.missed + part.wrongly_acted]
-        wrong.sort(key=lambda part: -part.wrong_share)
+        counted = (self.ripe, self.label == 1.0, missed, wrongly)
+        parts = [
+            Segment(
+                kind=column.removeprefix(SEGMENT),
+                name=name,
+                decisions=int(counts[0]),
+                positives=int(counts[1]),
+                missed=int(counts[2]),
+                wrongly_acted=int(counts[3]),
+            )
+            for column in self.rows.column_names
+            if column.startswith(SEGMENT)
+            for name, counts in _counts(self.rows[column], counted)
+        ]
+        wrong = [p for p in parts if p.decisions >= _FEWEST_IN_SEGMENT and p.wrong_share > 0]
+        wrong.sort(key=lambda part: (-part.wrong_share, part.kind, part.name))
         return tuple(wrong[:_MOST_SEGMENTS])
+
+
+def _counts(
+    names: pa.ChunkedArray, flags: Sequence[Flags]
+) -> Iterator[tuple[str, tuple[float, ...]]]:
+    """Names and, by each flag (n,), how many rows of the name have it; null is left out."""
+    array = names.combine_chunks()
+    values = pc.unique(array).drop_null()
+    places = pc.fill_null(pc.index_in(array, value_set=values), len(values)).to_numpy()
+    sums = [np.bincount(places, flag, len(values) + 1) for flag in flags]
+    for place, name in enumerate(values.to_pylist()):
+        yield name, tuple(float(count[place]) for count in sums)
 
 
 def make_measure(
@@ -227,8 +232,16 @@ def make_measure(
     )
 
 
-def period_rows(decisions: pa.Table, outcomes: pa.Table) -> pa.Table:
-    """Outcomes with how they were decided beside them.
+def period_rows(
+    decisions: pa.Table, outcomes: pa.Table, segments: Mapping[str, Sequence[str | None]]
+) -> pa.Table:
+    """Outcomes with how they were decided beside them, and what part of all they belong to.
+
+    Args:
+        decisions: (n,) rows.
+        outcomes: (n,) rows of them.
+        segments: by kind in words, the part of each row (n,), never an id; None is left out. Rule
+            and method are added.
 
     Raises:
         OutcomeError: a column is missing.
@@ -237,6 +250,12 @@ def period_rows(decisions: pa.Table, outcomes: pa.Table) -> pa.Table:
     require_columns(outcomes, OUTCOME_SCHEMA.names, "outcomes")
     for name in HOW_DECIDED:
         outcomes = outcomes.append_column(name, decisions[name])
+    every: dict[str, Any] = {
+        **segments, "rule": decisions["rule_id"], "decided by": decisions["method"]
+    }  # fmt: skip
+    for name, values in every.items():
+        column = values if isinstance(values, pa.ChunkedArray) else pa.array(values, pa.string())
+        outcomes = outcomes.append_column(f"{SEGMENT}{name}", column)
     return outcomes
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
@@ -16,6 +17,18 @@ from lib.evaluation import Interval
 
 class BusinessError(ValueError):
     """A statement that cannot be made or read; the message says what to change."""
+
+
+@dataclass(frozen=True)
+class Wording:
+    """A system's words, in the plural: decisions, entities, and decisions that were wrong."""
+
+    title: str
+    decisions: str
+    entities: str
+    missed: str
+    wrongly: str
+    positives: str
 
 
 class _Part(BaseModel):

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -10,11 +11,21 @@ from lib.business.measures import EntityBootstrap
 from lib.business.outcomes import Flags, Floats, column_values
 from lib.business.period import DAY_US, Period, make_measure
 from lib.business.spans import EntityRows
-from lib.business.statement import Measure
+from lib.business.statement import Measure, Wording
 from lib.churn.intervention_repository import Intervention
 from lib.churn.outcomes import LEAVING, VALUE, CustomerOutcomes
+from lib.churn.vocabulary import CustomerVocabulary
 from lib.evaluation import Interval
+from lib.records.decision_table import FEATURE_PREFIX
 
+WORDING = Wording(
+    title="Churn",
+    decisions="scores",
+    entities="customers",
+    missed="customers who left without a warning",
+    wrongly="contacts with customers who stayed",
+    positives="leavers",
+)
 _YEAR_DAYS, _MONTH_DAYS, _MONTHS_A_YEAR, _WEEK_DAYS = 365.25, 30.4375, 12.0, 7.0
 
 
@@ -93,16 +104,13 @@ def churn_measures(period: Period, system: CustomerOutcomes, log: InterventionLo
     margin = np.where(first, column_values(period.rows, VALUE), 0.0) / economics.months
 
     def yearly(weights: Floats) -> float:
-        share = _divided(weights @ period.bootstrap.by_entity(left), weights @ by_customer)
+        share = _divided(weights @ by_leaver, weights @ by_customer)
         return float(1.0 - (1.0 - share) ** (_YEAR_DAYS / window))
 
     def lifetime(weights: Floats) -> float:
-        leavers = float(weights @ period.bootstrap.by_entity(left))
-        return _divided(
-            float(weights @ period.bootstrap.by_entity(margin)) * window / _MONTH_DAYS, leavers
-        )
+        return _divided(weights @ by_margin * window / _MONTH_DAYS, weights @ by_leaver)
 
-    by_customer = period.bootstrap.by_entity(customers)
+    by_customer, by_leaver, by_margin = map(period.bootstrap.by_entity, (customers, left, margin))
     foreseen = period.bootstrap.ratio((period.label == 1.0) & period.is_acting, period.label == 1.0)
     label = f"Customers who gave notice within {window} days"
     return [
@@ -155,22 +163,23 @@ def revenue_kept(period: Period, log: InterventionLog) -> Measure:
 
 
 def churn_segments(
-    period: Period, features: dict[str, Floats], segments: Sequence[str], plans: Sequence[str]
+    decisions: pa.Table, base: CustomerVocabulary
 ) -> dict[str, Sequence[str | None]]:
-    """Parts of the customers: segment, plan, revenue, by what decided.
-
-    Args:
-        period: of scores.
-        features: (n,) `segment_code`, `plan_code` (places from 1), `mrr`.
-        segments, plans: names by place.
-    """
-    return {
-        "segment": _named(features["segment_code"], segments, "segment"),
-        "plan": _named(features["plan_code"], plans, "plan"),
-        "monthly revenue": [_revenue_band(value) for value in features["mrr"].tolist()],
-        "rule": period.rows["rule_id"].to_pylist(),
-        "decided by": period.rows["method"].to_pylist(),
-    }
+    """Parts of the customers: segment, plan, revenue; features that are missing give none."""
+    names = [
+        name
+        for name in ("segment_code", "plan_code", "mrr")
+        if _column(name) in decisions.column_names
+    ]
+    values = {name: column_values(decisions, _column(name)) for name in names}
+    parts: dict[str, Sequence[str | None]] = {}
+    if "segment_code" in values:
+        parts["segment"] = _named(values["segment_code"], base.segments, "segment")
+    if "plan_code" in values:
+        parts["plan"] = _named(values["plan_code"], base.plans, "plan")
+    if "mrr" in values:
+        parts["monthly revenue"] = [_revenue_band(value) for value in values["mrr"].tolist()]
+    return parts
 
 
 def churn_notes(system: CustomerOutcomes, log: InterventionLog) -> list[str]:
@@ -221,8 +230,12 @@ def _daily_loss(period: Period) -> Interval:
     return period.bootstrap.total(loss, period.ripe_days)
 
 
-def _divided(above: float, below: float) -> float:
+def _divided(above: Any, below: Any) -> float:
     return float(above / below) if below else float("nan")
+
+
+def _column(name: str) -> str:
+    return f"{FEATURE_PREFIX}{name}"
 
 
 def _named(codes: Floats, names: Sequence[str], kind: str) -> list[str | None]:

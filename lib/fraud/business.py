@@ -3,13 +3,23 @@
 from collections.abc import Sequence
 
 import numpy as np
+import pyarrow as pa
 
 from lib.business.outcomes import column_values
 from lib.business.period import Period
-from lib.business.statement import Measure
+from lib.business.statement import Measure, Wording
 from lib.fraud.outcomes import AMOUNT, FraudOutcomes, loss_parts
+from lib.records.json_codec import read_json
 
 TOP = 1_000
+WORDING = Wording(
+    title="Fraud",
+    decisions="payments",
+    entities="customers",
+    missed="frauds that were approved",
+    wrongly="good payments that were stopped or reviewed",
+    positives="frauds",
+)
 _AMOUNT_BANDS = (0.0, 10.0, 50.0, 200.0, 1_000.0, np.inf)
 
 
@@ -92,23 +102,16 @@ def fraud_measures(period: Period, system: FraudOutcomes) -> list[Measure]:
 
 
 def fraud_segments(
-    period: Period, requests: Sequence[dict[str, str | None]], unit: int
+    decisions: pa.Table, outcomes: pa.Table, system: FraudOutcomes
 ) -> dict[str, Sequence[str | None]]:
-    """Parts of the payments: how and in what they were paid, how much, by what decided.
-
-    Args:
-        period: of payments.
-        requests: (n,) `payment_method` and `currency` of each.
-        unit: minor units of a currency unit.
-    """
-    amounts = column_values(period.rows, AMOUNT) / unit
+    """Parts of the payments: how they were paid, in which currency, how much."""
+    requests = [read_json(text or "{}") for text in decisions["request"].to_pylist()]
+    amounts = column_values(outcomes, AMOUNT) / system.scale.minor_per_unit
     bands = np.searchsorted(_AMOUNT_BANDS, amounts, side="right") - 1
     return {
         "payment method": [request.get("payment_method") for request in requests],
         "currency": [request.get("currency") for request in requests],
         "amount": [_band(int(band)) for band in bands],
-        "rule": period.rows["rule_id"].to_pylist(),
-        "decided by": period.rows["method"].to_pylist(),
     }
 
 

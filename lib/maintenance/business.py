@@ -11,11 +11,20 @@ from lib.business.measures import EntityBootstrap, change
 from lib.business.outcomes import Flags, Floats, column_values, microseconds
 from lib.business.period import DAY_US, Better, Period, make_measure
 from lib.business.spans import EntityRows
-from lib.business.statement import Measure, Statement
+from lib.business.statement import Measure, Statement, Wording
 from lib.evaluation import Interval
 from lib.maintenance.model.alarms import MONTH_HOURS
 from lib.maintenance.outcomes import SAME_FAILURE_US, SERVICES, MachineOutcomes
+from lib.records.json_codec import read_json
 
+WORDING = Wording(
+    title="Maintenance",
+    decisions="predictions",
+    entities="machines",
+    missed="failures without a warning",
+    wrongly="alarms without a failure",
+    positives="failures",
+)
 _UNPLANNED = ("corrective", "emergency")
 _HOURS_A_DAY = 24.0
 
@@ -66,7 +75,7 @@ class Stops:
         cost = np.asarray(rows["cost"].to_numpy(), np.float64)
 
         def sums(values: Floats) -> Floats:
-            return np.bincount(places, np.nan_to_num(values), len(machines))
+            return np.bincount(places, np.nan_to_num(values), len(machines)).astype(np.float64)
 
         return cls(
             machines=tuple(machines.to_pylist()),
@@ -180,20 +189,12 @@ def return_on_cost(now: Statement, before: Statement | None) -> Measure:
     return make_measure(name, label, "ratio", "more", interval, text)
 
 
-def maintenance_segments(
-    period: Period, answers: Sequence[dict[str, str | None]]
-) -> dict[str, Sequence[str | None]]:
-    """Parts of the predictions: by likely mode of failure, rule, and what decided.
-
-    Args:
-        period: of predictions.
-        answers: (n,) `likely_mode` of each.
-    """
+def maintenance_segments(decisions: pa.Table) -> dict[str, Sequence[str | None]]:
+    """Parts of the predictions: by decision and likely mode of failure."""
+    answers = [read_json(text or "{}") for text in decisions["answer"].to_pylist()]
     return {
         "likely failure": [answer.get("likely_mode") for answer in answers],
-        "rule": period.rows["rule_id"].to_pylist(),
-        "decided by": period.rows["method"].to_pylist(),
-        "decision": period.rows["decision"].to_pylist(),
+        "decision": decisions["decision"].to_pylist(),
     }
 
 

@@ -134,4 +134,5 @@ class MachineOutcomes:
         order = done[np.lexsort((rows.times[done], rows.codes[done]))]
         served = EntityRows(rows.codes, failed_at, rows.codes[order], rows.times[order] + respond)
         latest = served.last_before()
-        return (latest != NEVER) & (failed_at != NEVER) & (failed_at - latest <= credit)
+        helped = (latest != NEVER) & (failed_at != NEVER) & (failed_at - latest <= credit)
+        return np.asarray(helped, dtype=np.bool_)

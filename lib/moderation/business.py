@@ -1,6 +1,7 @@
 """What decisions about posts came to, in the rows that a platform asks for."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -8,11 +9,20 @@ import pyarrow as pa
 from lib.business.measures import EntityBootstrap
 from lib.business.outcomes import Flags, Floats, column_values, microseconds
 from lib.business.period import Period, make_measure
-from lib.business.statement import Measure
+from lib.business.statement import Measure, Wording
 from lib.evaluation import Interval
 from lib.moderation.outcomes import PENDING, PostOutcomes
+from lib.records.json_codec import read_json
 from lib.records.review import OpinionPair
 
+WORDING = Wording(
+    title="Moderation",
+    decisions="posts",
+    entities="authors",
+    missed="violations that were allowed",
+    wrongly="posts without a violation that were removed or reviewed",
+    positives="violations",
+)
 _SECOND_US, _MS = 1_000_000.0, 1_000.0
 
 
@@ -78,21 +88,14 @@ def seconds_to_decision(period: Period) -> Floats:
     return np.where(by_person, waited, column_values(period.rows, "latency_ms") / _MS)
 
 
-def moderation_segments(
-    period: Period, answers: Sequence[Mapping[str, str | None]]
-) -> dict[str, Sequence[str | None]]:
-    """Parts of the posts: language, kind of media, the policy or rule that decided.
-
-    Args:
-        period: of posts.
-        answers: (n,) `policy` and `media` of each.
-    """
+def moderation_segments(decisions: pa.Table) -> dict[str, Sequence[str | None]]:
+    """Parts of the posts: language, media, the policy that decided."""
+    requests = [read_json(text or "{}") for text in decisions["request"].to_pylist()]
+    answers = [read_json(text or "{}") for text in decisions["answer"].to_pylist()]
     return {
-        "language": period.rows["language"].to_pylist(),
+        "language": [request.get("language") for request in requests],
+        "media": [_media(request) for request in requests],
         "policy": [answer.get("policy") for answer in answers],
-        "media": [answer.get("media") for answer in answers],
-        "rule": period.rows["rule_id"].to_pylist(),
-        "decided by": period.rows["method"].to_pylist(),
     }
 
 
@@ -108,6 +111,12 @@ def moderation_notes(period: Period, system: PostOutcomes) -> list[str]:
         "wrong more often than others.",
         "Costs are those of the policies; a policy with thresholds has none.",
     ]
+
+
+def _media(request: Mapping[str, Any]) -> str:
+    media = request.get("media") or {}
+    kinds = {"video" if name == "video" else "images" for name in media}
+    return " and ".join(sorted({*kinds, *(["text"] if request.get("text") else [])})) or "none"
 
 
 def _time(period: Period, name: str, label: str, seconds: Floats, q: float) -> Measure:
