@@ -19,7 +19,6 @@ from pydantic import (
 )
 
 from lib.contract.scalar import time_fault
-from lib.declaration import did_you_mean
 from lib.experiment.errors import ExperimentError
 from lib.records.systems import SYSTEMS, System
 from lib.registry.names import ALIASES, VERSION_PATTERN, from_iso, to_iso
@@ -70,13 +69,13 @@ class Guardrails(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    p99_ms: float | None = Field(None, gt=0)
-    p99_increase_ms: float | None = Field(50.0, gt=0)
-    fault_share: float | None = Field(0.02, ge=0, lt=1)
-    blocked_increase: float | None = Field(0.02, ge=0, lt=1)
-    reviewed_increase: float | None = Field(0.05, ge=0, lt=1)
-    window_s: float = Field(30.0, ge=1, le=45)
-    least_calls: int = Field(50, ge=1)
+    p99_ms: float | None = Field(default=None, gt=0)
+    p99_increase_ms: float | None = Field(default=50.0, gt=0)
+    fault_share: float | None = Field(default=0.02, ge=0, lt=1)
+    blocked_increase: float | None = Field(default=0.02, ge=0, lt=1)
+    reviewed_increase: float | None = Field(default=0.05, ge=0, lt=1)
+    window_s: float = Field(default=30.0, ge=1, le=45)
+    least_calls: int = Field(default=50, ge=1)
 
 
 class Experiment(BaseModel):
@@ -94,11 +93,14 @@ class Experiment(BaseModel):
         champion, challenger: an alias of the registry, or a version.
         mode: see above.
         share: of entities.
-        entity: whose decisions stay together, a name of the decisions' entities, e.g. `user_id`;
-            "" takes the system's usual one.
+        entity: whose decisions stay together: the system's usual entity, e.g. `user_id`, whose
+            money is compared; "" takes it.
         until: microseconds since 1970 UTC, the end; None for an experiment without one, which is
             judged by an always-valid confidence sequence.
         timeout_ms: time that the challenger has in `ab` mode before the champion decides instead.
+        smallest_gain: money a week worth having, in currency units, were the challenger to decide
+            for all; an experiment that cannot show it any more is called futile.
+        alpha: probability of a wrong conclusion, on either side, over all looks together.
         guardrails: bounds that end it at once.
     """
 
@@ -112,7 +114,9 @@ class Experiment(BaseModel):
     share: float = 1.0
     entity: str = ""
     until: Moment = None
-    timeout_ms: float = Field(100.0, gt=0, le=_LONGEST_TIMEOUT_MS)
+    timeout_ms: float = Field(default=100.0, gt=0, le=_LONGEST_TIMEOUT_MS)
+    smallest_gain: float | None = Field(default=None, gt=0)
+    alpha: float = Field(default=0.05, gt=0, le=0.2)
     guardrails: Guardrails = Guardrails()
 
     @field_validator("name")
@@ -140,10 +144,11 @@ class Experiment(BaseModel):
         system = info.data.get("system")
         if system is None or not entity:
             return entity
-        names = list(SYSTEMS[system].entities.values())
-        if entity not in names:
+        usual = _usual_entity(system)
+        if entity != usual:
             raise ValueError(
-                f"no entity of {system}, got {entity!r}; {did_you_mean(entity, names)}"
+                f"expected {usual}, by which decisions of {system} are indexed and priced, got "
+                f"{entity!r:.80}"
             )
         return entity
 
@@ -161,7 +166,7 @@ class Experiment(BaseModel):
     @property
     def entity_name(self) -> str:
         """The name of the entity in decisions, also where none is declared."""
-        return self.entity or next(iter(SYSTEMS[self.system].entities.values()))
+        return self.entity or _usual_entity(self.system)
 
     def require_future(self, now: int) -> None:
         """Refuse an end that has passed.
@@ -209,6 +214,10 @@ def share_fault(mode: str, share: float) -> str | None:
     hints = {0.0: "; with 0 the challenger decides for nobody: use shadow mode"}
     hints[1.0] = "; with 1 nobody is left to compare with: promote the challenger instead"
     return f"share: expected between 0 and 1 in ab mode, got {share}{hints.get(share, '')}"
+
+
+def _usual_entity(system: str) -> str:
+    return next(iter(SYSTEMS[system].entities.values()))
 
 
 def _version_of(role: str, model: str, aliases: Mapping[str, str]) -> str:

@@ -18,6 +18,7 @@ from serve.framework.decision import ServiceParts
 from serve.framework.decision_store import DecisionStore
 from serve.framework.experiment import ExperimentRunner
 from serve.framework.health import Health, HealthChecks
+from serve.framework.incident_watch import IncidentWatch
 from serve.framework.json_log import JsonLog
 from serve.framework.metrics import Metrics
 from serve.framework.model_slot import ModelSlot
@@ -62,6 +63,8 @@ class RiskService:
         self.system, self.meter = system, meter
         self._settings, self.limits = args, args.limits
         self.periodic_tasks: list[tuple[float, Callable[[], Awaitable[object]]]] = []
+        self._incidents = IncidentWatch(system, args.records, meter)
+        self.periodic_tasks.append((args.follow_seconds, self._incidents.refresh))
         self.log = JsonLog(system, args.log_file)
         # threads of their own: a database or registry that hangs takes none of the others'
         self.loading = BoundedExecutor("loading", 1)
@@ -165,6 +168,7 @@ class RiskService:
             await self.experiments.close()
             await self.decision_store.drain()
             self.decision_store.close()
+            self._incidents.close()
             await self.close()
             for threads in (self.loading, self._logging, self.parsing):
                 threads.close()

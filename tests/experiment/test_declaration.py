@@ -66,10 +66,9 @@ def test_aliases_become_versions() -> None:
         declared.with_versions({"champion": CHAMPION})
 
 
-def test_an_unknown_entity_is_refused_with_a_hint() -> None:
-    fault = refusal(entity="user")
-    assert "entity: no entity of fraud, got 'user'; did you mean 'user_id'?" in fault
-    assert experiment(entity="merchant_id").entity_name == "merchant_id"
+def test_an_unknown_entity_is_refused() -> None:
+    assert "entity: expected user_id, by which" in refusal(entity="merchant")
+    assert experiment(entity="user_id").entity_name == "user_id"
 
 
 @pytest.mark.parametrize("until", ["2026-12-01T00:00:00", "soon", 12, True, 1.5])
