@@ -41,12 +41,12 @@ def crossings(value, draws: np.ndarray, bound: float, categories: int) -> float:
 
 
 def test_a_share_at_its_bound_is_called_broken_at_most_as_often_as_promised() -> None:
-    draws = (np.random.default_rng(1).random((300, 400)) < 0.05).astype(int)
+    draws = (np.random.default_rng(1).random((200, 200)) < 0.05).astype(int)
     assert crossings(share_evidence, draws, 0.05, 2) <= ALPHA + 0.03
 
 
 def test_an_increase_at_its_bound_is_called_broken_at_most_as_often_as_promised() -> None:
-    draws = np.random.default_rng(2).choice(3, p=(0.04, 0.90, 0.06), size=(300, 400))
+    draws = np.random.default_rng(2).choice(3, p=(0.04, 0.90, 0.06), size=(200, 200))
     assert crossings(increase_evidence, draws, 0.02, 3) <= ALPHA + 0.03
 
 
@@ -58,11 +58,11 @@ def test_a_broken_bound_is_seen_within_some_dozens_of_trials() -> None:
 def test_slow_answers_of_both_arms_speak_for_neither() -> None:
     rng = np.random.default_rng(3)
     crossed = 0
-    for _ in range(300):
-        labels = rng.random(300) < 0.1
+    for _ in range(200):
+        labels = rng.random(200) < 0.1
         wealth = np.cumsum([arm_wealth(bool(label), 0.1) for label in labels], axis=0)
         crossed += any(arm_evidence(row) >= LIMIT for row in wealth)
-    assert crossed / 300 <= ALPHA + 0.03
+    assert crossed / 200 <= ALPHA + 0.03
     guilty = sum(arm_wealth(label, 0.1) for label in [True] * 10)
     assert arm_evidence(np.asarray(guilty)) > math.log(1e6)
 
@@ -72,7 +72,7 @@ def test_many_windows_promise_as_much_as_one() -> None:
     crossed = 0
     for _ in range(200):
         evidence = WindowedEvidence(share_evidence, 2, 0.05, seconds=10.0, least=20)
-        events = rng.random(600) < 0.05
+        events = rng.random(300) < 0.05
         values = []
         for now, event in enumerate(events):
             evidence.add(np.eye(2)[int(event)], float(now))

@@ -1,0 +1,121 @@
+"""A fraud service whose challengers can be planted: one replica on Ray Serve, or uvicorn alone.
+
+`python -m tests.benchmarks.challenger_target`. Which loader an experiment takes stands in the file
+`loader` of the folder when the experiment starts; without one it is the product's own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import ray
+import tyro
+import uvicorn
+import uvloop
+from ray.serve import run, shutdown, start
+
+from serve.framework import DeploymentSettings, RayMetrics
+from serve.framework.deployment import new_front
+from serve.framework.runtime_tuning import freeze_heap, tune_interpreter
+from serve.framework.trial import ChallengerKind
+from serve.fraud.metrics import INSTRUMENTS
+from serve.fraud.routes import build_gateway
+from serve.fraud.service import FraudService
+from serve.fraud.settings import FraudSettings
+from tests.serve.prometheus_metrics import PrometheusMetrics
+
+LOADER = "loader"
+
+
+@dataclass(frozen=True)
+class Target:
+    """Serve the fraud application until standard input ends."""
+
+    kind: Literal["ray", "bare"]
+    """ray: one replica on Ray Serve; bare: uvicorn alone."""
+    port: int
+    """Where it listens on 127.0.0.1."""
+    store: str
+    """Profile store, redis://..."""
+    registry: Path
+    """Registry with a champion."""
+    keys: Path
+    """File of API keys."""
+    folder: Path
+    """For everything it writes."""
+
+
+class PlantedService(FraudService):
+    """The fraud application, with the loader that the folder names."""
+
+    def challenger_kind(self) -> ChallengerKind:
+        kind, file = super().challenger_kind(), self.args.journal.parent / LOADER
+        text = file.read_text().strip() if file.exists() else ""
+        return replace(kind, loader=text or kind.loader)
+
+
+def new_planted(args: FraudSettings) -> FraudService:
+    """The service of a replica."""
+    return PlantedService(args, RayMetrics(INSTRUMENTS))
+
+
+def main(target: Target) -> None:
+    """Serves; prints `ready` once it does."""
+    args = FraudSettings(
+        registry=str(target.registry),
+        profile_store=target.store,
+        records=f"sqlite:///{target.folder}/records.sqlite",
+        journal=target.folder / "journal",
+        models=target.folder / "models",
+        api_keys=target.keys,
+        log=target.folder / "log.jsonl",
+        colocated=True,
+        follow_seconds=1.0,
+        experiment_seconds=0.5,
+        front=DeploymentSettings(min=1, cpus=0.5),
+    )
+    if target.kind == "ray":
+        _serve_on_ray(args, target.port)
+    else:
+        tune_interpreter()
+        uvloop.run(_serve_bare(args, target.port))
+
+
+def _serve_on_ray(args: FraudSettings, port: int) -> None:
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
+    start(http_options={"host": "127.0.0.1", "port": port})
+    run(new_front(args, new_planted, build_gateway), name="fraud", route_prefix="/fraud")
+    print("ready", flush=True)
+    sys.stdin.read()
+    shutdown()
+    ray.shutdown()
+
+
+async def _serve_bare(args: FraudSettings, port: int) -> None:
+    service = PlantedService(args, PrometheusMetrics(INSTRUMENTS))
+    await service.reconfigure({})
+    freeze_heap()
+    config = uvicorn.Config(
+        build_gateway(service), port=port, log_level="warning", access_log=False
+    )
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.05)
+    print("ready", flush=True)
+
+    def stop() -> None:
+        sys.stdin.read()
+        server.should_exit = True
+
+    threading.Thread(target=stop, daemon=True).start()
+    await serving
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Target, description=__doc__))
