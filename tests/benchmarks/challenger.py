@@ -39,8 +39,8 @@ from tests.benchmarks.fraud_latency import (
     free_port,
     payments,
     redis_server,
-    require_model,
     requests,
+    require_model,
     train_model,
 )
 from tests.benchmarks.latency.load import Answer, Load
@@ -364,7 +364,7 @@ def now_us() -> int:
 def _registry(config: Config, folder: Path, sent: pa.Table) -> str:
     registry = folder / "registry"
     if config.model:
-        subprocess.run(["cp", "-r", config.model, registry], check=True)  # noqa: S607
+        subprocess.run(["cp", "-r", config.model, registry], check=True)
     else:
         train_model(registry, folder, sent)
     return str(registry)
