@@ -17,7 +17,7 @@ from lib.experiment.models import StoredExperiment
 from lib.experiment.repository import ExperimentRepository
 from lib.records import RecordsError, RecordsUnavailableError
 from lib.registry import Registry, RegistryError
-from lib.storage import StorageError
+from lib.storage import StorageError, redact_uri
 from serve.framework.challenger_process import ChallengerProcess, ChallengerSource
 from serve.framework.challenger_queue import ChallengerQueue
 from serve.framework.experiment_log import ExperimentLog
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from serve.framework.settings import ServiceSettings
 
 _RECORDS_SECONDS = 10.0
+_SHARE_OF_DEADLINE = 0.5
 _NICE = {"shadow": 10, "ab": 0}
 GUARDRAIL, UNTIL, USER_CONFIG = "guardrail", "until", "user_config"
 """Who ends an experiment where no person does."""
@@ -204,8 +205,10 @@ class ExperimentRunner:
             self._args.challenger_batch_ms / 1000.0,
             monitor.add_faults,
         )
+        # however long the declaration lets it take, the champion still answers in time
+        most = self._args.deadline_ms / 1000.0 * _SHARE_OF_DEADLINE
         self.active = ActiveExperiment(
-            stored, queue, monitor, self._log_of_decisions.append, self._count
+            stored, queue, monitor, self._log_of_decisions.append, self._count, most
         )
         self._running = asyncio.get_running_loop().create_task(queue.run())
         self._log.write("experiment-begun", experiment=stored.id, share=stored.share)
@@ -237,7 +240,7 @@ class ExperimentRunner:
         try:
             await self._ask(lambda: self._declare_in_records(declared, self._previous))
         except (ExperimentError, RegistryError, StorageError) as error:
-            self.config_error = f"user_config.experiment: {error}"
+            self.config_error = redact_uri(f"user_config.experiment: {error}")
             self._log.write("reload", "error", part="experiment", error=self.config_error)
         else:
             self.config_error = None

@@ -67,6 +67,7 @@ class ActiveExperiment:
         monitor: of its guardrails.
         keep: takes what both models said, for the records.
         count: counts an arm, a fault (or None) and the milliseconds to the challenger's score.
+        most_seconds: that a decision waits for the challenger, whatever the declaration says.
     """
 
     def __init__(
@@ -76,7 +77,9 @@ class ActiveExperiment:
         monitor: GuardrailMonitor,
         keep: Callable[[ExperimentDecision], None],
         count: Callable[[Arm, str | None, float | None], None],
+        most_seconds: float,
     ) -> None:
+        self.seconds = min(stored.declaration.timeout_ms / 1000.0, most_seconds)
         self.stored, self.queue, self.monitor = stored, queue, monitor
         self.keep, self.count = keep, count
         self.counts: dict[str, int] = {"champion": 0, "challenger": 0}
@@ -124,8 +127,7 @@ class Trial(Generic[Score]):
     def ask(self, packed: bytes) -> None:
         """Asks the challenger where it decides; does nothing otherwise."""
         if self.decides:
-            seconds = self._active.stored.declaration.timeout_ms / 1000.0
-            asking = self._active.queue.ask(packed, seconds)
+            asking = self._active.queue.ask(packed, self._active.seconds)
             self._asked = asyncio.get_running_loop().create_task(asking)
 
     async def decisive(self) -> Score | None:

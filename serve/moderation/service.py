@@ -62,7 +62,7 @@ class ModerationService(RiskService):
         super().__init__(SYSTEM, args, meter, active_rules, now)
         self.active_policies = ActivePolicies()
         # at once: a model is only taken where it answers for the policies in force
-        self.active_policies.load(ModerationUserConfig(**args.live))
+        self.active_policies.load(ModerationUserConfig(**{**args.live, "experiment": None}))
         self.model_slot = ModelSlot(SYSTEM, args.registry, args.models, self._load)
         timeout, receipts = args.store_timeout_ms / 1000.0, args.receipt_days * _DAY_SECONDS
         store = self.new_profile_store(args.profile_store, timeout)
