@@ -110,7 +110,7 @@ class Trial(Generic[Score]):
         self, active: ActiveExperiment, entity_id: str, arm: Arm, read: Read[Score]
     ) -> None:
         self._active, self._entity_id, self.arm, self._read = active, entity_id, arm, read
-        self._asked: asyncio.Task[Reply] | None = None
+        self._call: asyncio.Task[Reply] | None = None
         self._reply: Reply | None = None
         self._score: Score | None = None
 
@@ -128,13 +128,13 @@ class Trial(Generic[Score]):
         """Asks the challenger where it decides; does nothing otherwise."""
         if self.decides:
             asking = self._active.queue.ask(packed, self._active.seconds)
-            self._asked = asyncio.get_running_loop().create_task(asking)
+            self._call = asyncio.get_running_loop().create_task(asking)
 
     async def decisive(self) -> Score | None:
         """The challenger's score where it decides; None has the champion decide."""
-        if self._asked is None:
+        if self._call is None:
             return None
-        self._reply, self._score = self._readable(await self._asked)
+        self._reply, self._score = self._readable(await self._call)
         return self._score
 
     def record(

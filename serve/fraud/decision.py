@@ -2,7 +2,7 @@
 
 import itertools
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from operator import itemgetter
 from typing import Any
 
@@ -180,19 +180,7 @@ class PaymentDecider(Decider):
             receipt, settled = event["transaction_id"], features.fingerprint + body
             self._background.submit(lambda: self._profiles.cache_response(receipt, settled))
         if trial is not None:
-            trial.record(
-                ChampionDecision(
-                    subject_id=event["transaction_id"],
-                    event_time=event["event_time"],
-                    decided_at=self._clock.now(),
-                    version=None if champion is None else champion.model_version,
-                    decision=decided(champion).decision,
-                    score=None if champion is None else champion.probability,
-                    latency_ms=answer["latency_ms"],
-                ),
-                packed,
-                lambda score: decided(score).decision,
-            )
+            self._record_trial(trial, packed, event, champion, decided, answer["latency_ms"])
         timer.mark("record")
         if event["payment_method"] not in _KNOWN_METHODS:
             self._meter.count(metrics.UNKNOWN_METHODS)
@@ -209,6 +197,26 @@ class PaymentDecider(Decider):
         packed = pack_features(np.array(self._in_order(features.values), dtype=np.float32))
         trial.ask(packed)
         return trial, packed
+
+    def _record_trial(
+        self,
+        trial: Trial[ModelScore],
+        packed: bytes,
+        event: Event,
+        champion: ModelScore | None,
+        decided: Callable[[ModelScore | None], DecisionResult],
+        latency_ms: float,
+    ) -> None:
+        decision = ChampionDecision(
+            subject_id=event["transaction_id"],
+            event_time=event["event_time"],
+            decided_at=self._clock.now(),
+            version=None if champion is None else champion.model_version,
+            decision=decided(champion).decision,
+            score=None if champion is None else champion.probability,
+            latency_ms=latency_ms,
+        )
+        trial.record(decision, packed, lambda score: decided(score).decision)
 
     async def _late(self, event: Event, now: int, context: RequestContext) -> bytes:
         """The first answer to a payment that is too old but known."""

@@ -195,7 +195,7 @@ class PostModerator(Decider):
             return None, None, pending(verdict), model.version
         if trial is not None:
             await trial.ask(inputs, bundle.policies.ids)
-        champion, why = await self._asked(model, inputs, bundle.policies.ids)
+        champion, why = await self._champion_score(model, inputs, bundle.policies.ids)
         challenger = None if trial is None else await trial.decisive()
 
         def decided(scored: Scored | None) -> tuple[Routed | None, DecisionResult]:
@@ -216,7 +216,7 @@ class PostModerator(Decider):
             trial.note(champion, lambda each: decided(each)[1].decision)
         return probabilities, routed, choice, version
 
-    async def _asked(
+    async def _champion_score(
         self, model: FusionModelVersion, inputs: PostInputs, policies: tuple[str, ...]
     ) -> tuple[Scored | None, str]:
         """What the champion says, or why it says nothing."""
