@@ -67,12 +67,8 @@ class CustomerScorer(Decider):
         verdict = rules.evaluate(
             {**values, "customer_id": request.customer_id}, request.customer_id
         )
-        model = self._model_slot.current
         trial, packed = self._begin_trial(features)
-        champion: Scored | None = None
-        if features is not None and model is not None and not features.standing.leaving:
-            row = (await self._scoring.run(score_customers, model, [features])).to_pylist()[0]
-            champion = row, ContactSettings.of(model)
+        champion = await self._champion_score(features)
         challenger = None if trial is None else await trial.decisive()
         scored, health = challenger or champion, None
         if scored is not None:
@@ -113,6 +109,14 @@ class CustomerScorer(Decider):
         if trial is not None:
             self._record_trial(trial, packed, features, verdict, champion, answer)
         return answer.model_dump_json().encode()
+
+    async def _champion_score(self, features: CustomerFeatures | None) -> Scored | None:
+        """What the champion says of a customer that models judge."""
+        model = self._model_slot.current
+        if features is None or model is None or features.standing.leaving:
+            return None
+        row = (await self._scoring.run(score_customers, model, [features])).to_pylist()[0]
+        return row, ContactSettings.of(model)
 
     def _begin_trial(self, features: CustomerFeatures | None) -> tuple[Trial[Scored] | None, bytes]:
         """A trial of a customer that models judge, and its features as they are asked."""
