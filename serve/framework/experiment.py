@@ -286,7 +286,7 @@ class ExperimentRunner:
         if fault is not None:
             self._meter.count(self._faults, fault)
         elif milliseconds is not None:
-            self._meter.observe(self._times, milliseconds)
+            self._meter.observe(self._times, milliseconds, arm)
 
     def _count_rows(self) -> None:
         log = self._log_of_decisions

@@ -60,7 +60,7 @@ def common_metrics(system: str) -> tuple[Metric, ...]:
             f"{name}_trials", "subjects under an experiment, by whose decision it was", ("arm",)
         ),
         Metric(f"{name}_challenger_faults", "subjects without a challenger's score", ("fault",)),
-        Metric(f"{name}_challenger_ms", "time to a challenger's score, ms", (), MILLISECONDS),
+        Metric(f"{name}_challenger_ms", "time to a challenger's score, ms", ("arm",), MILLISECONDS),
         Metric(f"{name}_experiment_rows", "rows of experiments, stored or lost", ("outcome",)),
         Metric(
             f"{name}_guardrail_breaches", "experiments that ended by themselves", ("guardrail",)
