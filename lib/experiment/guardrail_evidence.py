@@ -15,11 +15,13 @@ anytime-valid inference). Three bounds are tested:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betaincc, betaln, logsumexp
+from scipy.special import betaincc, betaln
 
 Floats = NDArray[np.float64]
 _LEAST_SHARE = 1e-6
@@ -50,12 +52,15 @@ def increase_evidence(counts: Floats, bound: float) -> float:
         counts: (3,) of the differences -1, 0 and 1.
         bound: 0 to below 1.
     """
+    wealth = counts @ _log_returns(bound)
+    return _log_mean(np.asarray(wealth))
+
+
+@cache
+def _log_returns(bound: float) -> Floats:
+    """Log of what bets (3, bets) bring at the differences -1, 0 and 1."""
     bets = (np.arange(_BETS) + 0.5) / _BETS / (1.0 + bound)
-    wealth = sum(
-        count * np.log1p(bets * (difference - bound))
-        for count, difference in zip(counts, (-1.0, 0.0, 1.0), strict=True)
-    )
-    return float(logsumexp(wealth) - np.log(_BETS))
+    return np.log1p(bets * (np.array([[-1.0], [0.0], [1.0]]) - bound))
 
 
 def arm_evidence(wealth: Floats, _: float = 0.0) -> float:
@@ -64,7 +69,13 @@ def arm_evidence(wealth: Floats, _: float = 0.0) -> float:
     Args:
         wealth: (5,) sum of `arm_wealth` over slow answers.
     """
-    return float(logsumexp(wealth) - np.log(len(_ODDS)))
+    return _log_mean(wealth)
+
+
+def _log_mean(logs: Floats) -> float:
+    """Log of the mean of numbers, from their logs."""
+    highest = float(logs.max())
+    return highest + math.log(float(np.exp(logs - highest).mean()))
 
 
 def arm_wealth(is_challenger: bool, share: float) -> Floats:

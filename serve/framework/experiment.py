@@ -15,6 +15,7 @@ from lib.experiment.declaration import Experiment
 from lib.experiment.errors import ExperimentEndedError, ExperimentError
 from lib.experiment.models import StoredExperiment
 from lib.experiment.repository import ExperimentRepository
+from lib.experiment.writer_process import WriterProcess
 from lib.records import RecordsError, RecordsUnavailableError
 from lib.registry import Registry, RegistryError
 from lib.storage import StorageError, redact_uri
@@ -31,7 +32,7 @@ from serve.framework.trial import ActiveExperiment, ChallengerKind, Read, Score,
 if TYPE_CHECKING:
     from serve.framework.settings import ServiceSettings
 
-_RECORDS_SECONDS = 10.0
+_RECORDS_SECONDS = 30.0
 _SHARE_OF_DEADLINE = 0.5
 _NICE = {"shadow": 10, "ab": 0}
 GUARDRAIL, UNTIL, USER_CONFIG = "guardrail", "until", "user_config"
@@ -66,7 +67,8 @@ class ExperimentRunner:
         self._system, self._args, self._kind = system, args, kind
         self._meter, self._log, self._now = meter, log, now
         self._repository = ExperimentRepository(args.records)
-        self._log_of_decisions = ExperimentLog(self._repository)
+        self._writer = WriterProcess(args.records)
+        self._log_of_decisions = ExperimentLog(self._writer)
         # threads of their own: a database that hangs takes none of decisions
         self._threads = BoundedExecutor("experiments", 1)
         self._processes = BoundedExecutor("challenger", 1)
@@ -166,6 +168,7 @@ class ExperimentRunner:
         except (RecordsUnavailableError, RecordsError) as error:
             self._log.write("experiment-rows-lost", "error", rows=len(self._log_of_decisions))
             self._error = fault_text(error)
+        await self._threads.run(self._writer.close)
         self._threads.close()
         self._processes.close()
         self._repository.close()

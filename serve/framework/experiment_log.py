@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 
 from lib.experiment.models import ExperimentDecision
-from lib.experiment.repository import ExperimentRepository
+from lib.experiment.writer_process import WriterProcess
 from lib.records import RecordsError
 
 _MOST_ROWS = 50_000
@@ -19,11 +19,11 @@ class ExperimentLog:
     sees which rows lack.
 
     Args:
-        repository: where they go.
+        writer: stores them.
     """
 
-    def __init__(self, repository: ExperimentRepository) -> None:
-        self._repository = repository
+    def __init__(self, writer: WriterProcess) -> None:
+        self._writer = writer
         self._rows: deque[ExperimentDecision] = deque()
         self.lost = 0
         self.stored = 0
@@ -47,7 +47,7 @@ class ExperimentLog:
         while self._rows:
             rows = [self._rows[k] for k in range(min(len(self._rows), _ROWS_AT_ONCE))]
             try:
-                self.stored += self._repository.insert_decisions(rows)
+                self.stored += self._writer.insert_decisions(rows)
             except RecordsError:  # it would be refused again, and hold up the others
                 self.lost += len(rows)
             for _ in rows:

@@ -118,7 +118,7 @@ class GuardrailMonitor:
 
     def check(self) -> Breach | None:
         """The bound that is broken now, if one is; called every second."""
-        if len(self._latencies) >= _LEAST_LATENCIES:
+        if self._by_arm["challenger"] and len(self._latencies) >= _LEAST_LATENCIES:
             self._slow_ms = float(np.quantile(self._latencies, 1.0 - _P99))
         limit = np.log(_GUARDRAILS / ALPHA)
         for name, evidence in self._evidence.items():
