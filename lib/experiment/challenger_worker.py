@@ -19,6 +19,7 @@ from io import BufferedIOBase
 from typing import Any, Protocol
 
 from lib.concurrency.process_memory import address_space
+from lib.experiment.challenger import Answer, Challenger
 from lib.experiment.worker_messages import frame, read_message
 from lib.registry import Registry
 
@@ -27,22 +28,6 @@ RAISED, MEMORY = "raised", "memory"
 
 _SLACK_SECONDS = 1.0
 """Beyond its time, after which the kernel ends the process: whoever asked has given up before."""
-
-Answer = Mapping[str, Any]
-
-
-class Challenger(Protocol):
-    """What a system's loader returns."""
-
-    @property
-    def about(self) -> Mapping[str, Any]:
-        """`version`, and what decisions need of the model beside its answers; msgpack can hold it.
-
-        The same names as of the champion's.
-        """
-
-    def answers(self, inputs: Sequence[bytes]) -> Sequence[Answer]:
-        """An answer for each packed input: `score`, and what the system's decision needs."""
 
 
 class Loader(Protocol):

@@ -6,27 +6,20 @@
 
 from __future__ import annotations
 
-import asyncio
-import sys
-import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-import ray
 import tyro
-import uvicorn
-import uvloop
-from ray.serve import run, shutdown, start
 
 from serve.framework import DeploymentSettings, RayMetrics
 from serve.framework.deployment import new_front
-from serve.framework.runtime_tuning import freeze_heap, tune_interpreter
 from serve.framework.trial import ChallengerKind
 from serve.fraud.metrics import INSTRUMENTS
 from serve.fraud.routes import build_gateway
 from serve.fraud.service import FraudService
 from serve.fraud.settings import FraudSettings
+from tests.benchmarks.latency.targets import serve_bare, serve_on_ray
 from tests.serve.prometheus_metrics import PrometheusMetrics
 
 LOADER = "loader"
@@ -80,41 +73,9 @@ def main(target: Target) -> None:
         front=DeploymentSettings(min=1, cpus=0.5),
     )
     if target.kind == "ray":
-        _serve_on_ray(args, target.port)
+        serve_on_ray(new_front(args, new_planted, build_gateway), target.port)
     else:
-        tune_interpreter()
-        uvloop.run(_serve_bare(args, target.port))
-
-
-def _serve_on_ray(args: FraudSettings, port: int) -> None:
-    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
-    start(http_options={"host": "127.0.0.1", "port": port})
-    run(new_front(args, new_planted, build_gateway), name="fraud", route_prefix="/fraud")
-    print("ready", flush=True)
-    sys.stdin.read()
-    shutdown()
-    ray.shutdown()
-
-
-async def _serve_bare(args: FraudSettings, port: int) -> None:
-    service = PlantedService(args, PrometheusMetrics(INSTRUMENTS))
-    await service.reconfigure({})
-    freeze_heap()
-    config = uvicorn.Config(
-        build_gateway(service), port=port, log_level="warning", access_log=False
-    )
-    server = uvicorn.Server(config)
-    serving = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.05)
-    print("ready", flush=True)
-
-    def stop() -> None:
-        sys.stdin.read()
-        server.should_exit = True
-
-    threading.Thread(target=stop, daemon=True).start()
-    await serving
+        serve_bare(lambda: PlantedService(args, PrometheusMetrics(INSTRUMENTS)), target.port)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from lib.churn.model.model import ChurnModel, load_model
 from lib.churn.model.scores import score_customers
 from lib.churn.profiles import CustomerFeatures, CustomerStatus
 from lib.churn.vocabulary import parse_vocabulary
+from lib.experiment.challenger import Challenger
 
 _UNTOLD = CustomerStatus(None, None, None, None)
 _OWN = ("customer_id", "as_of")
@@ -41,25 +43,13 @@ class ContactSettings:
         return cls(model.version, model.target.window_days, model.capacity, model.threshold)
 
 
-class CustomerChallenger:
-    """A loaded model behind packed inputs.
-
-    Args:
-        model: the model.
-    """
-
-    def __init__(self, model: ChurnModel) -> None:
-        self._model = model
-        self.about: Mapping[str, Any] = asdict(ContactSettings.of(model))
-
-    def answers(self, inputs: Sequence[bytes]) -> list[dict[str, Any]]:
-        """`score`, the probability to leave, and the model's columns of `scores_table`."""
-        customers = [_customer(packed) for packed in inputs]
-        rows = score_customers(self._model, customers).to_pylist()
-        return [{"score": row["chance"], "row": _columns(row)} for row in rows]
+def _answers(model: ChurnModel, inputs: Sequence[bytes]) -> list[dict[str, Any]]:
+    """`score`, the probability to leave, and the model's columns of `scores_table`."""
+    rows = score_customers(model, [_customer(packed) for packed in inputs]).to_pylist()
+    return [{"score": row["chance"], "row": _columns(row)} for row in rows]
 
 
-def load(directory: Path, options: Mapping[str, Any]) -> CustomerChallenger:
+def load(directory: Path, options: Mapping[str, Any]) -> Challenger:
     """The challenger in a directory.
 
     Args:
@@ -69,7 +59,8 @@ def load(directory: Path, options: Mapping[str, Any]) -> CustomerChallenger:
     Raises:
         ArtifactError: it is damaged, or was trained on customers of another base.
     """
-    return CustomerChallenger(load_model(directory, parse_vocabulary(options["base"])))
+    model = load_model(directory, parse_vocabulary(options["base"]))
+    return Challenger(asdict(ContactSettings.of(model)), partial(_answers, model))
 
 
 def pack_customer(customer: CustomerFeatures) -> bytes:

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from lib.experiment.challenger import Challenger
 from lib.fraud.amounts import AmountScale
 from lib.fraud.features import fraud_features
 from lib.fraud.model.inputs import Matrix
@@ -14,25 +16,14 @@ from lib.fraud.model.scoring import ModelScore, Scorer
 from lib.registry import read_artifact
 
 
-class PaymentChallenger:
-    """A loaded model behind packed inputs.
-
-    Args:
-        scorer: the model.
-    """
-
-    def __init__(self, scorer: Scorer) -> None:
-        self._scorer = scorer
-        self.about: Mapping[str, Any] = {"version": scorer.version}
-
-    def answers(self, inputs: Sequence[bytes]) -> list[dict[str, Any]]:
-        """`score`, the probability of fraud, and the fields of `ModelScore`, for each row."""
-        rows = np.stack([np.frombuffer(packed, dtype=np.float32) for packed in inputs])
-        scores = self._scorer.model_scores(rows)
-        return [{"score": score.probability, "fields": asdict(score)} for score in scores]
+def _answers(scorer: Scorer, inputs: Sequence[bytes]) -> list[dict[str, Any]]:
+    """`score`, the probability of fraud, and the fields of `ModelScore`, for each row."""
+    rows = np.stack([np.frombuffer(packed, dtype=np.float32) for packed in inputs])
+    scores = scorer.model_scores(rows)
+    return [{"score": score.probability, "fields": asdict(score)} for score in scores]
 
 
-def load(directory: Path, options: Mapping[str, Any]) -> PaymentChallenger:
+def load(directory: Path, options: Mapping[str, Any]) -> Challenger:
     """The challenger in a directory.
 
     Args:
@@ -43,7 +34,8 @@ def load(directory: Path, options: Mapping[str, Any]) -> PaymentChallenger:
         ArtifactError: it was trained on other features than the service computes.
     """
     features = fraud_features(AmountScale(**options))
-    return PaymentChallenger(Scorer.load(read_artifact(directory, features)))
+    scorer = Scorer.load(read_artifact(directory, features))
+    return Challenger({"version": scorer.version}, partial(_answers, scorer))
 
 
 def pack_features(row: Matrix) -> bytes:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from lib.experiment.challenger import Challenger
 from lib.maintenance.history import Floats
 from lib.maintenance.machine_kind import parse_kind
 from lib.maintenance.model.model import SurvivalModel, load_model
@@ -35,25 +37,14 @@ class AlarmSettings:
         return cls(model.version, model.alarm_hours, model.alarm_threshold)
 
 
-class MachineChallenger:
-    """A loaded model behind packed inputs.
-
-    Args:
-        model: the model.
-    """
-
-    def __init__(self, model: SurvivalModel) -> None:
-        self._model = model
-        self.about: Mapping[str, Any] = asdict(AlarmSettings.of(model))
-
-    def answers(self, inputs: Sequence[bytes]) -> list[dict[str, Any]]:
-        """`score`, see `week_risk`, and the fields of `Prediction`, for each row."""
-        rows = np.stack([np.frombuffer(packed, dtype=np.float64) for packed in inputs])
-        predictions = self._model.predict(rows)
-        return [{"score": week_risk(each), "fields": asdict(each)} for each in predictions]
+def _answers(model: SurvivalModel, inputs: Sequence[bytes]) -> list[dict[str, Any]]:
+    """`score`, see `week_risk`, and the fields of `Prediction`, for each row."""
+    rows = np.stack([np.frombuffer(packed, dtype=np.float64) for packed in inputs])
+    predictions = model.predict(rows)
+    return [{"score": week_risk(each), "fields": asdict(each)} for each in predictions]
 
 
-def load(directory: Path, options: Mapping[str, Any]) -> MachineChallenger:
+def load(directory: Path, options: Mapping[str, Any]) -> Challenger:
     """The challenger in a directory.
 
     Args:
@@ -63,7 +54,8 @@ def load(directory: Path, options: Mapping[str, Any]) -> MachineChallenger:
     Raises:
         ArtifactError: it is damaged, or was trained on another kind of machine.
     """
-    return MachineChallenger(load_model(directory, parse_kind(options["kind"])))
+    model = load_model(directory, parse_kind(options["kind"]))
+    return Challenger(asdict(AlarmSettings.of(model)), partial(_answers, model))
 
 
 def pack_features(row: Floats) -> bytes:

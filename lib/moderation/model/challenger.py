@@ -9,6 +9,7 @@ import msgpack
 import numpy as np
 
 from lib.calibration import sigmoid
+from lib.experiment.challenger import Challenger
 from lib.moderation.model.fitting import Runtime
 from lib.moderation.model.fusion_version import (
     FusionModelVersion,
@@ -24,8 +25,8 @@ from lib.moderation.post import MODALITIES
 _LOADERS = {"text": load_text, "image": load_image, "video": load_video}
 
 
-class PostChallenger:
-    """A version of the model behind packed inputs.
+class PostScorer:
+    """A version of the model that takes packed posts.
 
     Args:
         version: fusion and how posts are prepared.
@@ -37,10 +38,6 @@ class PostChallenger:
         self, version: FusionModelVersion, models: Mapping[str, Any], policies: Sequence[str]
     ) -> None:
         self._version, self._models, self._policies = version, models, policies
-        self.about: Mapping[str, Any] = {
-            "version": version.version,
-            "views": {**asdict(version.views), "modalities": list(version.views.modalities)},
-        }
 
     def answers(self, inputs: Sequence[bytes]) -> list[dict[str, Any]]:
         """`probabilities` by policy, and `score`, the largest of an enforced one, for each post."""
@@ -68,7 +65,7 @@ class PostChallenger:
         return answer
 
 
-def load(directory: Path, options: Mapping[str, Any]) -> PostChallenger:
+def load(directory: Path, options: Mapping[str, Any]) -> Challenger:
     """The challenger in a directory.
 
     Args:
@@ -81,7 +78,9 @@ def load(directory: Path, options: Mapping[str, Any]) -> PostChallenger:
     runtime = Runtime(device="cpu", threads=1)
     version = load_fusion_version(directory, tuple(options["policies"]))
     models = {name: _LOADERS[name](directory, runtime) for name in version.views.modalities}
-    return PostChallenger(version, models, options["policies"])
+    views = {**asdict(version.views), "modalities": list(version.views.modalities)}
+    scorer = PostScorer(version, models, options["policies"])
+    return Challenger({"version": version.version, "views": views}, scorer.answers)
 
 
 def views_of(about: Mapping[str, Any]) -> Preprocessing:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -18,7 +19,7 @@ import ray
 import tyro
 import uvicorn
 import uvloop
-from ray.serve import run, shutdown, start
+from ray.serve import Application, run, shutdown, start
 
 from serve.framework import DeploymentSettings
 from serve.framework.runtime_tuning import freeze_heap, tune_interpreter
@@ -64,24 +65,27 @@ def main(target: Target) -> None:
         ensemble=DeploymentSettings(min=1, cpus=0.5),
     )
     if target.kind == "bare":
-        _serve_bare(args, target.port)
+        serve_bare(lambda: FraudService(args, PrometheusMetrics(INSTRUMENTS)), target.port)
     else:
-        _serve_on_ray(args, target.port)
+        serve_on_ray(build(args), target.port)
 
 
-def _serve_on_ray(args: FraudSettings, port: int) -> None:
+def serve_on_ray(application: Application, port: int) -> None:
+    """Serves an application of fraud on a Ray of its own until standard input ends."""
     ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
     start(http_options={"host": "127.0.0.1", "port": port})
-    run(build(args), name="fraud", route_prefix="/fraud")
+    run(application, name="fraud", route_prefix="/fraud")
     print("ready", flush=True)
     sys.stdin.read()
     shutdown()
     ray.shutdown()
 
 
-def _serve_bare(args: FraudSettings, port: int) -> None:
+def serve_bare(new_service: Callable[[], FraudService], port: int) -> None:
+    """Serves a service by uvicorn alone until standard input ends."""
+
     async def serve() -> None:
-        service = FraudService(args, PrometheusMetrics(INSTRUMENTS))
+        service = new_service()
         await service.reconfigure({})
         freeze_heap()
         config = uvicorn.Config(
