@@ -37,6 +37,7 @@ ALWAYS: dict[str, tuple[str, ...]] = {
     "media_bombs": (),
     "fuzz": (),
     "strangers": (),
+    "challenger": (),
     "outages": (),
 }
 ON_PAYMENTS: dict[str, tuple[str, ...]] = {

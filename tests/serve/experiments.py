@@ -73,7 +73,7 @@ class Trials(Running):
             ready = active is not None and active.queue.ready
             return ready and share in (None, active.stored.share)
 
-        await eventually(happens, within=60.0)
+        await eventually(happens, within=120.0)
 
     async def left(self) -> None:
         """Waits until no experiment is applied."""
@@ -81,7 +81,7 @@ class Trials(Running):
         async def happens() -> bool:
             return self.service.experiments.active is None
 
-        await eventually(happens, within=60.0)
+        await eventually(happens, within=120.0)
 
     async def pay(self, body: dict[str, Any]) -> httpx.Response:
         answer = await self.client.post(SCORE, json=body)
