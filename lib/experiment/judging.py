@@ -124,6 +124,7 @@ class Judge:
         """
         stored, spans = known.stored, share_spans(known.stored, known.changes)
         past = recorded_looks(known.changes)
+        _require_forward(past, as_of)
         rows, exposure, effect = self._measure(known, spans, as_of)
         time = self._time(known, spans, past, exposure, effect, as_of)
         is_new = not past or time.days > past[-1].days + 1e-9 or time.fraction > past[-1].fraction
@@ -189,6 +190,14 @@ class Judge:
             correlation = look_correlation(before, effect.influence)
         fraction = _fraction(spans, exposure, as_of)
         return LookTime(exposure.days, fraction, correlation)
+
+
+def _require_forward(past: Sequence[PastLook], as_of: int) -> None:
+    if past and as_of < past[-1].as_of:
+        raise ExperimentError(
+            f"as_of: expected no earlier than the last look ({to_iso(past[-1].as_of)}), got "
+            f"{to_iso(as_of)}; what is known only grows"
+        )
 
 
 def _decided(known: ExperimentRecords, as_of: int) -> pa.Table:

@@ -6,8 +6,8 @@ from lib.experiment.covariate import adjust, before_columns
 from lib.experiment.effect import Piece, look_correlation, measure_effect, measure_paired
 from lib.experiment.errors import ExperimentError
 from lib.experiment.plan import Design, History, plan_experiment
+from lib.experiment.plan_report import plan_report
 from lib.experiment.ratio_check import check_ratio, log_bayes_factor
-from lib.experiment.report import plan_report
 from lib.experiment.verdict import amount_text
 from lib.report.page import render_page
 
