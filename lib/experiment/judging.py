@@ -171,7 +171,7 @@ class Judge:
     def _effect(self, stored: StoredExperiment, exposure: Exposure, quantile: float) -> Effect:
         if stored.declaration.mode == "shadow":
             return measure_paired(exposure.pieces, quantile)
-        return measure_effect(exposure.pieces, exposure.before, quantile)
+        return measure_effect(exposure.pieces, exposure.past, quantile)
 
     def _time(
         self,

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from scipy.optimize import brentq
 
 from lib.experiment.covariate import adjust, before_columns
-from lib.experiment.effect import WINSOR_QUANTILE, winsorised
+from lib.experiment.effect import WINSOR_QUANTILE, quantiles
 from lib.experiment.errors import ExperimentError
 from lib.experiment.exposure import DAY, MoneyRows
 from lib.experiment.sequential import boundaries, crossing_probabilities
@@ -165,8 +165,8 @@ class _Variation:
             raise ExperimentError(
                 f"history: expected 20 entities in its second half or more, got {active.sum()}"
             )
-        outcome = winsorised(later[active].sum(axis=1), quantile)[0]
-        before = winsorised(earlier[active], quantile)[0]
+        outcome = _clipped(later[active].sum(axis=1), quantile)
+        before = _clipped(earlier[active], quantile)
         known = history.first_day[active] < days - half
         columns = before_columns(np.where(known, before, np.nan))
         cut = adjust(outcome, columns, np.zeros(len(outcome), dtype=np.bool_)).variance_cut
@@ -191,6 +191,10 @@ class _Variation:
         variance = self.noise * days + self.kept * days**2
         of_mean = np.sqrt(variance / count * (1.0 / share + 1.0 / (1.0 - share)))
         return float(of_mean * count * _WEEK / days)
+
+
+def _clipped(values: Floats, quantile: float) -> Floats:
+    return np.clip(values, *quantiles(values, quantile))
 
 
 def _enough_days(variation: _Variation, design: Design) -> int | None:
