@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
+from lib.business.outcomes import Flags, Floats
 from lib.experiment.covariate import adjust, before_columns
 from lib.experiment.errors import ExperimentError
 
-Floats = npt.NDArray[np.float64]
-Flags = npt.NDArray[np.bool_]
 WINSOR_QUANTILE = 0.999
 """Money per entity beyond this quantile, on either side, counts as that at the quantile."""
 _FEWEST_BEFORE = 100

@@ -7,17 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lib.business.outcomes import NEVER, column_values, microseconds
-from lib.experiment.effect import Flags, Floats, Past, Piece
+from lib.business.outcomes import NEVER, Flags, Floats, Ints, column_values, microseconds
+from lib.experiment.effect import Past, Piece
 from lib.experiment.errors import ExperimentError
 from lib.experiment.models import ExperimentChange, StoredExperiment
 from lib.registry.names import to_iso
 
-Ints = npt.NDArray[np.int64]
 DAY = 86_400_000_000
 
 

@@ -137,19 +137,10 @@ class Judge:
         arms = compare_arms(stored, spans, _decided(known, as_of), known.recorded)
         unclipped = self._effect(stored, exposure, quantile=1.0).per_day
         judgement = Judgement(
-            experiment=stored,
-            looks=(*past, look) if is_new else past,
-            is_new=is_new,
-            effect=effect,
-            unclipped=unclipped * _WEEK * len(exposure.entities),
-            gain=evidence.gain,
-            exposure=exposure,
-            arms=arms,
-            ratio=ratio,
-            verdict=verdict,
-            evidence=evidence,
-            notes=(),
-        )
+            stored, (*past, look) if is_new else past, is_new, effect,
+            unclipped * _WEEK * len(exposure.entities), evidence.gain, exposure, arms, ratio,
+            verdict, evidence, notes=(),
+        )  # fmt: skip
         notes = notes_on(judgement, past, rows, spans)
         return replace(judgement, notes=notes)
 
@@ -243,28 +234,18 @@ def _evidence(
         drift = declared.smallest_gain / at_end
         winning = win_probability(declared, times, effect.z, drift)
     return Evidence(
-        gain=gain,
-        z=effect.z,
-        bound=bound,
-        is_last=is_last,
-        win_probability=winning,
-        smallest_gain=declared.smallest_gain,
-        until=declared.until,
-        mode=declared.mode,
+        gain,
+        effect.z,
+        bound,
+        is_last,
+        winning,
+        declared.smallest_gain,
+        declared.until,
+        declared.mode,
     )
 
 
 def _look(as_of: int, time: LookTime, evidence: Evidence, verdict: Verdict) -> PastLook:
     gain = evidence.gain
-    return PastLook(
-        as_of=as_of,
-        days=time.days,
-        fraction=time.fraction,
-        correlation=time.correlation,
-        gain=gain.estimate,
-        low=gain.low,
-        high=gain.high,
-        z=evidence.z,
-        bound=evidence.bound,
-        action=verdict.action,
-    )
+    measured = (gain.estimate, gain.low, gain.high, evidence.z, evidence.bound)
+    return PastLook(as_of, time.days, time.fraction, time.correlation, *measured, verdict.action)

@@ -13,16 +13,15 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-import numpy.typing as npt
 from scipy.optimize import brentq
 
+from lib.business.outcomes import Floats, Ints
 from lib.experiment.covariate import adjust, before_columns
 from lib.experiment.effect import WINSOR_QUANTILE, quantiles
 from lib.experiment.errors import ExperimentError
 from lib.experiment.exposure import DAY, MoneyRows
 from lib.experiment.sequential import boundaries, crossing_probabilities
 
-Floats = npt.NDArray[np.float64]
 _WEEK = 7.0
 _MOST_DAYS = 182
 
@@ -37,7 +36,7 @@ class History:
     """
 
     money: Floats
-    first_day: npt.NDArray[np.int64]
+    first_day: Ints
 
     def __post_init__(self) -> None:
         entities, days = self.money.shape

@@ -11,16 +11,7 @@ from lib.experiment.looks import SHARPEST_DAYS
 from lib.experiment.ratio_check import FALSE_STOPS
 from lib.experiment.verdict import amount_text, capital
 from lib.registry.names import to_iso
-from lib.report.document import (
-    Cell,
-    Figure,
-    KeyFigure,
-    KeyFigures,
-    Note,
-    Report,
-    Section,
-    Table,
-)
+from lib.report.document import Cell, Figure, KeyFigure, KeyFigures, Note, Report, Section, Table
 from lib.report.plots import Axis, Curve, line_plot
 
 _WEEK = 7.0

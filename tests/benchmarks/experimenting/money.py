@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from lib.business.outcomes import SystemOutcomes
+from lib.business.outcomes import Floats, SystemOutcomes
 from lib.churn.outcomes import CustomerOutcomes
 from lib.churn.simulation.accounts import (
     SimulationConfig,
@@ -31,7 +31,6 @@ from lib.maintenance.simulation.fleet import Fleet, Passed
 from lib.maintenance.simulation.policies import FixedInterval, run
 from lib.records.decision_table import LABEL_SCHEMA
 
-Floats = NDArray[np.float64]
 DAY = 86_400_000_000
 _TIME = pa.timestamp("us", tz="UTC")
 _START = datetime(2026, 1, 1, tzinfo=UTC)

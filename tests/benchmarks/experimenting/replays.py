@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import brentq
 
+from lib.business.outcomes import Flags, Floats
 from lib.experiment.confidence_sequence import intrinsic_times, time_uniform_bound
 from lib.experiment.covariate import before_columns
 from lib.experiment.effect import (
@@ -28,8 +28,6 @@ from lib.experiment.looks import SHARPEST_DAYS
 from lib.experiment.ratio_check import FALSE_STOPS, log_bayes_factor
 from lib.experiment.sequential import boundaries
 
-Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
 _REPLAYS_AT_ONCE = 1_000
 _NAIVE = 1.959964
 
