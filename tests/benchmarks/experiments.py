@@ -9,8 +9,8 @@ group-sequential bounds that `jobs.experiments.judge` uses, beside a test at 5% 
 end (`endless`). Then the challenger saves that share of its entities' losses (`saved`) which one
 test at the end shows with a probability of 80%: `power` and `mean_stop` (share of the 14 days) are
 of the sequential test. `srm_false_stops` is of the test of the sample ratio. Rates are over
-`--replays`; those at the top of the last line are the worst of the populations, each of which
-follows.
+`--replays` of each population; at the top of the last line stand those of all together and the
+worst, below them each population's.
 
 A few replays are repeated by `lib.experiment.effect` itself (`largest_difference` of z), and with
 bounds by their own correlations instead of the mean ones (`bound_difference`).
@@ -56,21 +56,28 @@ def main() -> None:
     results = {money.name: measured(money, arguments) for money in populations}
     for name, result in results.items():
         print(f"{name}: " + ", ".join(f"{key} {value:.4g}" for key, value in result.items()))
-    worst = {
-        key: float(np.nanmax([result[key] for result in results.values()]))
-        for key in ("false_wins", "false_wins_high", "naive_false_wins", "srm_false_stops",
-                    "mean_stop", "endless_false_wins")
-    }  # fmt: skip
+    rates = {
+        key: float(np.nanmean([result[key] for result in results.values()]))
+        for key in ("false_wins", "naive_false_wins", "srm_false_stops", "power", "mean_stop")
+    }
     print_result(
         sum(money.rows for money in populations),
         time.monotonic() - began,
         replays=arguments.replays,
         share=arguments.share,
-        **worst,
-        power=float(np.nanmin([result["power"] for result in results.values()])),
+        **rates,
+        false_wins_high=upper_limit(rates["false_wins"], arguments.replays * len(results)),
+        worst_false_wins=max(result["false_wins"] for result in results.values()),
+        worst_power=float(np.nanmin([result["power"] for result in results.values()])),
         cuped_variance_cut={name: round(r["cuped_variance_cut"], 4) for name, r in results.items()},
         populations=results,
     )
+
+
+def upper_limit(rate: float, replays: int) -> float:
+    """Of a rate, exact (Clopper and Pearson), one-sided 95%."""
+    wrong = round(rate * replays)
+    return float(beta.ppf(0.95, wrong + 1, replays - wrong))
 
 
 def measured(money: MoneyOfSystem, arguments: argparse.Namespace) -> dict[str, Any]:
@@ -80,7 +87,6 @@ def measured(money: MoneyOfSystem, arguments: argparse.Namespace) -> dict[str, A
     replays = replayed(looks, arms)
     bounds = planned_bounds(replays)
     rates = error_rates(replays, bounds, arms, arguments.share)
-    wrong = round(rates.false_wins * arguments.replays)
     difference = largest_difference(
         looks, arms[:_CHECKED], replays, arguments.share, arguments.winsor_quantile
     )
@@ -91,7 +97,7 @@ def measured(money: MoneyOfSystem, arguments: argparse.Namespace) -> dict[str, A
     result["srm_false_stops"] = result.pop("ratio_false_stops")
     return {
         **result,
-        "false_wins_high": float(beta.ppf(0.95, wrong + 1, arguments.replays - wrong)),
+        "false_wins_high": upper_limit(rates.false_wins, arguments.replays),
         "cuped_variance_cut": replays.variance_cut,
         "mean_correlation": float(replays.correlation[:, 1:].mean()),
         "largest_difference": difference,
