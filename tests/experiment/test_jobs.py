@@ -133,9 +133,9 @@ def stored_payments(address: str, stored: StoredExperiment, **options: object) -
 
 def running(address: str) -> StoredExperiment:
     with ExperimentRepository(address) as repository:
-        found = repository.running("fraud")
-    assert found is not None
-    return found
+        running_now = repository.running("fraud")
+    assert running_now is not None
+    return running_now
 
 
 def test_start_resolves_aliases_and_runs(address: str, tmp_path: Path, registry: Registry) -> None:

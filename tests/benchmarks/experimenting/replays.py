@@ -251,11 +251,11 @@ def planned_bounds(replays: Replays, rows: slice | None = None) -> Floats:
 def _ratio_stops(arms: Flags, share: float, looks: int) -> float:
     """Entities come evenly over the looks, the first half of them at the first."""
     entities = arms.shape[1]
-    seen = np.linspace(entities / 2, entities, looks).astype(int)
-    starts = np.concatenate([[0], seen[:-1]])
-    new = [arms[:, start:end].sum(axis=1) for start, end in zip(starts, seen, strict=True)]
+    arrived = np.linspace(entities / 2, entities, looks).astype(int)
+    starts = np.concatenate([[0], arrived[:-1]])
+    new = [arms[:, start:end].sum(axis=1) for start, end in zip(starts, arrived, strict=True)]
     challengers = np.cumsum(new, axis=0).T
-    counts = np.stack([seen - challengers, challengers], axis=-1)
+    counts = np.stack([arrived - challengers, challengers], axis=-1)
     return _any(log_bayes_factor(counts, [1.0 - share, share]) >= -np.log(FALSE_STOPS))
 
 
