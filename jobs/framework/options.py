@@ -36,11 +36,25 @@ def read_options(kind: type[Options], arguments: Sequence[str] | None = None) ->
         return tyro.cli(kind, args=command_line)
     kind, command_line = _command(kind, command_line)
     try:
-        text = read_yaml_text(file)
-        default = _filled(kind, load_declaration(text, _declared(kind), file))
+        default = declared_options(kind, read_yaml_text(file), file)
     except ValueError as error:
         raise SystemExit(f"error: {_FLAG}: {error}") from error
     return tyro.cli(kind, args=command_line, default=default)
+
+
+def declared_options(kind: type[Options], text: str, origin: str) -> Options:
+    """A dataclass, and those within it, filled from YAML; what the text leaves out has its default.
+
+    Args:
+        kind: whose fields the keys are.
+        text: YAML.
+        origin: the file's name or option, for messages.
+
+    Raises:
+        ValueError: a key is unknown or a value cannot be meant, with its line.
+    """
+    filled: Options = _filled(kind, load_declaration(text, _declared(kind), origin))
+    return filled
 
 
 def shared_options(kind: type[Options], source: object, **more: Any) -> Options:

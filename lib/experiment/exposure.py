@@ -7,17 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lib.business.outcomes import NEVER, column_values, microseconds
-from lib.experiment.effect import Flags, Floats, Piece
+from lib.business.outcomes import NEVER, Flags, Floats, Ints, column_values, microseconds
+from lib.experiment.effect import Past, Piece
 from lib.experiment.errors import ExperimentError
 from lib.experiment.models import ExperimentChange, StoredExperiment
 from lib.registry.names import to_iso
 
-Ints = npt.NDArray[np.int64]
 DAY = 86_400_000_000
 
 
@@ -58,7 +56,7 @@ class Exposure:
     Attributes:
         entities: (entities,) ids.
         pieces: one for each share that the experiment had.
-        before: (entities,) money before it, NaN for those who are new; None where nobody had any.
+        past: of the entities, before it; None where nobody had any ripe outcome.
         horizon: microseconds since 1970 UTC, until which outcomes are ripe.
         is_complete: whether no outcome is waited for any more.
         first_seen: for each piece, entities first seen in it: champion's, challenger's.
@@ -68,7 +66,7 @@ class Exposure:
 
     entities: pa.Array
     pieces: tuple[Piece, ...]
-    before: Floats | None
+    past: Past | None
     horizon: int
     is_complete: bool
     first_seen: tuple[tuple[int, int], ...]
@@ -146,7 +144,7 @@ def expose(rows: MoneyRows, stored: StoredExperiment, spans: Sequence[Span]) -> 
     return Exposure(
         entities=entities,
         pieces=pieces,
-        before=_before(rows, start, position, len(codes)),
+        past=_past(rows, start, position, len(codes)),
         horizon=horizon,
         is_complete=not waits,
         first_seen=_first_seen(rows, covered, position, reached, arms),
@@ -212,14 +210,15 @@ def _piece(rows: MoneyRows, span: Span, arm: Flags, position: Ints, horizon: int
     return Piece((until - span.since) / DAY, span.share, arm, money.astype(np.float64))
 
 
-def _before(rows: MoneyRows, start: int, position: Ints, count: int) -> Floats | None:
+def _past(rows: MoneyRows, start: int, position: Ints, count: int) -> Past | None:
     earlier = (rows.decided_at < start) & ~np.isnan(rows.money) & (position[rows.entity] >= 0)
     if not earlier.any():
         return None
     places = position[rows.entity[earlier]]
     money = np.bincount(places, rows.money[earlier], minlength=count)
     known = np.bincount(places, minlength=count) > 0
-    return np.where(known, money, np.nan)
+    days = (start - int(rows.decided_at[earlier].min())) / DAY
+    return Past(days, np.where(known, money, np.nan))
 
 
 def _first_seen(

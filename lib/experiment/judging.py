@@ -124,6 +124,7 @@ class Judge:
         """
         stored, spans = known.stored, share_spans(known.stored, known.changes)
         past = recorded_looks(known.changes)
+        _require_forward(past, as_of)
         rows, exposure, effect = self._measure(known, spans, as_of)
         time = self._time(known, spans, past, exposure, effect, as_of)
         is_new = not past or time.days > past[-1].days + 1e-9 or time.fraction > past[-1].fraction
@@ -136,19 +137,10 @@ class Judge:
         arms = compare_arms(stored, spans, _decided(known, as_of), known.recorded)
         unclipped = self._effect(stored, exposure, quantile=1.0).per_day
         judgement = Judgement(
-            experiment=stored,
-            looks=(*past, look) if is_new else past,
-            is_new=is_new,
-            effect=effect,
-            unclipped=unclipped * _WEEK * len(exposure.entities),
-            gain=evidence.gain,
-            exposure=exposure,
-            arms=arms,
-            ratio=ratio,
-            verdict=verdict,
-            evidence=evidence,
-            notes=(),
-        )
+            stored, (*past, look) if is_new else past, is_new, effect,
+            unclipped * _WEEK * len(exposure.entities), evidence.gain, exposure, arms, ratio,
+            verdict, evidence, notes=(),
+        )  # fmt: skip
         notes = notes_on(judgement, past, rows, spans)
         return replace(judgement, notes=notes)
 
@@ -170,7 +162,7 @@ class Judge:
     def _effect(self, stored: StoredExperiment, exposure: Exposure, quantile: float) -> Effect:
         if stored.declaration.mode == "shadow":
             return measure_paired(exposure.pieces, quantile)
-        return measure_effect(exposure.pieces, exposure.before, quantile)
+        return measure_effect(exposure.pieces, exposure.past, quantile)
 
     def _time(
         self,
@@ -189,6 +181,14 @@ class Judge:
             correlation = look_correlation(before, effect.influence)
         fraction = _fraction(spans, exposure, as_of)
         return LookTime(exposure.days, fraction, correlation)
+
+
+def _require_forward(past: Sequence[PastLook], as_of: int) -> None:
+    if past and as_of < past[-1].as_of:
+        raise ExperimentError(
+            f"as_of: expected no earlier than the last look ({to_iso(past[-1].as_of)}), got "
+            f"{to_iso(as_of)}; what is known only grows"
+        )
 
 
 def _decided(known: ExperimentRecords, as_of: int) -> pa.Table:
@@ -234,28 +234,18 @@ def _evidence(
         drift = declared.smallest_gain / at_end
         winning = win_probability(declared, times, effect.z, drift)
     return Evidence(
-        gain=gain,
-        z=effect.z,
-        bound=bound,
-        is_last=is_last,
-        win_probability=winning,
-        smallest_gain=declared.smallest_gain,
-        until=declared.until,
-        mode=declared.mode,
+        gain,
+        effect.z,
+        bound,
+        is_last,
+        winning,
+        declared.smallest_gain,
+        declared.until,
+        declared.mode,
     )
 
 
 def _look(as_of: int, time: LookTime, evidence: Evidence, verdict: Verdict) -> PastLook:
     gain = evidence.gain
-    return PastLook(
-        as_of=as_of,
-        days=time.days,
-        fraction=time.fraction,
-        correlation=time.correlation,
-        gain=gain.estimate,
-        low=gain.low,
-        high=gain.high,
-        z=evidence.z,
-        bound=evidence.bound,
-        action=verdict.action,
-    )
+    measured = (gain.estimate, gain.low, gain.high, evidence.z, evidence.bound)
+    return PastLook(as_of, time.days, time.fraction, time.correlation, *measured, verdict.action)

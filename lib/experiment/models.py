@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -12,8 +12,15 @@ from lib.records.errors import RecordsError
 from lib.records.models import Json, require_note, require_number, require_text, require_time
 
 Action: TypeAlias = Literal["started", "share raised", "judged", "ended"]
-_REQUIRED = ("system", "subject_id", "experiment_id", "entity_id")
-_OPTIONAL = ("champion_version", "champion_decision", "challenger_version", "challenger_decision")
+_REQUIRED = ("system", "subject_id", "experiment_id", "entity_id", "event_time", "decided_at")
+_CHECKS: tuple[tuple[Callable[[str, object], None], tuple[str, ...]], ...] = (
+    (require_text, _REQUIRED[:4]),
+    (require_text, ("champion_version", "champion_decision")),
+    (require_text, ("challenger_version", "challenger_decision")),
+    (require_time, _REQUIRED[4:]),
+    (require_number, ("champion_score", "challenger_score", "challenger_ms")),
+    (require_note, ("fault",)),
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -126,17 +133,10 @@ class ExperimentDecision:
     fault: str | None = None
 
     def __post_init__(self) -> None:
-        for name in _REQUIRED:
-            require_text(name, getattr(self, name))
-        for name in _OPTIONAL:
-            if getattr(self, name) is not None:
-                require_text(name, getattr(self, name))
-        for name in ("event_time", "decided_at"):
-            require_time(name, getattr(self, name))
-        for name in ("champion_score", "challenger_score", "challenger_ms"):
-            if getattr(self, name) is not None:
-                require_number(name, getattr(self, name))
-        if self.fault is not None:
-            require_note("fault", self.fault)
+        for check, names in _CHECKS:
+            for name in names:
+                value = getattr(self, name)
+                if value is not None or name in _REQUIRED:
+                    check(name, value)
         if self.arm not in ARMS:
             raise RecordsError(f"arm: expected {' or '.join(ARMS)}, got {self.arm!r:.80}")

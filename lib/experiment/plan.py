@@ -1,9 +1,10 @@
 """How long an experiment takes to show the smallest gain worth having, and what that costs.
 
-The history of money per entity says how much a difference of means would vary: the variance of an
-entity's money over d days is fitted as a * d + b * d**2 (noise from day to day, and what entities
-keep), so that longer times than half the history can be planned, too. The power is that of the
-daily looks that the judgement uses, not of one test at the end.
+The history of money per entity says how much a difference of means would vary. The variance of an
+entity's money over d days is a * d + b * d**2: noise from day to day, and what entities keep, which
+the covariance of the history's two halves shows and CUPED takes out in part. So longer times than
+the history can be planned, too. The power is that of the daily looks that the judgement uses, not
+of one test at the end.
 """
 
 from __future__ import annotations
@@ -12,15 +13,15 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-import numpy.typing as npt
 from scipy.optimize import brentq
 
+from lib.business.outcomes import Floats, Ints
 from lib.experiment.covariate import adjust, before_columns
-from lib.experiment.effect import WINSOR_QUANTILE, winsorised
+from lib.experiment.effect import WINSOR_QUANTILE, quantiles
 from lib.experiment.errors import ExperimentError
+from lib.experiment.exposure import DAY, MoneyRows
 from lib.experiment.sequential import boundaries, crossing_probabilities
 
-Floats = npt.NDArray[np.float64]
 _WEEK = 7.0
 _MOST_DAYS = 182
 
@@ -35,7 +36,7 @@ class History:
     """
 
     money: Floats
-    first_day: npt.NDArray[np.int64]
+    first_day: Ints
 
     def __post_init__(self) -> None:
         entities, days = self.money.shape
@@ -155,17 +156,29 @@ class _Variation:
     @classmethod
     def of(cls, history: History, quantile: float) -> _Variation:
         days = history.money.shape[1]
-        lengths = np.unique(np.linspace(1, days // 2, min(8, days // 2)).astype(int))
-        variances, cuts, counts = [], [], []
-        for length in lengths.tolist():
-            variance, cut, count = _variance(history, length, quantile)
-            variances.append(variance)
-            cuts.append(cut)
-            counts.append(count)
-        noise, kept = _fit(lengths.astype(np.float64), np.array(variances))
-        growth = np.log(counts[-1] / counts[0]) / max(np.log(lengths[-1] / lengths[0]), 1e-9)
-        entities = counts[-1] / lengths[-1] ** growth
-        return cls(noise, kept, cuts[-1], float(entities), max(0.0, float(growth)))
+        half = days // 2
+        earlier = history.money[:, : days - half].sum(axis=1)
+        later = history.money[:, days - half :]
+        active = (later != 0.0).any(axis=1)
+        if int(active.sum()) < 20:
+            raise ExperimentError(
+                f"history: expected 20 entities in its second half or more, got {active.sum()}"
+            )
+        outcome = _clipped(later[active].sum(axis=1), quantile)
+        before = _clipped(earlier[active], quantile)
+        known = history.first_day[active] < days - half
+        columns = before_columns(np.where(known, before, np.nan))
+        cut = adjust(outcome, columns, np.zeros(len(outcome), dtype=np.bool_)).variance_cut
+        variance = float(outcome.var(ddof=1))
+        shared = float(np.cov(before, outcome)[0, 1]) / (half * (days - half))
+        kept = float(np.clip(shared, 0.0, 0.9 * variance / half**2))
+        noise = variance / half - kept * half
+        # of what entities keep, the days before tell the more, the more of them there are
+        left = kept * noise / (noise + kept * (days - half)) if noise > 0.0 else 0.0
+        weeks = [int((later[:, half - d :] != 0.0).any(axis=1).sum()) for d in (1, half)]
+        growth = float(np.log(max(weeks[1], 1) / max(weeks[0], 1)) / np.log(max(half, 2)))
+        growth = max(0.0, growth)
+        return cls(noise, left, cut, weeks[1] / half**growth, growth)
 
     def entities_in(self, days: float) -> float:
         """Entities that are decided about within days."""
@@ -179,28 +192,8 @@ class _Variation:
         return float(of_mean * count * _WEEK / days)
 
 
-def _variance(history: History, length: int, quantile: float) -> tuple[float, float, int]:
-    """Variance of the last `length` days' money after CUPED, its cut, and the entities there."""
-    days = history.money.shape[1]
-    recent = history.money[:, days - length :]
-    active = (recent != 0.0).any(axis=1)
-    outcome = winsorised(recent[active].sum(axis=1), quantile)[0]
-    earlier = history.money[active, : days - length].sum(axis=1)
-    known = history.first_day[active] < days - length
-    before = np.where(known, winsorised(earlier, quantile)[0], np.nan)
-    arm = np.zeros(len(outcome), dtype=np.bool_)
-    adjusted = adjust(outcome, before_columns(before), arm)
-    return float(adjusted.values.var(ddof=1)), adjusted.variance_cut, int(active.sum())
-
-
-def _fit(lengths: Floats, variances: Floats) -> tuple[float, float]:
-    """Noise and kept variance, both 0 or more, by least squares of variance / days on days."""
-    rate = variances / lengths
-    kept = 0.0
-    if len(lengths) > 1:
-        kept = max(0.0, float(np.polyfit(lengths, rate, 1)[0]))
-    noise = max(0.0, float((rate - kept * lengths).mean()))
-    return noise, kept
+def _clipped(values: Floats, quantile: float) -> Floats:
+    return np.clip(values, *quantiles(values, quantile))
 
 
 def _enough_days(variation: _Variation, design: Design) -> int | None:
@@ -253,3 +246,27 @@ def _needed_drift(count: int, alpha: float, power: float) -> float:
             xtol=1e-4,
         )
     )
+
+
+def history_of(rows: MoneyRows) -> History:
+    """The history of decisions about entities: whole UTC days whose outcomes are ripe.
+
+    Raises:
+        ExperimentError: no outcome is ripe, or there are too few days or entities.
+    """
+    ripe = ~np.isnan(rows.money)
+    if not ripe.any():
+        raise ExperimentError(
+            f"history: none of {len(ripe):,} outcomes is ripe; give an earlier --from and --to"
+        )
+    day = rows.decided_at // DAY
+    first, last = int(day[ripe].min()), int(day[ripe].max())
+    inside = ripe & (day >= first) & (day <= last)
+    codes, entity = np.unique(rows.entity[inside], return_inverse=True)
+    days = last - first + 1
+    money = np.zeros((len(codes), days))
+    at = day[inside] - first
+    np.add.at(money, (entity, at), rows.money[inside])
+    first_day = np.full(len(codes), days, dtype=np.int64)
+    np.minimum.at(first_day, entity, at)
+    return History(money, first_day)

@@ -9,7 +9,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lib.business.outcomes import SystemOutcomes, column_values, microseconds, with_money
+from lib.business.outcomes import (
+    Flags,
+    Ints,
+    SystemOutcomes,
+    column_values,
+    microseconds,
+    with_money,
+)
 from lib.experiment.exposure import Span
 from lib.experiment.models import ExperimentDecision, StoredExperiment
 
@@ -95,8 +102,8 @@ def compare_arms(
 
 
 def _drawn(
-    stored: StoredExperiment, spans: tuple[Span, ...], entity: pa.ChunkedArray, times: np.ndarray
-) -> np.ndarray:
+    stored: StoredExperiment, spans: tuple[Span, ...], entity: pa.ChunkedArray, times: Ints
+) -> Flags:
     """(n,) whether the challenger was to decide, by the share at that time."""
     challenger = np.zeros(len(times), dtype=np.bool_)
     if stored.declaration.mode == "shadow":
@@ -112,7 +119,7 @@ def _drawn(
     return challenger
 
 
-def _is(column: pa.ChunkedArray, version: str) -> np.ndarray:
+def _is(column: pa.ChunkedArray, version: str) -> Flags:
     """(n,) whether a version is this one, or is not recorded."""
     return np.asarray(pc.fill_null(pc.equal(column, version), True).to_numpy(), dtype=np.bool_)
 

@@ -1,4 +1,4 @@
-"""The page of an experiment's verdict, and that of its plan."""
+"""The page of an experiment's verdict."""
 
 from __future__ import annotations
 
@@ -8,20 +8,10 @@ import numpy as np
 
 from lib.experiment.judging import Judgement
 from lib.experiment.looks import SHARPEST_DAYS
-from lib.experiment.plan import ExperimentPlan
 from lib.experiment.ratio_check import FALSE_STOPS
-from lib.experiment.verdict import amount_text
+from lib.experiment.verdict import amount_text, capital
 from lib.registry.names import to_iso
-from lib.report.document import (
-    Cell,
-    Figure,
-    KeyFigure,
-    KeyFigures,
-    Note,
-    Report,
-    Section,
-    Table,
-)
+from lib.report.document import Cell, Figure, KeyFigure, KeyFigures, Note, Report, Section, Table
 from lib.report.plots import Axis, Curve, line_plot
 
 _WEEK = 7.0
@@ -32,7 +22,7 @@ def verdict_report(judgement: Judgement) -> Report:
     declared = judgement.experiment.declaration
     look = judgement.looks[-1]
     sections = [
-        Section("Verdict", [Note(f"{_capital(judgement.verdict.sentence)}."), _figures(judgement)]),
+        Section("Verdict", [Note(f"{capital(judgement.verdict.sentence)}."), _figures(judgement)]),
         Section("The estimate against its bound", [_plot(judgement), _looks(judgement)]),
         Section("The arms", _arms(judgement)),
     ]
@@ -119,81 +109,6 @@ def assumptions(judgement: Judgement) -> tuple[str, ...]:
     )
 
 
-def plan_report(plan: ExperimentPlan, system: str, currency: str, history: str) -> Report:
-    """The page of a plan.
-
-    Args:
-        plan: to show.
-        system: of the experiment.
-        currency: code of money.
-        history: in words, what it rests on.
-    """
-    times = plan.times
-    days = [float(time.days) for time in times]
-    curves = {
-        f"shown with {plan.design.power:.0%}": Curve(days, [time.detectable for time in times]),
-        "smallest gain worth having": Curve(days, [plan.design.smallest_gain] * len(days)),
-    }
-    rows: tuple[tuple[Cell, ...], ...] = tuple(
-        (t.days, t.entities, t.detectable, t.power, t.mean_days) for t in times
-    )
-    table = Table(
-        (
-            "days",
-            "entities",
-            f"smallest gain shown, {currency} a week",
-            "power",
-            "days in the mean",
-        ),
-        rows,
-        digits=2,
-        emphasis=None if plan.chosen is None else times.index(plan.chosen),
-        column_digits={f"smallest gain shown, {currency} a week": 0, "days in the mean": 1},
-    )
-    plot = line_plot(
-        "What an experiment can show", curves, Axis("days"), Axis(f"{currency} a week"), points=True
-    )
-    return Report(
-        title=f"Plan of an experiment in {system}",
-        subtitle=history,
-        sections=[
-            Section("Plan", [Note(f"{_capital(plan_sentence(plan, currency))}.")]),
-            Section("How long for which gain", [plot, table]),
-        ],
-        facts={
-            "system": system,
-            "sentence": plan_sentence(plan, currency),
-            "design": vars(plan.design),
-            "chosen": None if plan.chosen is None else vars(plan.chosen),
-            "times": [vars(time) for time in times],
-            "cuped_variance_cut": plan.variance_cut,
-            "cost_if_worse": plan.cost_if_worse,
-            "cost_of_waiting": plan.cost_of_waiting,
-        },
-    )
-
-
-def plan_sentence(plan: ExperimentPlan, currency: str) -> str:
-    """The plan in a sentence."""
-    design = plan.design
-    gain = f"a gain of {amount_text(design.smallest_gain)} {currency} a week"
-    if plan.chosen is None:
-        last = plan.times[-1]
-        return (
-            f"{gain} cannot be shown within {last.days} days at a share of {design.share:g}; what "
-            f"can be is {amount_text(last.detectable)} {currency} a week"
-        )
-    chosen = plan.chosen
-    return (
-        f"{gain} is shown with a probability of {design.power:.0%} by {chosen.days} days of ripe "
-        f"outcomes of {chosen.entities:,} entities at a share of {design.share:g} (in the mean "
-        f"after {chosen.mean_days:.1f} days); were the challenger worse by as much, that "
-        f"would cost {amount_text(plan.cost_if_worse or 0.0)} {currency}, and were it better, "
-        f"waiting costs {amount_text(plan.cost_of_waiting or 0.0)}; the time before explains "
-        f"{plan.variance_cut:.0%} of the variance"
-    )
-
-
 def _figures(judgement: Judgement) -> KeyFigures:
     gain, effect = judgement.gain, judgement.effect
     interval = f"{100 * gain.confidence:g}%: {amount_text(gain.low)} to {amount_text(gain.high)}"
@@ -274,7 +189,3 @@ def _arms(judgement: Judgement) -> list[Table]:
     money = f"{judgement.gain.currency} a week and entity"
     header = ("arm", "entities", money, "share ripe", "decisions without a row")
     return [Table(header, rows, digits=3, column_digits={money: 2})]
-
-
-def _capital(sentence: str) -> str:
-    return sentence[:1].upper() + sentence[1:]

@@ -53,6 +53,11 @@ def amount_text(amount: float) -> str:
     return f"{rounded:,.0f}" if abs(rounded) >= 100.0 else f"{rounded:.3g}"
 
 
+def capital(sentence: str) -> str:
+    """A sentence with a capital letter at its begin."""
+    return sentence[:1].upper() + sentence[1:]
+
+
 @dataclass(frozen=True)
 class Evidence:
     """What a verdict rests on.

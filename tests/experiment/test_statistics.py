@@ -3,11 +3,11 @@ import pytest
 
 from lib.experiment.confidence_sequence import best_time, intrinsic_times, time_uniform_bound
 from lib.experiment.covariate import adjust, before_columns
-from lib.experiment.effect import Piece, look_correlation, measure_effect, measure_paired
+from lib.experiment.effect import Past, Piece, look_correlation, measure_effect, measure_paired
 from lib.experiment.errors import ExperimentError
 from lib.experiment.plan import Design, History, plan_experiment
+from lib.experiment.plan_report import plan_report
 from lib.experiment.ratio_check import check_ratio, log_bayes_factor
-from lib.experiment.report import plan_report
 from lib.experiment.verdict import amount_text
 from lib.report.page import render_page
 
@@ -142,6 +142,45 @@ def test_extreme_amounts_are_winsorised_at_a_stated_point() -> None:
     assert abs(effect.z) < 4.0
 
 
+def test_the_point_is_that_of_the_time_before_where_it_is_known() -> None:
+    random = np.random.default_rng(1)
+    arm = np.arange(2_000) % 2 == 0
+    past = Past(28.0, random.normal(size=2_000))
+    wild = 100.0 * random.normal(size=2_000)
+    effect = measure_effect([Piece(7.0, 0.5, arm, wild)], past, quantile=0.99)
+    assert effect.limits == pytest.approx(np.quantile(past.money, [0.01, 0.99]))
+    longer = measure_effect([Piece(56.0, 0.5, arm, wild)], past, quantile=0.99)
+    assert np.array(longer.limits) == pytest.approx(2.0 * np.array(effect.limits))
+    unclipped = measure_effect([Piece(7.0, 0.5, arm, wild)], past, quantile=1.0)
+    assert unclipped.clipped == 0
+
+
+def test_a_short_time_is_not_clipped_to_what_a_longer_one_brought() -> None:
+    random = np.random.default_rng(2)
+    arm = np.arange(2_000) % 2 == 0
+    past = Past(28.0, random.normal(-140.0, 5.0, size=2_000))
+    week = Piece(7.0, 0.5, arm, random.normal(-35.0, 3.0, size=2_000))
+    effect = measure_effect([week], past)
+    assert effect.clipped == 0
+    assert effect.limits[1] == 0.0
+
+
+def test_a_small_arm_that_missed_the_rare_losses_is_no_winner() -> None:
+    random = np.random.default_rng(3)
+    losses = np.where(random.random(4_000) < 0.002, -1_000.0, 0.0)
+    wins = 0
+    for _ in range(300):
+        arm = random.random(4_000) < 0.05
+        wins += measure_effect([Piece(1.0, 0.05, arm, losses)]).z > 1.96
+    assert wins == 0
+
+
+def test_what_hardly_ever_happens_is_not_clipped_away() -> None:
+    arm = np.arange(4_000) % 2 == 0
+    money = np.where(np.arange(4_000) < 2, -9.0, 0.0)
+    assert measure_effect([Piece(1.0, 0.5, arm, money)]).clipped == 0
+
+
 def test_money_that_is_no_number_and_a_wrong_quantile_are_refused() -> None:
     arm, money = np.array([True, True, False, False]), np.array([1.0, 2.0, np.nan, 1.0])
     with pytest.raises(ExperimentError, match="money: expected a finite amount"):
@@ -189,7 +228,7 @@ def test_the_planned_power_is_that_of_replays() -> None:
         arm = random.random(1_000) < 0.5
         gain = 1_500.0 / 7 / 1_000 * days
         piece = Piece(days, 0.5, arm, money[:, past:].sum(axis=1) + gain * arm)
-        z.append(measure_effect([piece], money[:, :past].sum(axis=1)).z)
+        z.append(measure_effect([piece], Past(float(past), money[:, :past].sum(axis=1))).z)
     single = np.mean(np.array(z) > 1.96)
     assert single == pytest.approx(plan.chosen.power, abs=0.08)
 
