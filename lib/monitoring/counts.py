@@ -9,7 +9,7 @@ from heapq import nsmallest
 import numpy as np
 import pyarrow as pa
 
-from lib.monitoring.bins import MISSING, Floats, Ints, MeasureBins, as_floats
+from lib.monitoring.bins import MISSING, Floats, Ints, MeasureBins, as_floats, single
 
 FOLDS = 8
 """Entities are divided into so many groups at random, to see how much rows of one are alike."""
@@ -82,6 +82,7 @@ class MeasureCounts:
         if bins.kind == "hour":
             self._count(np.floor(numbers / 3.6e9).astype(np.int64) % 24 + 1, folds)
             return True
+        numbers = single(numbers)
         self._count(bins.number_cells(numbers), folds)
         finite = numbers[np.isfinite(numbers)]
         if len(finite):

@@ -242,10 +242,10 @@ def _of_rows(
     null = MeanNull.fit(volumes, np.exp(-volumes), first)
     if null is None:
         return
-    chance = np.exp(-sizes)
-    scores = null.scores(sizes, chance, days)
+    sampling = np.exp(-sizes)
+    scores = null.scores(sizes, sampling, days)
     level = np.nanmedian((sizes - scores.usual)[:learnt]) if reference.volume_is_served else 0.0
-    scores = null.scores(sizes - level, chance, days)
+    scores = null.scores(sizes - level, sampling, days)
     standardised = np.where(np.arange(len(sizes)) < learnt, np.nan, scores.standardised)
     # the level rests on a week of windows, whose median varies as 1.57 / 7 of one
     standardised = standardised / np.sqrt(1.0 + 1.57 / learnt)

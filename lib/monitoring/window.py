@@ -119,9 +119,9 @@ class WindowSketch:
         Raises:
             ValueError: its window or bins differ, or either is closed.
         """
-        ours, theirs = (self.since, self.until), (other.since, other.until)
-        if ours != theirs or self.bins != other.bins:
-            raise ValueError(f"expected a sketch of the window {ours} by the same bins: {theirs}")
+        span, other_span = (self.since, self.until), (other.since, other.until)
+        if span != other_span or self.bins != other.bins:
+            raise ValueError(f"expected the window {span} by the same bins, got {other_span}")
         if not (self._entities and other._entities and self._contents and other._contents):
             raise ValueError("a sketch read from JSON is closed")
         self._entities.merge(other._entities)
