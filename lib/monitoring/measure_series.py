@@ -30,6 +30,7 @@ class MeasureSeries:
         window_days: (windows,) since 1970.
         window_cells: (windows, cells) rows; none in windows that were pooled with later ones.
         window_unseen, absent: (windows,) rows.
+        clusters: (windows,) design effect of categories that are not listed.
         is_constant: (windows,) whether all rows had one value.
     """
 
@@ -41,6 +42,7 @@ class MeasureSeries:
     window_cells: Ints
     window_unseen: Ints
     absent: Ints
+    clusters: npt.NDArray[np.float64]
     is_constant: npt.NDArray[np.bool_]
 
     @classmethod
@@ -70,6 +72,7 @@ class MeasureSeries:
             window_cells=after[:, :-1],
             window_unseen=after[:, -1],
             absent=np.array([part.absent for part in parts], dtype=np.int64),
+            clusters=np.array([part.clusters for part in parts], dtype=np.float64),
             is_constant=lowest == highest,
         )
 

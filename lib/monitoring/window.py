@@ -236,6 +236,7 @@ def _measure_json(counts: MeasureCounts) -> dict[str, Any]:
         "absent": counts.absent,
         "unseen": counts.unseen,
         "unseen_names": list(counts.unseen_names),
+        "clusters": counts.clusters,
         "magnitudes": {str(cell): rows for cell, rows in sorted(counts.magnitudes.items())},
         "range": [counts.low, counts.high] if np.isfinite(counts.low) else None,
     }
@@ -252,6 +253,7 @@ def _read_measure(name: str, counts: MeasureCounts, content: Mapping[str, Any]) 
     counts.absent, counts.unseen = int(content["absent"]), int(content["unseen"])
     counts.unseen_names = tuple(content["unseen_names"])
     counts.magnitudes = Counter({int(cell): n for cell, n in content["magnitudes"].items()})
+    counts.closed_clusters = float(content["clusters"])
     if content["range"] is not None:
         counts.low, counts.high = map(float, content["range"])
 
