@@ -14,7 +14,7 @@ from lib.monitoring.bins import Floats, Ints
 FEWEST_DAYS = 5
 """A reference of fewer days cannot say how much days differ."""
 
-_RUN = 3
+_RUN = 5
 """Windows over which evidence adds up; all are compared with the same estimate of the reference."""
 
 _MOST_DEGREES = 200.0

@@ -8,7 +8,7 @@ within weekdays, so that nothing drifts. Then twelve changes are planted on the 
 
 False incidents are counted over all systems and measures, per 90 days; the interval draws replays
 with replacement. A planted drift counts as named where an incident has its measure and its kind
-within two windows of its beginning. With `--other-tools`, an interpreter that has Evidently and
+within two windows of its beginning. With `--other-tools`, interpreters that have Evidently and
 NannyML, the same windows go through their defaults: for them an incident is a column that is called
 drifted in a row of windows, `named` the share of planted drifts whose column is called so within
 two windows (their results name no kind, and nothing about rows, hours or duplicates).
@@ -52,7 +52,13 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--replays", type=int, default=20, help="references drawn")
     parser.add_argument("--planted", type=int, default=20, help="times each drift is planted")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--other-tools", type=Path, help="interpreter with Evidently and NannyML")
+    parser.add_argument(
+        "--other-tools",
+        type=Path,
+        nargs="*",
+        default=[],
+        help="interpreters with Evidently, with NannyML (they ask for different pandas)",
+    )
     parser.add_argument("--compared", type=int, default=3, help="replays given to other tools")
     return parser.parse_args()
 
@@ -108,7 +114,7 @@ def plant(replay: Replay, planted: Planted, rng: np.random.Generator) -> dict[st
 
 
 def compared(
-    replay: Replay, changes: list[Planted], tools: Path, rng: np.random.Generator
+    replay: Replay, changes: list[Planted], tools: list[Path], rng: np.random.Generator
 ) -> dict[str, dict[str, float]]:
     """Other tools on a month without drift and on planted drifts of one replay."""
     month = [replay.stream.days[day] for day in replay.draw_days(MONTH, rng) if day is not None]
@@ -127,15 +133,8 @@ def compared(
         _write(folder / "reference.parquet", reference)
         parts = [month, *planted.values()]
         _write(folder / "windows.parquet", [rows for part in parts for rows in part])
-        command = [str(tools), str(TOOLS), str(folder)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        print(f"other tools: {done.stderr.strip().splitlines()[-1:]}")
-        return {}
-    for tool, alarms in json.loads(done.stdout.strip().splitlines()[-1]).items():
-        if isinstance(alarms, str):
-            print(f"{tool}: {alarms}")
-            continue
+        alarms_by_tool = _answers(tools, folder)
+    for tool, alarms in alarms_by_tool.items():
         false = sum(_begins(flags[: len(month)]) for flags in alarms.values())
         figures[tool] = {"false": false, "days": len(month), "named": 0, "planted": 0}
         at = len(month)
@@ -145,6 +144,19 @@ def compared(
             figures[tool]["planted"] += 1
             at += len(rows)
     return figures
+
+
+def _answers(tools: list[Path], folder: Path) -> dict[str, dict[str, list[bool]]]:
+    """What each tool says; what none of the interpreters can compute is left out."""
+    answers: dict[str, dict[str, list[bool]]] = {}
+    for interpreter in tools:
+        command = [str(interpreter), str(TOOLS), str(folder)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        lines = done.stdout.strip().splitlines()
+        for tool, alarms in json.loads(lines[-1]).items() if done.returncode == 0 else ():
+            if not isinstance(alarms, str):
+                answers[tool] = alarms
+    return answers
 
 
 def _write(path: Path, days: list[pd.DataFrame]) -> None:
@@ -218,7 +230,7 @@ def other_tools(
     installations: list[list[Replay]], options: argparse.Namespace, rng: np.random.Generator
 ) -> dict[str, object]:
     """Evidently and NannyML on the same kind of windows, or that they are not installed."""
-    if options.other_tools is None:
+    if not options.other_tools:
         print("Evidently, NannyML: not installed (--other-tools)")
         return {"evidently": "not installed", "nannyml": "not installed"}
     sums: dict[str, Counter[str]] = {}

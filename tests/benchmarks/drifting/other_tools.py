@@ -53,7 +53,7 @@ def nannyml(reference: pd.DataFrame, windows: list[pd.DataFrame]) -> dict[str, l
         timestamp_column_name="stamp",
         chunk_period="D",
     ).fit(reference)
-    frame = calculator.calculate(pd.concat(windows)).to_df()
+    frame = calculator.calculate(pd.concat(windows)).filter(period="analysis").to_df()
     for name in names:
         flags = [key for key in frame.columns if key[0] == name and key[-1] == "alert"]
         alerts = frame[flags]
