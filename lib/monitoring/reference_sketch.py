@@ -10,7 +10,15 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from lib.monitoring.bins import HOUR_BINS, Floats, Ints, MeasureBins, ReferenceBins, as_floats
+from lib.monitoring.bins import (
+    HOUR_BINS,
+    Floats,
+    Ints,
+    MeasureBins,
+    ReferenceBins,
+    as_floats,
+    single,
+)
 from lib.monitoring.counts import MeasureCounts
 from lib.monitoring.design_effect import design_effects
 from lib.monitoring.pruning import LARGEST, pruned
@@ -78,7 +86,7 @@ class ReferenceSketch:
             return
         scores = _floats(table, score.column)
         is_both = np.isfinite(labels) & np.isfinite(scores)
-        cells = score.number_cells(scores[is_both])
+        cells = score.number_cells(single(scores[is_both]))
         for name, parts in (
             ("rows", np.ones(len(cells))),
             ("positives", labels[is_both] == 1.0),
@@ -173,7 +181,7 @@ def _measure(bins: MeasureBins, counts: Sequence[MeasureCounts]) -> MeasureRefer
         counts=tuple(tuple(row) for row in by_fold.sum(axis=1).tolist()),
         unseen=tuple(day.unseen for day in counts),
         constant_days=sum(day.is_constant for day in counts),
-        magnitudes=dict(sorted(magnitudes.most_common(_KEPT_MAGNITUDES))),
+        magnitudes=dict(sorted(_most_common(magnitudes, _KEPT_MAGNITUDES))),
         low=low if np.isfinite(low) else None,
         high=high if np.isfinite(high) else None,
         design=design_effects(by_fold),
@@ -192,3 +200,8 @@ def _tally(name: str, sketches: Sequence[WindowSketch]) -> TallyReference:
         counts={key: tuple(0 if day is None else day.counts[key] for day in days) for key in keys},
         totals=tuple(0 if day is None else day.total for day in days),
     )
+
+
+def _most_common(counter: Counter[int], most: int) -> list[tuple[int, int]]:
+    """The largest counts; of equal ones the lowest keys, so that no order of rows matters."""
+    return sorted(counter.items(), key=lambda item: (-item[1], item[0]))[:most]
