@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -88,10 +88,11 @@ class ScoredRows:
     def take(self, rows: npt.ArrayLike) -> ScoredRows:
         """Some of the rows, by row number or mask."""
         chosen = np.asarray(rows)
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return ScoredRows(
-            **{name: None if array is None else array[chosen] for name, array in values.items()}
-        )
+        parts: dict[str, Any] = {}
+        for field in fields(self):
+            values = getattr(self, field.name)
+            parts[field.name] = None if values is None else values[chosen]
+        return ScoredRows(**parts)
 
     def labelled(self, label: Floats) -> ScoredRows:
         """The same rows with other labels (n,), their order by score kept."""

@@ -91,7 +91,7 @@ def test_what_cannot_be_judged_is_refused():
     with pytest.raises(MonitoringError, match="outcomes: no two subjects"):
         curve_quality(outcomes, curves, np.array([1]), np.array([True]), [0.0, 1.0], seed=1)
     with pytest.raises(MonitoringError, match="curves: expected one for each of 1"):
-        failure_count(outcomes, curves.take([]), 5.0)
+        failure_count(outcomes, curves.take(np.zeros(1, dtype=bool)), 5.0)
     empty = np.array([], dtype=np.int64)
     with pytest.raises(MonitoringError, match="watched_hours: expected above 0"):
         false_alarms(empty, empty, empty, empty, horizon_hours=1.0, watched_hours=0.0)

@@ -31,7 +31,7 @@ MEASURES = (
 )
 
 
-def made(labels: list[int], scores: list[float], days: list[int] | None = None) -> ScoredRows:
+def scored(labels: list[int], scores: list[float], days: list[int] | None = None) -> ScoredRows:
     count = len(labels)
     return ScoredRows(
         entity=np.arange(count),
@@ -52,10 +52,10 @@ LABELLED = st.lists(
 @settings(max_examples=60, deadline=None)
 def test_ranking_measures_equal_scikit_learn(rows):
     labels, scores = zip(*rows, strict=True)
-    made_rows = made(list(labels), [score / 7 for score in scores])
-    assert RocAuc().value(made_rows) == pytest.approx(roc_auc_score(labels, scores))
+    rows_scored = scored(list(labels), [score / 7 for score in scores])
+    assert RocAuc().value(rows_scored) == pytest.approx(roc_auc_score(labels, scores))
     expected = average_precision_score(labels, scores)
-    assert AveragePrecision().value(made_rows) == pytest.approx(expected)
+    assert AveragePrecision().value(rows_scored) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("measure", MEASURES, ids=lambda measure: measure.name)
@@ -67,7 +67,7 @@ def test_a_row_of_weight_two_counts_as_two_rows(measure):
 
 
 def test_auc_of_probabilities_is_the_share_of_expected_pairs():
-    rows = made([0, 0, 0], [0.1, 0.4, 0.9]).labelled(np.array([0.2, 0.5, 0.7]))
+    rows = scored([0, 0, 0], [0.1, 0.4, 0.9]).labelled(np.array([0.2, 0.5, 0.7]))
     right = every = 0.0
     for first, second in itertools.product(range(3), range(3)):
         pair = rows.label[first] * (1 - rows.label[second])
@@ -77,20 +77,20 @@ def test_auc_of_probabilities_is_the_share_of_expected_pairs():
 
 
 def test_recall_at_capacity_looks_at_the_highest_of_each_day():
-    rows = made([1, 0, 1, 1, 0], [0.9, 0.8, 0.1, 0.2, 0.3], days=[0, 0, 0, 1, 1])
+    rows = scored([1, 0, 1, 1, 0], [0.9, 0.8, 0.1, 0.2, 0.3], days=[0, 0, 0, 1, 1])
     assert RecallAtCapacity(1.0).value(rows) == pytest.approx(1 / 3)
     assert RecallAtCapacity(2.0).value(rows) == pytest.approx(2 / 3)
     assert PrecisionAtCapacity(2.0).value(rows) == pytest.approx(2 / 4)
 
 
 def test_equal_scores_share_what_is_left_of_the_capacity():
-    rows = made([1, 0, 0], [0.5, 0.5, 0.1])
+    rows = scored([1, 0, 0], [0.5, 0.5, 0.1])
     assert RecallAtCapacity(1.0).value(rows) == pytest.approx(0.5)
     assert RecallAtCapacity(1.0).value(rows.take([1, 0, 2])) == pytest.approx(0.5)
 
 
 def test_money_is_a_day_and_by_label():
-    rows = made([1, 0, 0], [0.5, 0.5, 0.1], days=[0, 1, 1])
+    rows = scored([1, 0, 0], [0.5, 0.5, 0.1], days=[0, 1, 1])
     assert Money().value(rows) == pytest.approx((-1.0 + 0.5 + 0.5) / 2)
 
 
@@ -111,11 +111,11 @@ def test_observed_over_expected_is_one_where_scores_are_true():
 )
 def test_what_is_not_defined_is_refused(measure, text):
     with pytest.raises(MonitoringError, match=text):
-        measure.value(made([0, 0], [0.1, 0.2]))
+        measure.value(scored([0, 0], [0.1, 0.2]))
 
 
 def test_rows_with_a_wrong_column_are_refused():
     with pytest.raises(MonitoringError, match="score: expected finite"):
-        made([1, 0], [float("nan"), 0.2])
+        scored([1, 0], [float("nan"), 0.2])
     with pytest.raises(MonitoringError, match="label: expected 0 to 1, got 2 to 2"):
-        made([2, 2], [0.1, 0.2])
+        scored([2, 2], [0.1, 0.2])
