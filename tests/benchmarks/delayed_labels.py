@@ -17,10 +17,13 @@ import argparse
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 
 from lib.monitoring.contradiction import ReviewCheck, check_by_outcomes, check_by_review
 from lib.monitoring.estimation import Estimate, EstimationSettings, PerformanceEstimator
@@ -117,10 +120,10 @@ class Run:
         realised = [measure.value(window) for measure in MEASURES]
         self.concept.append(ConceptWindow(first, estimator.estimate(window), realised, check))
 
-    def found_after_days(self) -> tuple[float, float]:
+    def found_after_days(self) -> tuple[int | str, int | str]:
         """Days from the change until outcomes, and until a random review, contradict estimates.
 
-        NaN: never; infinite: something was contradicted before the change.
+        A false alarm is what was contradicted before the change.
         """
         change = self.deployment.first_day + CHANGE
         alarms = []
@@ -184,12 +187,12 @@ class Run:
         )
 
 
-def _after(firsts: list[int], change: int, waited: int) -> float:
+def _after(firsts: list[int], change: int, waited: int) -> int | str:
     """Days from the change to the end of waiting for the first of some windows."""
     if not firsts:
-        return float("nan")
+        return "not found"
     first = min(firsts)
-    return float("inf") if first < change else float(first + waited - change)
+    return "false alarm" if first < change else first + waited - change
 
 
 def summary(rows: list[Row], nannyml: NannyML) -> dict[str, object]:
@@ -234,36 +237,63 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--days", type=int, default=7, help="days of a window")
     parser.add_argument("--delays", type=int, nargs="+", default=list(DELAYS), metavar="DAYS")
     parser.add_argument("--shifts", nargs="+", default=list(SHIFTS), choices=list(SHIFTS))
+    parser.add_argument("--processes", type=int, default=2, help="delays at once")
     return parser.parse_args()
 
 
+@dataclass(frozen=True)
+class DelayResult:
+    """What one delay gave: windows, tasks for NannyML, and when the changed concept was found."""
+
+    rows: list[Row]
+    tasks: list[dict[str, str]]
+    found: tuple[int | str, int | str]
+
+
+def run_delay(
+    transactions: Path, delay: int, days: int, shifts: tuple[str, ...], folder: Path
+) -> DelayResult:
+    """Train with labels that late, and estimate every window."""
+    deployment = deploy(read_payments(str(transactions)), delay)
+    run = Run(deployment, days, shifts, ScoredFiles(folder))
+    run.estimate()
+    found = run.found_after_days()
+    print("  {} days: concept change found after {} days, by review {}".format(delay, *found))
+    for window in run.concept:
+        print(f"    day {window.first - deployment.first_day}: {window.review.statement}")
+    return DelayResult(run.rows, run.tasks, found)
+
+
 def main() -> None:
-    """Run all delays and print the tables and the JSON line."""
+    """Run all delays side by side and print the tables and the JSON line."""
     options = arguments()
     started = time.perf_counter()
-    table = read_payments(str(options.transactions))
-    print(f"{options.transactions}: {table.num_rows} payments")
-    runs, found = [], {}
-    with tempfile.TemporaryDirectory() as folder:
-        files = ScoredFiles(Path(folder))
-        for delay in options.delays:
-            run = Run(deploy(table, delay), options.days, tuple(options.shifts), files)
-            print(f"labels {delay} days late", flush=True)
-            run.estimate()
-            runs.append(run)
-            found[f"{delay}_days"] = run.found_after_days()
-            print(
-                "  concept change found after {} days, by review {}".format(*run.found_after_days())
+    with (
+        tempfile.TemporaryDirectory() as name,
+        ProcessPoolExecutor(options.processes, mp_context=get_context("spawn")) as pool,
+    ):
+        folder = Path(name)
+        calls = [
+            pool.submit(
+                run_delay, options.transactions, delay, options.days, tuple(options.shifts), folder
             )
-        tasks = [task for run in runs for task in run.tasks]
-        nannyml = estimate(options.nannyml, tasks, files.folder, timeout=7_200)
-    rows = [row for run in runs for row in run.rows]
+            for delay in options.delays
+        ]
+        results = [call.result() for call in calls]
+        tasks = [task for result in results for task in result.tasks]
+        nannyml = estimate(options.nannyml, tasks, folder, timeout=7_200)
+    rows = [row for result in results for row in result.rows]
+    names = [f"{delay}_days" for delay in options.delays]
     print_result(
-        table.num_rows,
+        pq.read_metadata(options.transactions).num_rows,
         time.perf_counter() - started,
         **summary(rows, nannyml),
-        concept_change_found_after_days={name: days[0] for name, days in found.items()},
-        concept_change_found_by_review_after_days={name: days[1] for name, days in found.items()},
+        concept_change_found_after_days={
+            name: result.found[0] for name, result in zip(names, results, strict=True)
+        },
+        concept_change_found_by_review_after_days={
+            name: result.found[1] for name, result in zip(names, results, strict=True)
+        },
         file=options.transactions.name,
     )
 
