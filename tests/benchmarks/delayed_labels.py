@@ -25,7 +25,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from lib.monitoring.contradiction import ReviewCheck, check_by_outcomes, check_by_review
+from lib.monitoring.contradiction import (
+    ReviewCheck,
+    check_by_outcomes,
+    check_by_review,
+    draw_review,
+)
 from lib.monitoring.estimation import Estimate, EstimationSettings, PerformanceEstimator
 from lib.monitoring.measures import AveragePrecision, Measure, Money, RecallAtCapacity, RocAuc
 from lib.monitoring.scored_rows import DAY
@@ -114,8 +119,8 @@ class Run:
         """A window whose labels are those of the changed concept, and a review of some rows."""
         rows = self._window(first)
         window = self.deployment.rows.take(rows).labelled(label[rows])
-        drawn = np.random.default_rng(first).choice(len(rows), REVIEWS, replace=False)
         adapted, _ = estimator.adapt(window)
+        drawn = draw_review(adapted.value, REVIEWS, seed=first)
         check = check_by_review(adapted.value[drawn], window.label[drawn], seed=first)
         realised = [measure.value(window) for measure in MEASURES]
         self.concept.append(ConceptWindow(first, estimator.estimate(window), realised, check))
