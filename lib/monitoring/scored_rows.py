@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from lib.monitoring.reference import MonitoringError as MonitoringError
+from lib.monitoring.reference import MonitoringError as MonitoringError  # noqa: PLC0414
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
