@@ -26,7 +26,7 @@ from lib.monitoring.density_ratio import DensityRatio, RatioSettings, density_ra
 from lib.monitoring.measures import Measure
 from lib.monitoring.outcome_model import fit_outcome_models
 from lib.monitoring.performance import Figure
-from lib.monitoring.scored_rows import Codes, Floats, MonitoringError, ScoredRows
+from lib.monitoring.scored_rows import DAY, Codes, Floats, MonitoringError, ScoredRows
 
 _PRIOR_WINDOWS = 4.0
 
@@ -209,6 +209,12 @@ class PerformanceEstimator:
             for each, note in zip(values, notes, strict=True)
         ]
 
+    def _tried_out(self, number: int) -> Codes:
+        """Rows of the first days of a block, as many days as a window has."""
+        rows = np.flatnonzero(self._models.block == number)
+        day = self._reference.event_time[rows] // DAY
+        return rows[day < day.min() + max(self._settings.window_days, 1.0)]
+
     def _try_out(self) -> tuple[list[float], int]:
         """By measure, how much farther off estimates of reference windows were than foreseen.
 
@@ -219,11 +225,10 @@ class PerformanceEstimator:
         squares: list[list[float]] = [[] for _ in self._measures]
         even = _even(len(self._reference))
         for number in range(count):
-            inside = self._models.block == number
+            others = np.flatnonzero(self._models.block != number)
+            inside = self._tried_out(number)
             window = self._reference.take(inside)
-            adapted = self._corrected(
-                window, self._models.log_odds[inside], np.flatnonzero(~inside), even
-            )
+            adapted = self._corrected(window, self._models.log_odds[inside], others, even)
             drawn = self._draw(window, adapted, max(self._settings.repeats // 2, 2))
             for each, measure, (value, error, note) in zip(
                 squares, self._measures, drawn, strict=True
