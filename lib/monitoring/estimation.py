@@ -213,7 +213,8 @@ class PerformanceEstimator:
         """Rows of the first days of a block, as many days as a window has."""
         rows = np.flatnonzero(self._models.block == number)
         day = self._reference.event_time[rows] // DAY
-        return rows[day < day.min() + max(self._settings.window_days, 1.0)]
+        is_first = day < day.min() + max(self._settings.window_days, 1.0)
+        return np.asarray(rows[is_first], dtype=np.int64)
 
     def _try_out(self) -> tuple[list[float], int]:
         """By measure, how much farther off estimates of reference windows were than foreseen.
