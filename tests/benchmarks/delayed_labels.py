@@ -252,7 +252,7 @@ class DelayResult:
 
     rows: list[Row]
     tasks: list[dict[str, str]]
-    found: tuple[int | str, int | str]
+    detected: tuple[int | str, int | str]
 
 
 def run_delay(
@@ -262,11 +262,11 @@ def run_delay(
     deployment = deploy(read_payments(str(transactions)), delay)
     run = Run(deployment, days, shifts, ScoredFiles(folder))
     run.estimate()
-    found = run.found_after_days()
-    print("  {} days: concept change found after {} days, by review {}".format(delay, *found))
+    detected = run.found_after_days()
+    print("  {} days: concept change found after {} days, by review {}".format(delay, *detected))
     for window in run.concept:
         print(f"    day {window.first - deployment.first_day}: {window.review.statement}")
-    return DelayResult(run.rows, run.tasks, found)
+    return DelayResult(run.rows, run.tasks, detected)
 
 
 def main() -> None:
@@ -294,10 +294,10 @@ def main() -> None:
         time.perf_counter() - started,
         **summary(rows, nannyml),
         concept_change_found_after_days={
-            name: result.found[0] for name, result in zip(names, results, strict=True)
+            name: result.detected[0] for name, result in zip(names, results, strict=True)
         },
         concept_change_found_by_review_after_days={
-            name: result.found[1] for name, result in zip(names, results, strict=True)
+            name: result.detected[1] for name, result in zip(names, results, strict=True)
         },
         file=options.transactions.name,
     )
