@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lib.calibration import logit
-from lib.monitoring.scored_rows import Floats, MonitoringError
+from lib.monitoring.scored_rows import Codes, Floats, MonitoringError
 
 LEVEL = 0.001
 """Probability at which a review that only had bad luck contradicts an estimate."""
@@ -21,6 +21,28 @@ RUN_LENGTH = 1_000.0
 _DRAWS = 20_000
 _BATCH = 500
 _EFFECT = 3.0
+
+
+def draw_review(probability: Floats, count: int, seed: int) -> Codes:
+    """Row numbers for a review that tells most about an estimate, at random.
+
+    Half are drawn evenly, the others by sqrt(p (1 - p)), how uncertain a label is (Neyman,
+    JRSS 97, 1934): where positives are rare an even draw has next to none.
+
+    Args:
+        probability: (n,) estimated.
+        count: of rows, n at most.
+        seed: of the draws.
+    """
+    generator = np.random.default_rng(seed)
+    count = min(count, len(probability))
+    even = generator.choice(len(probability), (count + 1) // 2, replace=False)
+    spread = np.sqrt(probability * (1.0 - probability)) + 1e-9
+    spread[even] = 0.0
+    others = generator.choice(
+        len(probability), count - len(even), replace=False, p=spread / spread.sum()
+    )
+    return np.sort(np.concatenate([even, others])).astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -76,10 +98,8 @@ def check_by_review(
     trusted = p_value >= level
     words = f"reviews of {len(label):,} rows have {observed:g} positives where {expected:.1f}"
     end = "were expected" if trusted else "were expected: the estimate is not trusted"
-    chance = f"p = {p_value:.3f}" if p_value >= 0.001 else "p < .001"
-    return ReviewCheck(
-        trusted, len(label), observed, expected, p_value, f"{words} {end} ({chance})"
-    )
+    odds = f"p = {p_value:.3f}" if p_value >= 0.001 else "p < .001"
+    return ReviewCheck(trusted, len(label), observed, expected, p_value, f"{words} {end} ({odds})")
 
 
 def _p_value(probability: Floats, label: Floats, seed: int, draws: int) -> float:
@@ -88,7 +108,8 @@ def _p_value(probability: Floats, label: Floats, seed: int, draws: int) -> float
     variance = probability * (1.0 - probability)
     mean = float(np.average(log_odds, weights=np.maximum(variance, 1e-12)))
     directions = np.column_stack([np.ones(len(label)), log_odds - mean])
-    inverse = np.linalg.pinv(directions.T @ (directions * variance[:, None]))
+    spread = directions.T @ (directions * variance[:, None])
+    inverse = np.asarray(np.linalg.pinv(spread), dtype=np.float64)
     generator = np.random.default_rng(seed)
     distances = []
     for start in range(0, draws, _BATCH):

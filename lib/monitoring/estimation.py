@@ -26,7 +26,7 @@ from lib.monitoring.density_ratio import DensityRatio, RatioSettings, density_ra
 from lib.monitoring.measures import Measure
 from lib.monitoring.outcome_model import fit_outcome_models
 from lib.monitoring.performance import Figure
-from lib.monitoring.scored_rows import Codes, Floats, MonitoringError, ScoredRows
+from lib.monitoring.scored_rows import DAY, Codes, Floats, MonitoringError, ScoredRows
 
 _PRIOR_WINDOWS = 4.0
 
@@ -48,8 +48,8 @@ class EstimationSettings:
     seed: int = 7
     repeats: int = 200
     window_days: float = 7.0
-    most_windows: int = 8
-    most_rows: int = 100_000
+    most_windows: int = 6
+    most_rows: int = 30_000
     ratio: RatioSettings = field(default_factory=RatioSettings)
     threads: int = 1
 
@@ -150,7 +150,7 @@ class PerformanceEstimator:
         adapted, ratio = self.adapt(window)
         spread = float(student.ppf(0.97725, _PRIOR_WINDOWS + self._windows)) / 2.0
         estimates = []
-        drawn = self._draw(window, adapted)
+        drawn = self._draw(window, adapted, self._settings.repeats)
         for measure, dispersion, (value, error, note) in zip(
             self._measures, self._dispersions, drawn, strict=True
         ):
@@ -189,26 +189,32 @@ class PerformanceEstimator:
         return correction.apply(window, log_odds)
 
     def _draw(
-        self, window: ScoredRows, adapted: AdaptedProbabilities
+        self, window: ScoredRows, adapted: AdaptedProbabilities, repeats: int
     ) -> list[tuple[float, float, str]]:
         """Mean and deviation of each measure over draws of labels; NaN and why."""
         generator = np.random.default_rng(self._settings.seed)
         values: list[list[float]] = [[] for _ in self._measures]
         notes = [""] * len(self._measures)
-        for _ in range(self._settings.repeats):
+        for _ in range(repeats):
             rows = window.labelled(adapted.draw(generator))
             for place, measure in enumerate(self._measures):
                 try:
                     values[place].append(measure.value(rows))
                 except MonitoringError as error:
                     notes[place] = str(error)
-        fewest = self._settings.repeats / 2
         return [
             (float(np.mean(each)), float(np.std(each, ddof=1)), "")
-            if len(each) > fewest
+            if len(each) > repeats / 2
             else (float("nan"), float("nan"), note)
             for each, note in zip(values, notes, strict=True)
         ]
+
+    def _tried_out(self, number: int) -> Codes:
+        """Rows of the first days of a block, as many days as a window has."""
+        rows = np.flatnonzero(self._models.block == number)
+        day = self._reference.event_time[rows] // DAY
+        is_first = day < day.min() + max(self._settings.window_days, 1.0)
+        return np.asarray(rows[is_first], dtype=np.int64)
 
     def _try_out(self) -> tuple[list[float], int]:
         """By measure, how much farther off estimates of reference windows were than foreseen.
@@ -220,12 +226,11 @@ class PerformanceEstimator:
         squares: list[list[float]] = [[] for _ in self._measures]
         even = _even(len(self._reference))
         for number in range(count):
-            inside = self._models.block == number
+            others = np.flatnonzero(self._models.block != number)
+            inside = self._tried_out(number)
             window = self._reference.take(inside)
-            adapted = self._corrected(
-                window, self._models.log_odds[inside], np.flatnonzero(~inside), even
-            )
-            drawn = self._draw(window, adapted)
+            adapted = self._corrected(window, self._models.log_odds[inside], others, even)
+            drawn = self._draw(window, adapted, max(self._settings.repeats // 2, 2))
             for each, measure, (value, error, note) in zip(
                 squares, self._measures, drawn, strict=True
             ):

@@ -69,11 +69,8 @@ def realised(
     """
     known = rows.take(rows.known)
     ripeness = len(known) / len(rows) if len(rows) else 0.0
-    figures = []
-    for measure in measures:
-        interval, note = _interval(known, measure, seed, repeats, level)
-        figures.append(_figure(measure, "realised", interval, known, ripeness, note))
-    return figures
+    draws = _Draws(seed, repeats, level)
+    return [_figure(measure, "realised", known, ripeness, draws) for measure in measures]
 
 
 def ripening(
@@ -104,11 +101,8 @@ def ripening(
     left = probability * (1.0 - ripeness) / np.maximum(1.0 - probability * ripeness, 1e-12)
     filled = rows.labelled(np.where(rows.known, rows.label, left))
     share = float(np.where(rows.known, 1.0, ripeness).mean()) if len(rows) else 0.0
-    figures = []
-    for measure in measures:
-        interval, note = _interval(filled, measure, seed, repeats, level)
-        figures.append(_figure(measure, "ripening", interval, filled, share, note))
-    return figures
+    draws = _Draws(seed, repeats, level)
+    return [_figure(measure, "ripening", filled, share, draws) for measure in measures]
 
 
 @dataclass(frozen=True)
@@ -168,37 +162,33 @@ def paired_difference(
     return Difference(measure.name, *values, difference=interval, share_above=above)
 
 
-def _interval(
-    rows: ScoredRows, measure: Measure, seed: int, repeats: int, level: float
-) -> tuple[Interval, str]:
+@dataclass(frozen=True)
+class _Draws:
+    """Of entities: seed, how many, and the share of them inside an interval."""
+
+    seed: int
+    repeats: int
+    level: float
+
+
+def _figure(
+    measure: Measure, basis: Basis, rows: ScoredRows, ripeness: float, draws: _Draws
+) -> Figure:
     """The measure with its interval; NaN and the reason where it is not defined."""
+    interval, note = Interval(*[float("nan")] * 3), ""
     try:
         if not len(rows):
             raise MonitoringError("label: expected rows with a known label, got none")
         measure.value(rows)
-        return bootstrap_interval(
+        interval = bootstrap_interval(
             lambda index: measure.value(rows, _times(index, len(rows))),
             rows.entity,
-            seed,
-            repeats,
-            level,
-        ), ""
+            draws.seed,
+            draws.repeats,
+            draws.level,
+        )
     except MonitoringError as error:
-        return Interval(*[float("nan")] * 3), str(error)
-
-
-def _times(index: np.ndarray[Any, Any], count: int) -> Floats:
-    return np.bincount(index, minlength=count).astype(np.float64)
-
-
-def _figure(
-    measure: Measure,
-    basis: Basis,
-    interval: Interval,
-    rows: ScoredRows,
-    ripeness: float,
-    note: str,
-) -> Figure:
+        note = str(error)
     return Figure(
         name=measure.name,
         unit=measure.unit,
@@ -212,3 +202,7 @@ def _figure(
         ripeness=ripeness,
         note=note,
     )
+
+
+def _times(index: np.ndarray[Any, Any], count: int) -> Floats:
+    return np.bincount(index, minlength=count).astype(np.float64)
