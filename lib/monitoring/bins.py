@@ -157,7 +157,8 @@ def quantile_edges(numbers: Floats, bins: int) -> Floats:
     repeated = np.unique(edges[:-1][np.diff(edges) == 0])
     below = [numbers[numbers < value].max(initial=-np.inf) for value in repeated.tolist()]
     edges = np.unique(np.concatenate([edges, np.array(below)]))
-    return edges[np.isfinite(edges) & (edges < numbers.max())]
+    kept: Floats = edges[np.isfinite(edges) & (edges < numbers.max())]
+    return kept
 
 
 def as_floats(values: pa.ChunkedArray | pa.Array) -> Floats | None:

@@ -48,7 +48,7 @@ class BottomK:
         """How many contents there are."""
         if len(self._hashes) < self.limit:
             return len(self._hashes)
-        return round((self.limit - 1) / (float(self._hashes[-1]) / _RANGE))
+        return round((self.limit - 1) / ((float(self._hashes[-1]) + 1.0) / _RANGE))
 
     @property
     def sampled(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -115,7 +116,7 @@ class ModelReference(_Strict):
         for measure in self.measures:
             if len(measure.counts) != len(self.days):
                 raise ValueError(f"{measure.bins.name}: expected counts of each day")
-        if any(later <= day for day, later in zip(self.days, self.days[1:], strict=False)):
+        if any(later <= day for day, later in pairwise(self.days)):
             raise ValueError("days: expected ascending days")
         return self
 

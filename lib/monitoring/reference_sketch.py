@@ -173,7 +173,7 @@ def _measure(bins: MeasureBins, counts: Sequence[MeasureCounts]) -> MeasureRefer
         counts=tuple(tuple(row) for row in by_fold.sum(axis=1).tolist()),
         unseen=tuple(day.unseen for day in counts),
         constant_days=sum(day.is_constant for day in counts),
-        magnitudes=dict(sorted(magnitudes.most_common(_KEPT_MAGNITUDES))),
+        magnitudes=dict(sorted(_most_common(magnitudes, _KEPT_MAGNITUDES))),
         low=low if np.isfinite(low) else None,
         high=high if np.isfinite(high) else None,
         design=design_effects(by_fold),
@@ -192,3 +192,8 @@ def _tally(name: str, sketches: Sequence[WindowSketch]) -> TallyReference:
         counts={key: tuple(0 if day is None else day.counts[key] for day in days) for key in keys},
         totals=tuple(0 if day is None else day.total for day in days),
     )
+
+
+def _most_common(counter: Counter[int], most: int) -> list[tuple[int, int]]:
+    """The largest counts; of equal ones the lowest keys, so that no order of rows matters."""
+    return sorted(counter.items(), key=lambda item: (-item[1], item[0]))[:most]
