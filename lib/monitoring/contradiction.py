@@ -76,10 +76,8 @@ def check_by_review(
     trusted = p_value >= level
     words = f"reviews of {len(label):,} rows have {observed:g} positives where {expected:.1f}"
     end = "were expected" if trusted else "were expected: the estimate is not trusted"
-    chance = f"p = {p_value:.3f}" if p_value >= 0.001 else "p < .001"
-    return ReviewCheck(
-        trusted, len(label), observed, expected, p_value, f"{words} {end} ({chance})"
-    )
+    odds = f"p = {p_value:.3f}" if p_value >= 0.001 else "p < .001"
+    return ReviewCheck(trusted, len(label), observed, expected, p_value, f"{words} {end} ({odds})")
 
 
 def _p_value(probability: Floats, label: Floats, seed: int, draws: int) -> float:
@@ -88,7 +86,8 @@ def _p_value(probability: Floats, label: Floats, seed: int, draws: int) -> float
     variance = probability * (1.0 - probability)
     mean = float(np.average(log_odds, weights=np.maximum(variance, 1e-12)))
     directions = np.column_stack([np.ones(len(label)), log_odds - mean])
-    inverse = np.linalg.pinv(directions.T @ (directions * variance[:, None]))
+    spread = directions.T @ (directions * variance[:, None])
+    inverse = np.asarray(np.linalg.pinv(spread), dtype=np.float64)
     generator = np.random.default_rng(seed)
     distances = []
     for start in range(0, draws, _BATCH):

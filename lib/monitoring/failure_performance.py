@@ -215,9 +215,9 @@ def curve_quality(
         )
 
     try:
-        intervals = [
+        c_td, ibs = (
             bootstrap_interval(measure, machines, seed, repeats) for measure in (order, error)
-        ]
+        )
     except SurvivalError as problem:
         raise MonitoringError(f"outcomes: {problem}") from None
-    return CurveQuality(*intervals, rows=len(rows), machines=len(np.unique(machines)))
+    return CurveQuality(c_td, ibs, len(rows), len(np.unique(machines)))

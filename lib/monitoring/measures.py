@@ -94,9 +94,9 @@ class RecallAtCapacity:
 
     def value(self, rows: ScoredRows, weight: Floats | None = None) -> float:
         """See `Measure.value`."""
-        taken, label = _taken(rows, weight, self.per_day)
+        reviewed, label = _reviewed(rows, weight, self.per_day)
         total = _require_positives(label * _weight(rows, weight))
-        return float((taken * label).sum() / total)
+        return float((reviewed * label).sum() / total)
 
 
 @dataclass(frozen=True)
@@ -109,8 +109,8 @@ class PrecisionAtCapacity:
 
     def value(self, rows: ScoredRows, weight: Floats | None = None) -> float:
         """See `Measure.value`."""
-        taken, label = _taken(rows, weight, self.per_day)
-        return float((taken * label).sum() / _require_some(taken.sum(), "rows"))
+        reviewed, label = _reviewed(rows, weight, self.per_day)
+        return float((reviewed * label).sum() / _require_some(reviewed.sum(), "rows"))
 
 
 @dataclass(frozen=True)
@@ -163,14 +163,16 @@ def _weight(rows: ScoredRows, weight: Floats | None) -> Floats:
 def _masses(rows: ScoredRows, weight: Floats | None) -> tuple[Floats, Floats]:
     """Positives and negatives by distinct score, rising; both must be there."""
     times, rank = _weight(rows, weight), rows.score_rank
-    positive = np.bincount(rank, weights=times * rows.label)
-    negative = np.bincount(rank, weights=times * (1.0 - rows.label))
+    positive, negative = (
+        np.bincount(rank, weights=mass).astype(np.float64)
+        for mass in (times * rows.label, times * (1.0 - rows.label))
+    )
     _require_positives(positive)
     _require_some(negative.sum(), "negatives")
     return positive, negative
 
 
-def _taken(rows: ScoredRows, weight: Floats | None, per_day: float) -> tuple[Floats, Floats]:
+def _reviewed(rows: ScoredRows, weight: Floats | None, per_day: float) -> tuple[Floats, Floats]:
     """How much of each row is looked at, and its label, both in the order by day and score.
 
     Rows of one score share what is left of the day's capacity.

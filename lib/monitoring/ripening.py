@@ -21,6 +21,7 @@ from lib.monitoring.scored_rows import DAY, Codes, Floats, MonitoringError
 
 FEWEST_LABELS = 20
 """Labels below which no curve is fitted."""
+_FEWEST_AT_RISK = 10.0
 
 
 @dataclass(frozen=True)
@@ -53,12 +54,12 @@ class LabelDelays:
     @property
     def delay(self) -> Floats:
         """(n,) days from event to label; a label before its event counts as none."""
-        return np.maximum(self.observed_at - self.event_time, 0) / DAY
+        return np.asarray(np.maximum(self.observed_at - self.event_time, 0) / DAY)
 
     @property
     def age(self) -> Floats:
         """(n,) days from event to `as_of`."""
-        return np.maximum(self.as_of - self.event_time, 0) / DAY
+        return np.asarray(np.maximum(self.as_of - self.event_time, 0) / DAY)
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class RipeningCurve:
     Attributes:
         ages: (m,) days, rising: where the share rises.
         shares: (m,) from each age on, up to 1.
-        oldest: days, the oldest age that was seen; later labels are unknown to it.
+        oldest: days, the longest delay that it knows of; labels that come later are not in it.
         labels: that it was learnt from.
     """
 
@@ -96,7 +97,8 @@ def fit_ripening(delays: LabelDelays, weight: Floats | None = None) -> RipeningC
     """The product-limit estimate in reversed time; see the module's sources.
 
     F(u) is the product over delays s > u of 1 - d(s) / n(s): d(s) labels came after s days, and
-    n(s) of the labels have a delay of s at most and an age of s at least.
+    n(s) of the labels have a delay of s at most and an age of s at least. Delays at the long end
+    for which n(s) is below ten are left out, as the last of few would be the whole of them.
 
     Args:
         delays: of labels.
@@ -114,13 +116,14 @@ def fit_ripening(delays: LabelDelays, weight: Floats | None = None) -> RipeningC
     times = np.ones(int(rows.sum())) if weight is None else weight[rows]
     delay, age = delays.delay[rows], delays.age[rows]
     ages, place = np.unique(delay, return_inverse=True)
-    came = np.bincount(place, weights=times)
-    at_most = np.cumsum(came)
+    arrived = np.bincount(place, weights=times)
     by_age = np.argsort(age)
     younger = np.r_[0.0, np.cumsum(times[by_age])][np.searchsorted(age[by_age], ages, side="left")]
-    factors = 1.0 - came / np.maximum(at_most - younger, came)
+    at_risk = np.cumsum(arrived) - younger
+    known = int(np.flatnonzero(at_risk >= min(_FEWEST_AT_RISK, at_risk.max()))[-1]) + 1
+    factors = 1.0 - arrived[:known] / np.maximum(at_risk[:known], arrived[:known])
     shares = np.r_[np.cumprod(factors[:0:-1])[::-1], 1.0]
-    return RipeningCurve(ages, shares, float(age.max()), int(rows.sum()))
+    return RipeningCurve(ages[:known], shares, float(ages[known - 1]), int(rows.sum()))
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -86,10 +88,11 @@ class ScoredRows:
     def take(self, rows: npt.ArrayLike) -> ScoredRows:
         """Some of the rows, by row number or mask."""
         chosen = np.asarray(rows)
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return ScoredRows(
-            **{name: None if array is None else array[chosen] for name, array in values.items()}
-        )
+        parts: dict[str, Any] = {}
+        for field in fields(self):
+            values = getattr(self, field.name)
+            parts[field.name] = None if values is None else values[chosen]
+        return ScoredRows(**parts)
 
     def labelled(self, label: Floats) -> ScoredRows:
         """The same rows with other labels (n,), their order by score kept."""
@@ -138,6 +141,37 @@ def scored_rows(
         inputs=inputs,
     )
     return rows.take(np.asarray(outcomes["score"].is_valid()))
+
+
+class PricedOutcomes(Protocol):
+    """What says the money of decisions: `lib.business.outcomes.SystemOutcomes` does."""
+
+    def money_of(self, outcomes: pa.Table, decisions: Sequence[str]) -> Floats:
+        """(rows,) money of these decisions at the labels of the table, currency units."""
+        ...
+
+
+def money_by_label(system: PricedOutcomes, outcomes: pa.Table) -> tuple[Floats, Floats]:
+    """(n,) and (n,) money of the decisions that were made, were the label 1 and were it 0.
+
+    Args:
+        system: prices decisions.
+        outcomes: (n,) rows of `lib.business.outcomes.OUTCOME_SCHEMA` and what money depends on.
+    """
+    decisions = outcomes["decision"].to_pylist()
+    positive, negative = (
+        system.money_of(_with_label(outcomes, label), decisions) for label in (1.0, 0.0)
+    )
+    return positive, negative
+
+
+def _with_label(outcomes: pa.Table, label: float) -> pa.Table:
+    """The same rows, each with this label and ripe, as money is that of ripe rows only."""
+    for name, value in (("label", label), ("money", 0.0)):
+        index = outcomes.schema.get_field_index(name)
+        values = pa.array(np.full(outcomes.num_rows, value))
+        outcomes = outcomes.set_column(index, name, values)
+    return outcomes
 
 
 def _numbers(table: pa.Table, name: str) -> Floats:
