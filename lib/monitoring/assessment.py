@@ -27,7 +27,7 @@ from lib.monitoring.performance_history import (
 )
 from lib.monitoring.reference import ModelReference
 from lib.monitoring.request_quality import DailyCounts
-from lib.monitoring.scored_rows import DAY, MonitoringError, scored_rows
+from lib.monitoring.scored_rows import DAY, MonitoringError, money_by_label, scored_rows
 from lib.monitoring.window import WindowSketch
 from lib.records.decision_table import FEATURE_PREFIX
 from lib.records.json_codec import read_json
@@ -45,12 +45,14 @@ class WatchedSystem:
         measures: of performance.
         segments: fields of requests among which causes are looked for; none may name people.
         entity_is_segment: whether entities are such, e.g. machines.
+        money_by_label: whether the money of a decision follows from its label alone.
     """
 
     outcomes: SystemOutcomes
     measures: tuple[Measure, ...]
     segments: tuple[str, ...] = ()
     entity_is_segment: bool = False
+    money_by_label: bool = False
 
 
 @dataclass(frozen=True)
@@ -307,7 +309,9 @@ def _explained(
 def _performance(
     watched: WatchedSystem, decisions: pa.Table, outcomes: pa.Table, material: Material
 ) -> PerformanceHistory:
-    money = np.asarray(outcomes["money"].fill_null(np.nan), dtype=np.float64)
+    money = (np.asarray(outcomes["money"].fill_null(np.nan), dtype=np.float64),) * 2
+    if watched.money_by_label and np.isfinite(money[0]).any():
+        money = money_by_label(watched.outcomes, outcomes)
     names = [name for name in decisions.column_names if name.startswith(FEATURE_PREFIX)]
     inputs = None
     if 0 < len(names) <= _FEATURE_LIMIT:
@@ -317,8 +321,8 @@ def _performance(
         rows = scored_rows(
             outcomes,
             material.as_of,
-            money_if_positive=money,
-            money_if_negative=money,
+            money_if_positive=money[0],
+            money_if_negative=money[1],
             inputs=inputs,
         )
         delays = label_delays(outcomes, material.as_of)

@@ -262,8 +262,8 @@ def _period_table(periods: Sequence[Period]) -> Table:
     return Table(
         header,
         tuple(rows),
-        caption="final: share of decisions whose outcome is known for good; figures with 95% limits "
-        "over entities; not trusted: outcomes that came since contradicted the estimates",
+        caption="final: decisions whose outcome is known for good; figures with 95% limits over "
+        "entities; not trusted: outcomes that came since contradicted the estimates",
     )
 
 
