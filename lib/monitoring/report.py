@@ -145,11 +145,11 @@ def _incidents(incidents: Sequence[ExplainedIncident]) -> list[Block]:
     for own in incidents:
         incident = own.incident
         state = "open" if incident.is_open else f"over since {moment_text(incident.closed_at or 0)}"
-        blocks.append(Note(f"{_sentence(incident.sentence)} ({state})"))
+        blocks.append(Note(f"{incident.sentence} ({state})."))
         parts = [cause.sentence for cause in own.causes]
         if own.consequence is not None:
             parts.append(own.consequence.sentence)
-        blocks += [Note(f"— {_sentence(part)}") for part in parts]
+        blocks += [Note(f"— {part}.") for part in parts]
     header = ("measure", "kind", "name", "since", "before", "after", "unit", "state")
     blocks.append(Table(header, tuple(_incident_row(own) for own in incidents), digits=4))
     return blocks
@@ -205,7 +205,7 @@ def _daily(assessment: Assessment) -> list[Block]:
         str(name): Curve(
             x - first, np.bincount(days[names == name] - first, minlength=len(x)) / totals
         )
-        for name in np.unique(names)
+        for name in _rarer(names)
     }
     axis = Axis(f"day, from {_date(first * DAY)} on")
     plots = [line_plot("Share of decisions", shares, axis, Axis("share of a day"))]
@@ -220,6 +220,12 @@ def _daily(assessment: Assessment) -> list[Block]:
     return [Note(f"{outcomes.num_rows:,} decisions by day{sample}."), Figures(tuple(plots))]
 
 
+def _rarer(names: Any) -> list[str]:
+    """All decisions but the most frequent, whose share is what the others leave."""
+    every, counts = np.unique(names, return_counts=True)
+    return [str(name) for at, name in enumerate(every) if len(every) == 1 or at != counts.argmax()]
+
+
 def _quantile(scores: Any, share: float) -> float:
     finite = scores[np.isfinite(scores)]
     return float(np.quantile(finite, share)) if len(finite) else float("nan")
@@ -229,7 +235,7 @@ def _performance(assessment: Assessment) -> list[Block]:
     periods = assessment.performance.periods
     if not periods:
         return [Note("Nothing could be measured; the last section says why.")]
-    blocks: list[Block] = [_period_table(periods)]
+    blocks: list[Block] = [_label_table(periods), _figure_table(periods)]
     plots = [_measure_plot(periods, place) for place in range(_measures(periods))]
     if shown := tuple(plot for plot in plots if plot is not None):
         blocks.append(Figures(shown))
@@ -242,29 +248,43 @@ def _performance(assessment: Assessment) -> list[Block]:
     return blocks
 
 
-def _period_table(periods: Sequence[Period]) -> Table:
-    header = ("from", "to", "decisions", "final", "positives", "expected positives", "measured",
-              "estimated before labels", "estimate")  # fmt: skip
+def _label_table(periods: Sequence[Period]) -> Table:
+    header = ("from", "to", "decisions", "final", "positives of these", "expected in the end")
     rows = [
         (
-            _date(period.since),
-            _date(period.until - 1),
+            *_bounds(period),
             period.rows,
             f"{period.ripe:.0%}",
             f"{period.positives:.2%}" if np.isfinite(period.positives) else None,
             _rate(period),
-            _figures_text(period.realised),
-            _figures_text(period.estimated),
-            {None: None, True: "trusted", False: "not trusted"}[period.trusted],
         )
         for period in periods
     ]
-    return Table(
-        header,
-        tuple(rows),
-        caption="final: decisions whose outcome is known for good; figures with 95% limits over "
-        "entities; not trusted: outcomes that came since contradicted the estimates",
+    caption = (
+        "final: decisions whose outcome is known for good; in brackets 95% limits over entities"
     )
+    return Table(header, tuple(rows), caption=caption)
+
+
+def _figure_table(periods: Sequence[Period]) -> Table:
+    header = ("from", "to", "measure", "on final labels", "estimated before labels", "estimate")
+    rows = [
+        (
+            *_bounds(period),
+            _words((period.realised or period.estimated)[place].name),
+            _figure_text(period.realised, place),
+            _figure_text(period.estimated, place),
+            {None: None, True: "trusted", False: "not trusted"}[period.trusted],
+        )
+        for period in periods
+        for place in range(_measures([period]))
+    ]
+    caption = "not trusted: outcomes that came since contradict the estimates"
+    return Table(header, tuple(rows), caption=caption)
+
+
+def _bounds(period: Period) -> tuple[str, str]:
+    return _date(period.since), _date(period.until - 1)
 
 
 def _rate(period: Period) -> str | None:
@@ -272,13 +292,12 @@ def _rate(period: Period) -> str | None:
     return None if rate is None else f"{rate.value:.2%} ({rate.low:.2%} to {rate.high:.2%})"
 
 
-def _figures_text(figures: Sequence[Performance]) -> str | None:
-    parts = [
-        f"{_words(own.name)} {_number(own.value)} ({_number(own.low)} to {_number(own.high)})"
-        for own in figures
-        if np.isfinite(own.value)
-    ]
-    return "; ".join(parts) or None
+def _figure_text(figures: Sequence[Performance], place: int) -> str | None:
+    if place >= len(figures) or not np.isfinite(figures[place].value):
+        return None
+    own = figures[place]
+    limits = f"({_number(own.low)} to {_number(own.high)})"
+    return f"{_number(own.value)} {own.unit} {limits}".replace("  ", " ")
 
 
 def _measure_plot(periods: Sequence[Period], place: int) -> Figure | None:

@@ -175,7 +175,7 @@ def heat_map(
     bar.set_label(label, fontsize=8, color=_SOFT)
     bar.ax.tick_params(labelsize=7, colors=_SOFT, length=0)
     bar.outline.set_visible(False)
-    return Figure(_svg(canvas), caption)
+    return Figure(_svg(canvas), caption, wide=True)
 
 
 def _blank(title: str, x: Axis, y: Axis) -> tuple[Canvas, Axes]:
