@@ -131,7 +131,7 @@ def _latest_figure(periods: Sequence[Period], place: int) -> KeyFigure:
         for figures in (period.realised if period.ripe >= 0.9 else (), period.estimated):
             if place < len(figures) and np.isfinite(figures[place].value):
                 own = figures[place]
-                when = f"{own.basis}, {_date(period.since)} to {_date(period.until - 1)}"
+                when = f"{own.basis}, {_days(period)}"
                 return KeyFigure(_words(own.name), _number(own.value), when)
     name = next(figures[place].name for p in periods for figures in (p.realised, p.estimated)
                 if place < len(figures))  # fmt: skip
@@ -249,10 +249,10 @@ def _performance(assessment: Assessment) -> list[Block]:
 
 
 def _label_table(periods: Sequence[Period]) -> Table:
-    header = ("from", "to", "decisions", "final", "positives of these", "expected in the end")
+    header = ("days", "decisions", "final", "positives of these", "expected in the end")
     rows = [
         (
-            *_bounds(period),
+            _days(period),
             period.rows,
             f"{period.ripe:.0%}",
             f"{period.positives:.2%}" if np.isfinite(period.positives) else None,
@@ -267,10 +267,10 @@ def _label_table(periods: Sequence[Period]) -> Table:
 
 
 def _figure_table(periods: Sequence[Period]) -> Table:
-    header = ("from", "to", "measure", "on final labels", "estimated before labels", "estimate")
+    header = ("days", "measure", "on final labels", "estimated before labels", "estimate")
     rows = [
         (
-            *_bounds(period),
+            _days(period),
             _words((period.realised or period.estimated)[place].name),
             _figure_text(period.realised, place),
             _figure_text(period.estimated, place),
@@ -283,8 +283,8 @@ def _figure_table(periods: Sequence[Period]) -> Table:
     return Table(header, tuple(rows), caption=caption)
 
 
-def _bounds(period: Period) -> tuple[str, str]:
-    return _date(period.since), _date(period.until - 1)
+def _days(period: Period) -> str:
+    return f"{_date(period.since)} to {_date(period.until - 1)[5:]}"
 
 
 def _rate(period: Period) -> str | None:

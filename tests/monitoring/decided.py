@@ -44,7 +44,7 @@ class Pool:
         score: (n,) of the model.
         entities: (n,) ids.
         requests: (n,) as JSON.
-        decisions: from the mildest on, with the score from which each is made.
+        decisions: from the mildest on, with the score from which each is decided.
         drifting: the feature that a drift is planted in.
     """
 
@@ -138,14 +138,14 @@ def _table(
 ) -> pa.Table:
     stamps = pa.array(times, pa.timestamp("us", "UTC"))
     names, cuts = list(pool.decisions), np.array(list(pool.decisions.values()))
-    made = np.searchsorted(cuts, pool.score[chosen], side="right") - 1
+    actions = np.searchsorted(cuts, pool.score[chosen], side="right") - 1
     columns: dict[str, Any] = {
         "subject_id": [f"{pool.system}-{day}-{number}" for number in range(len(chosen))],
         "entity_id": [pool.entities[at] for at in chosen],
         "event_time": stamps,
         "received_at": stamps,
         "decided_at": stamps,
-        "decision": [names[at] for at in made],
+        "decision": [names[at] for at in actions],
         "score": pool.score[chosen],
         "method": ["model"] * len(chosen),
         "model_version": [version] * len(chosen),

@@ -31,8 +31,8 @@ PLANTED_DAY = 15
 def pool(request: pytest.FixtureRequest) -> Pool:
     if request.param == "maintenance":
         return decided.maintenance(request.getfixturevalue("small_fleet"))
-    made: Pool = getattr(decided, request.param)()
-    return made
+    drawn: Pool = getattr(decided, request.param)()
+    return drawn
 
 
 @pytest.fixture
