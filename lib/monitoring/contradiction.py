@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lib.calibration import logit
-from lib.monitoring.scored_rows import Floats, MonitoringError
+from lib.monitoring.scored_rows import Codes, Floats, MonitoringError
 
 LEVEL = 0.001
 """Probability at which a review that only had bad luck contradicts an estimate."""
@@ -21,6 +21,28 @@ RUN_LENGTH = 1_000.0
 _DRAWS = 20_000
 _BATCH = 500
 _EFFECT = 3.0
+
+
+def draw_review(probability: Floats, count: int, seed: int) -> Codes:
+    """Row numbers for a review that tells most about an estimate, at random.
+
+    Half are drawn evenly, the others by sqrt(p (1 - p)), how uncertain a label is (Neyman,
+    JRSS 97, 1934): where positives are rare an even draw has next to none.
+
+    Args:
+        probability: (n,) estimated.
+        count: of rows, n at most.
+        seed: of the draws.
+    """
+    generator = np.random.default_rng(seed)
+    count = min(count, len(probability))
+    even = generator.choice(len(probability), (count + 1) // 2, replace=False)
+    spread = np.sqrt(probability * (1.0 - probability)) + 1e-9
+    spread[even] = 0.0
+    others = generator.choice(
+        len(probability), count - len(even), replace=False, p=spread / spread.sum()
+    )
+    return np.sort(np.concatenate([even, others])).astype(np.int64)
 
 
 @dataclass(frozen=True)

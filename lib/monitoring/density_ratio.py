@@ -19,7 +19,7 @@ from lib.evaluation import roc_auc
 from lib.monitoring.scored_rows import Codes, Floats, Matrix
 
 _FOLDS = 2
-_ROUNDS = 60
+_ROUNDS = 50
 _LARGEST_LOG = 12.0
 
 
@@ -53,7 +53,7 @@ class RatioSettings:
     """
 
     seed: int = 7
-    most_rows: int = 50_000
+    most_rows: int = 30_000
     least_effective: float = 0.1
     threads: int = 1
 

@@ -48,8 +48,8 @@ class EstimationSettings:
     seed: int = 7
     repeats: int = 200
     window_days: float = 7.0
-    most_windows: int = 8
-    most_rows: int = 100_000
+    most_windows: int = 6
+    most_rows: int = 30_000
     ratio: RatioSettings = field(default_factory=RatioSettings)
     threads: int = 1
 
@@ -150,7 +150,7 @@ class PerformanceEstimator:
         adapted, ratio = self.adapt(window)
         spread = float(student.ppf(0.97725, _PRIOR_WINDOWS + self._windows)) / 2.0
         estimates = []
-        drawn = self._draw(window, adapted)
+        drawn = self._draw(window, adapted, self._settings.repeats)
         for measure, dispersion, (value, error, note) in zip(
             self._measures, self._dispersions, drawn, strict=True
         ):
@@ -189,23 +189,22 @@ class PerformanceEstimator:
         return correction.apply(window, log_odds)
 
     def _draw(
-        self, window: ScoredRows, adapted: AdaptedProbabilities
+        self, window: ScoredRows, adapted: AdaptedProbabilities, repeats: int
     ) -> list[tuple[float, float, str]]:
         """Mean and deviation of each measure over draws of labels; NaN and why."""
         generator = np.random.default_rng(self._settings.seed)
         values: list[list[float]] = [[] for _ in self._measures]
         notes = [""] * len(self._measures)
-        for _ in range(self._settings.repeats):
+        for _ in range(repeats):
             rows = window.labelled(adapted.draw(generator))
             for place, measure in enumerate(self._measures):
                 try:
                     values[place].append(measure.value(rows))
                 except MonitoringError as error:
                     notes[place] = str(error)
-        fewest = self._settings.repeats / 2
         return [
             (float(np.mean(each)), float(np.std(each, ddof=1)), "")
-            if len(each) > fewest
+            if len(each) > repeats / 2
             else (float("nan"), float("nan"), note)
             for each, note in zip(values, notes, strict=True)
         ]
@@ -225,7 +224,7 @@ class PerformanceEstimator:
             adapted = self._corrected(
                 window, self._models.log_odds[inside], np.flatnonzero(~inside), even
             )
-            drawn = self._draw(window, adapted)
+            drawn = self._draw(window, adapted, max(self._settings.repeats // 2, 2))
             for each, measure, (value, error, note) in zip(
                 squares, self._measures, drawn, strict=True
             ):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lib.calibration import sigmoid
-from lib.monitoring.contradiction import check_by_outcomes, check_by_review
+from lib.monitoring.contradiction import check_by_outcomes, check_by_review, draw_review
 from lib.monitoring.scored_rows import MonitoringError
 
 
@@ -41,6 +41,26 @@ def test_a_right_estimate_is_called_wrong_as_rarely_as_foreseen():
         for p in [reviewed(seed, rows=120)]
     )
     assert wrong <= 18
+
+
+def test_a_review_is_drawn_where_labels_are_uncertain():
+    probability = np.r_[np.full(9_900, 0.001), np.full(100, 0.5)]
+    rows = draw_review(probability, 200, seed=1)
+    assert len(np.unique(rows)) == 200
+    assert 8 < (rows >= 9_900).sum() < 40
+    assert draw_review(probability, 200, seed=1).tolist() == rows.tolist()
+
+
+def test_a_right_estimate_stays_trusted_however_rows_are_drawn():
+    generator = np.random.default_rng(1)
+    wrong = 0
+    for seed in range(100):
+        probability = sigmoid(generator.normal(-5.0, 2.0, 5_000))
+        rows = draw_review(probability, 100, seed)
+        label = drawn(probability, 500 + seed)[rows]
+        check = check_by_review(probability[rows], label, seed=seed, level=0.05, draws=1_000)
+        wrong += not check.trusted
+    assert wrong <= 11
 
 
 def test_the_statement_of_a_trusted_review_has_its_numbers():

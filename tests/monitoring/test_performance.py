@@ -5,6 +5,7 @@ import pyarrow as pa
 import pytest
 
 from lib.evaluation import roc_auc
+from lib.fraud.outcomes import FraudOutcomes
 from lib.monitoring.measures import AveragePrecision, Money, Prevalence, RocAuc
 from lib.monitoring.performance import paired_difference, realised, ripening
 from lib.monitoring.scored_rows import DAY, MonitoringError, money_by_label, scored_rows
@@ -117,3 +118,15 @@ def test_money_of_both_labels_comes_from_the_systems_prices():
     positive, negative = money_by_label(Prices(), outcome_rows())
     assert positive.tolist() == [-10.0, 0.0, -10.0, -10.0]
     assert np.abs(negative).tolist() == [0.0, 2.0, 0.0, 0.0]
+
+
+def test_money_of_payments_by_label_adds_up_to_the_money_of_their_labels():
+    generator = np.random.default_rng(3)
+    label = (generator.random(60) < 0.3).astype(np.float64)
+    decisions = generator.choice(["APPROVE", "REVIEW", "DECLINE"], 60).tolist()
+    amounts = generator.integers(100, 90_000, 60).astype(np.float64)
+    columns = {"decision": decisions, "label": label, "money": label, "amount_minor": amounts}
+    payments = pa.table(columns)
+    positive, negative = money_by_label(FraudOutcomes(), payments)
+    expected = FraudOutcomes().money_of(payments, decisions)
+    assert np.where(label > 0, positive, negative) == pytest.approx(expected)

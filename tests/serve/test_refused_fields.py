@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from serve.framework.problem import FieldError
 from serve.framework.refused_fields import declared_names, log_names
 from tests.serve.echo_gateway import World
@@ -22,6 +24,7 @@ def test_positions_and_names_of_the_callers_own_are_left_out() -> None:
     assert names == ["body", "labels.observed_at", "labels.other", "other"]
 
 
+@pytest.mark.anyio
 async def test_the_access_log_names_refused_fields_but_no_undeclared_one(
     tmp_path: Path,
 ) -> None:
@@ -31,6 +34,7 @@ async def test_the_access_log_names_refused_fields_but_no_undeclared_one(
     assert [line["refused_fields"] for line in world.lines()] == [["other"]]
 
 
+@pytest.mark.anyio
 async def test_other_answers_name_no_fields(tmp_path: Path) -> None:
     world = World(tmp_path)
     await world.client.post("/echo", headers=world.key)
