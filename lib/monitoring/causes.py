@@ -32,8 +32,9 @@ class LikelyCause:
         segment: field, e.g. `merchant_id`.
         value: of it.
         share: of the change that lies in the segment, up to 1; above 1 others went the other way.
-        rows_share: of the rows since that are of the segment.
-        before, after: share of the segment's rows that are affected; rows a day for volumes.
+        rows_share: of the rows since that are of the segment; of those before, for volumes.
+        before, after: share of the segment's rows that are affected; for volumes rows since, and
+            as many days' rows before.
     """
 
     segment: str
@@ -166,16 +167,17 @@ def _of_segment(
         for chosen in (np.ones(len(after), dtype=np.bool_), affected)
     ]
     rows_before, hit_before, rows_after, hit_after = counts
+    of = rows_after
     if incident.measure in _VOLUME:
         usual = rows_before * length_after / length_before
-        before, since = usual, rows_after
+        before, since, of = usual, rows_after, rows_before
         excess = rows_after - usual
     else:
         overall = hit_before.sum() / max(rows_before.sum(), 1.0)
         before = (hit_before + _PRIOR_ROWS * overall) / (rows_before + _PRIOR_ROWS)
         since = hit_after / np.maximum(rows_after, 1.0)
         excess = hit_after - before * rows_after
-    return _concentrated(name, names, excess, rows_after, before, since)
+    return _concentrated(name, names, excess, of, before, since)
 
 
 def _concentrated(
