@@ -128,7 +128,7 @@ def _fit(name: str, column: str, values: pa.ChunkedArray, bins: int) -> MeasureB
     numbers = as_floats(values)
     if numbers is None:
         raise ValueError(f"{column}: expected numbers or texts, got {values.type}")
-    numbers = numbers[np.isfinite(numbers)]
+    numbers = single(numbers[np.isfinite(numbers)])
     few = np.unique(numbers)
     listed = tuple(few.tolist()) if 0 < len(few) <= FEW_VALUES else ()
     edges = few[:-1] if listed else quantile_edges(numbers, bins)
@@ -159,6 +159,12 @@ def quantile_edges(numbers: Floats, bins: int) -> Floats:
     edges = np.unique(np.concatenate([edges, np.array(below)]))
     kept: Floats = edges[np.isfinite(edges) & (edges < numbers.max())]
     return kept
+
+
+def single(numbers: Floats) -> Floats:
+    """Numbers (n,) at single precision, as models see them; decisions hold them at double."""
+    with np.errstate(over="ignore"):
+        return numbers.astype(np.float32).astype(np.float64)
 
 
 def as_floats(values: pa.ChunkedArray | pa.Array) -> Floats | None:

@@ -28,7 +28,7 @@ class SmallestEffects:
         odds: factor.
         rows: factor by which rows or entities a window are fewer or more.
         duplicates: share of rows.
-        clock: share of the profile of hours that moves.
+        clock: share of rows whose times are shifted.
     """
 
     mean: float = 0.1
@@ -37,9 +37,9 @@ class SmallestEffects:
     new_value: float = 0.005
     share: float = 0.01
     odds: float = 1.25
-    rows: float = 1.4
+    rows: float = 1.5
     duplicates: float = 0.01
-    clock: float = 0.01
+    clock: float = 0.5
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from heapq import nsmallest
 import numpy as np
 import pyarrow as pa
 
-from lib.monitoring.bins import MISSING, Floats, Ints, MeasureBins, as_floats
+from lib.monitoring.bins import MISSING, Floats, Ints, MeasureBins, as_floats, single
 
 FOLDS = 8
 """Entities are divided into so many groups at random, to see how much rows of one are alike."""
@@ -33,6 +33,7 @@ class MeasureCounts:
         unseen_names: the first of them in order of the alphabet, at most five.
         magnitudes: rows by `magnitude_cells`.
         low, high: smallest and largest finite value; infinite where there is none.
+        closed_clusters: `clusters` of a sketch that was read from JSON, whose groups are summed.
     """
 
     cells: Ints
@@ -42,6 +43,7 @@ class MeasureCounts:
     magnitudes: Counter[int] = field(default_factory=Counter)
     low: float = float("inf")
     high: float = float("-inf")
+    closed_clusters: float | None = None
 
     @classmethod
     def empty(cls, bins: MeasureBins) -> MeasureCounts:
@@ -57,6 +59,19 @@ class MeasureCounts:
     def is_constant(self) -> bool:
         """Whether all rows have one value."""
         return self.low == self.high
+
+    @property
+    def clusters(self) -> float:
+        """Design effect of rows in the last cell (other categories): are they of few entities?"""
+        if self.closed_clusters is not None:
+            return self.closed_clusters
+        sizes, counts = self.cells.sum(axis=1), self.cells[:, -1]
+        expected = sizes * (counts.sum() / max(int(sizes.sum()), 1))
+        filled = expected > 0
+        if filled.sum() < 2:
+            return 1.0
+        squares = (counts[filled] - expected[filled]) ** 2 / expected[filled]
+        return max(1.0, float(squares.sum()) / (int(filled.sum()) - 1))
 
     def add(self, bins: MeasureBins, column: pa.ChunkedArray | None, folds: Ints) -> None:
         """Count the rows of a column; one that is None or of another type counts as absent."""
@@ -82,6 +97,7 @@ class MeasureCounts:
         if bins.kind == "hour":
             self._count(np.floor(numbers / 3.6e9).astype(np.int64) % 24 + 1, folds)
             return True
+        numbers = single(numbers)
         self._count(bins.number_cells(numbers), folds)
         finite = numbers[np.isfinite(numbers)]
         if len(finite):

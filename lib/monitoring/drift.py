@@ -14,7 +14,7 @@ from lib.monitoring.budget import Detector, ErrorBudget
 from lib.monitoring.figures import Aspect, Figure, watch
 from lib.monitoring.incident import Incident
 from lib.monitoring.kinds import effect_of
-from lib.monitoring.naming import describe
+from lib.monitoring.naming import Moved, describe
 from lib.monitoring.reference import ModelReference
 from lib.monitoring.window import DAY, WindowSketch
 
@@ -142,14 +142,11 @@ class _Run:
 
     def _start(self, measure: str, alarms: list[int], window: int) -> None:
         evidence = np.maximum(self.detector.log_r[alarms], self.log_e[alarms, window])
-        since = min(int(self.detector.since[k]) for k in alarms)
-        best, incident = describe(
-            self.reference,
-            self.windows,
-            [(self.figures[k], float(e)) for k, e in zip(alarms, evidence, strict=True)],
-            (since, window),
-            self.budget.effects,
-        )
+        moved = [
+            Moved(self.figures[k], float(log_e), int(self.detector.since[k]), window)
+            for k, log_e in zip(alarms, evidence, strict=True)
+        ]
+        best, incident = describe(self.reference, self.windows, moved, self.budget.effects)
         self.open[measure] = _Open(len(self.incidents), alarms[best])
         self.incidents.append(incident)
 

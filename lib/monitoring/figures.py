@@ -15,7 +15,8 @@ from lib.monitoring.measure_series import MeasureSeries, days_of
 from lib.monitoring.normal_scores import normal_scores
 from lib.monitoring.null import FEWEST_DAYS, MeanNull, Scores, ShareNull
 from lib.monitoring.reference import MeasureReference, ModelReference
-from lib.monitoring.window import DAY, WindowSketch
+from lib.monitoring.window import WindowSketch
+from lib.records.decision_table import FEATURE_PREFIX
 
 CERTAIN = 230.0
 """Logarithm of the e-value of what cannot happen by chance."""
@@ -94,7 +95,9 @@ def _of_measure(measure: MeasureReference, series: MeasureSeries) -> Iterator[Fi
     yield from _shares(name, Aspect.MISSING, "", series.missing, series.totals, series, share)
     if measure.bins.values or measure.bins.kind == "category":
         yield from _shares(
-            *(name, Aspect.NEW, "", series.unseen, series.totals, series, share), signs=(1,)
+            *(name, Aspect.NEW, "", series.unseen, series.totals, series, 1.0),
+            signs=(1,),
+            clusters=series.clusters if measure.bins.kind == "category" else 1.0,
         )
     if measure.bins.kind == "category":
         for cell, category in enumerate(measure.bins.categories, start=1):
@@ -117,18 +120,25 @@ def _moments(measure: MeasureReference, series: MeasureSeries) -> Iterator[Figur
 
 
 def _of_clock(measure: MeasureReference, series: MeasureSeries) -> Iterator[Figure]:
-    """For each shift s: mean of log p(h - s) / p(h), which grows if times are s hours too late."""
+    """For each shift s: mean of log p(h - s) / p(h), on the scale where all rows shifted make 1."""
     rows = series.reference_cells.sum(axis=0)[1:] + 0.5
-    profile = rows / rows.sum()
+    # hours that are rare in the reference must not decide by a few rows
+    profile = (1.0 - _UNIFORM) * rows / rows.sum() + _UNIFORM / len(rows)
     for shift in SHIFTS:
         weights = np.log(np.roll(profile, shift) / profile)
-        if np.abs(weights).max() < 1e-9:
+        full = float((np.roll(profile, shift) - profile) @ weights)
+        if full < _FLAT:
             continue
+        weights = weights / full
         design = measure.design.shares
         yield from _means(
             measure.bins.name, Aspect.CLOCK, f"{shift:+d}", weights, series, design, (1,)
         )
 
+
+_UNIFORM = 0.1
+_FLAT = 1e-3
+"""Gain in nats below which a shift by so many hours could not be seen."""
 
 SHIFTS = (-1, 1, -2, 2, -3, 3, -6, 6, 12)
 """Hours of which evidence is kept; `lib.monitoring.kinds` then names the best of all 23."""
@@ -171,11 +181,12 @@ def _shares(
     series: MeasureSeries,
     design: float,
     signs: tuple[int, ...] = (1, -1),
+    clusters: npt.ArrayLike = 1.0,
 ) -> Iterator[Figure]:
     null = ShareNull.fit(counts[0], totals[0], series.reference_days, design)
     if null is None:
         return
-    scores = null.scores(counts[1], totals[1], series.window_days)
+    scores = null.scores(counts[1], totals[1], series.window_days, clusters)
     observed = counts[1] / np.maximum(totals[1], 1)
     yield from _both(measure, aspect, name, scores, null.temper, observed, totals[1], signs)
 
@@ -201,6 +212,10 @@ def _absent(name: str, series: MeasureSeries) -> Figure:
     rows = series.window_totals + series.absent
     share = series.absent / np.maximum(rows, 1)
     log_e = np.where(rows > 0, np.where(share >= 0.5, CERTAIN, -CERTAIN), np.nan)
+    if not series.column.startswith(FEATURE_PREFIX):
+        # what only some sources of decisions hold counts once it was there
+        ever = np.maximum.accumulate(series.window_totals) > 0
+        log_e = np.where(ever, log_e, np.nan)
     return Figure(name, Aspect.ABSENT, "", 1, log_e, share, rows.astype(float), np.zeros(len(rows)))
 
 
@@ -242,16 +257,37 @@ def _of_rows(
     null = MeanNull.fit(volumes, np.exp(-volumes), first)
     if null is None:
         return
-    chance = np.exp(-sizes)
-    scores = null.scores(sizes, chance, days)
-    level = np.nanmedian((sizes - scores.usual)[:learnt]) if reference.volume_is_served else 0.0
-    scores = null.scores(sizes - level, chance, days)
-    standardised = np.where(np.arange(len(sizes)) < learnt, np.nan, scores.standardised)
-    # the level rests on a week of windows, whose median varies as 1.57 / 7 of one
-    standardised = standardised / np.sqrt(1.0 + 1.57 / learnt)
+    sampling = np.exp(-sizes)
+    usual = null.scores(sizes, sampling, days).usual
+    level, rests_on = np.zeros(len(sizes)), np.full(len(sizes), np.inf)
+    if reference.volume_is_served:
+        level, rests_on = _level(sizes - usual, learnt)
+    scores = null.scores(sizes - level, sampling, days)
+    # the median of n windows varies as pi / 2n of one
+    standardised = scores.standardised / np.sqrt(1.0 + np.pi / 2.0 / rests_on)
+    standardised = np.where(np.arange(len(sizes)) < learnt, np.nan, standardised)
     scores = Scores(standardised, scores.degrees, scores.usual + level)
     weight = np.ones(len(sizes))
     yield from _both("rows", Aspect.ROWS, "", scores, null.temper, sizes, weight, (1, -1))
+
+
+def _level(gaps: Floats, learnt: int) -> tuple[Floats, Floats]:
+    """By how much windows before each are above the reference, and how many windows say so.
+
+    The latest three are left out, so that a change does not hide itself.
+    """
+    level, rests_on = np.zeros(len(gaps)), np.ones(len(gaps))
+    for window in range(learnt, len(gaps)):
+        last = max(window - _LATEST, learnt)
+        known = gaps[max(0, last - _LEVEL_WINDOWS) : last]
+        known = known[np.isfinite(known)]
+        if len(known):
+            level[window], rests_on[window] = float(np.median(known)), float(len(known))
+    return level, rests_on
+
+
+_LEVEL_WINDOWS = 28
+_LATEST = 3
 
 
 def _of_repeated(reference: ModelReference, windows: Sequence[WindowSketch]) -> Iterator[Figure]:
@@ -298,6 +334,3 @@ def _of_tallies(
             observed = counts / np.maximum(totals, 1)
             aspect = Aspect.SHARE
             yield from _both(tally, aspect, name, scores, null.temper, observed, totals, (1, -1))
-
-
-__all__ = ["CERTAIN", "DAY", "SHIFTS", "Aspect", "Figure", "watch"]

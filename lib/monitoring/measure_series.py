@@ -23,15 +23,18 @@ class MeasureSeries:
     """Counts of one measure. Rows of several days that are pooled stand at the last of them.
 
     Attributes:
+        column: of decisions.
         reference_days: (days,) since 1970.
         reference_cells: (days, cells) rows.
         reference_unseen: (days,) rows with values that are not listed.
         window_days: (windows,) since 1970.
         window_cells: (windows, cells) rows; none in windows that were pooled with later ones.
         window_unseen, absent: (windows,) rows.
+        clusters: (windows,) design effect of categories that are not listed.
         is_constant: (windows,) whether all rows had one value.
     """
 
+    column: str
     reference_days: Ints
     reference_cells: Ints
     reference_unseen: Ints
@@ -39,6 +42,7 @@ class MeasureSeries:
     window_cells: Ints
     window_unseen: Ints
     absent: Ints
+    clusters: npt.NDArray[np.float64]
     is_constant: npt.NDArray[np.bool_]
 
     @classmethod
@@ -60,6 +64,7 @@ class MeasureSeries:
         before, _ = pooled(before, least_rows)
         after, (lowest, highest) = pooled(np.column_stack([cells, unseen]), least_rows, low, high)
         return cls(
+            column=measure.bins.column,
             reference_days=days,
             reference_cells=before[:, :-1],
             reference_unseen=before[:, -1],
@@ -67,6 +72,7 @@ class MeasureSeries:
             window_cells=after[:, :-1],
             window_unseen=after[:, -1],
             absent=np.array([part.absent for part in parts], dtype=np.int64),
+            clusters=np.array([part.clusters for part in parts], dtype=np.float64),
             is_constant=lowest == highest,
         )
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,7 +15,29 @@ from lib.monitoring.kinds import clock_shift, effect_of, kind_of, unit_change
 from lib.monitoring.reference import MeasureReference, ModelReference
 from lib.monitoring.window import WindowSketch
 
-Evidence = Sequence[tuple[Figure, float]]
+
+@dataclass(frozen=True)
+class Moved:
+    """A figure that moved, the logarithm of its e-value, and its first and last window."""
+
+    figure: Figure
+    log_e: float
+    first: int
+    last: int
+
+    @property
+    def kind(self) -> Kind:
+        """That the figure alone speaks of."""
+        return kind_of(self.figure, self.first, self.last)
+
+    def shown_in(self, windows: Sequence[WindowSketch]) -> list[WindowSketch]:
+        """The windows that show it by themselves, or the last."""
+        part = self.figure.log_e[self.first : self.last + 1]
+        shown = [self.first + int(at) for at in np.flatnonzero(part >= _SHOWS)]
+        return [windows[at] for at in shown or [self.last]]
+
+
+_SHOWS = 2.0
 _MOSTLY = 0.5
 
 _FIRST = (Aspect.ABSENT, Aspect.CONSTANT)
@@ -25,8 +47,7 @@ _VALUES = (Aspect.MEAN, Aspect.SPREAD, Aspect.NEW)
 def describe(
     reference: ModelReference,
     windows: Sequence[WindowSketch],
-    evidence: Evidence,
-    span: tuple[int, int],
+    evidence: Sequence[Moved],
     effects: SmallestEffects,
 ) -> tuple[int, Incident]:
     """The figure that names a change best, and the incident.
@@ -34,26 +55,23 @@ def describe(
     Args:
         reference: of the model.
         windows: all.
-        evidence: figures of one measure that moved, with logarithms of their e-values.
-        span: first and last window of the change.
+        evidence: figures of one measure that moved.
         effects: the smallest.
     """
-    first, last = span
-    best = _leading(evidence, span)
-    figure, log_e = evidence[best]
-    kind, name = kind_of(figure, first, last), figure.name
+    best = _leading(evidence)
+    moved = evidence[best]
+    figure, first, last = moved.figure, moved.first, moved.last
+    kind, name = moved.kind, figure.name
     before, after = figure.change(first, last)
-    parts = windows[first : last + 1]
+    parts = moved.shown_in(windows)
     measure = next((m for m in reference.measures if m.bins.name == figure.measure), None)
     if measure is not None:
         kind, name = _renamed(measure, parts, figure, kind)
     unit = _UNITS.get(figure.aspect, "share of rows")
-    if measure is not None and figure.aspect in {Aspect.MEAN, Aspect.SPREAD}:
+    if measure is not None and unit == "median":
         before, after = _middles(measure, parts)
-        unit = "median"
     if figure.aspect is Aspect.ROWS:
         before, after = float(np.exp(before)), float(np.exp(after))
-    effect = effect_of(figure, first, last, effects).size
     incident = Incident(
         system=reference.system,
         measure=figure.measure,
@@ -65,37 +83,37 @@ def describe(
         before=before if np.isfinite(before) else None,
         after=after if np.isfinite(after) else None,
         unit=unit,
-        effect=effect,
-        evidence=float(log_e / np.log(10.0)),
+        effect=effect_of(figure, first, last, effects).size,
+        evidence=float(moved.log_e / np.log(10.0)),
         windows=last - first + 1,
     )
     return best, incident.model_copy(update={"sentence": sentence(incident, figure)})
 
 
 _UNITS = {
+    Aspect.MEAN: "median",
+    Aspect.SPREAD: "median",
     Aspect.ROWS: "rows a window",
-    Aspect.CLOCK: "nats",
+    Aspect.CLOCK: "",
     Aspect.CONSTANT: "",
     Aspect.ABSENT: "",
 }
 
 
-def _leading(evidence: Evidence, span: tuple[int, int]) -> int:
+def _leading(evidence: Sequence[Moved]) -> int:
     """Index of the figure that names the change: certain ones, then new values, then the surest."""
-    aspects = [figure.aspect for figure, _ in evidence]
+    aspects = [moved.figure.aspect for moved in evidence]
     for aspect in _FIRST:
         if aspect in aspects:
             return aspects.index(aspect)
-    ranked = sorted(range(len(evidence)), key=lambda k: -evidence[k][1])
+    ranked = sorted(range(len(evidence)), key=lambda k: -evidence[k].log_e)
     if Aspect.NEW in aspects:
         at = aspects.index(Aspect.NEW)
-        _, share = evidence[at][0].change(*span)
+        share = evidence[at].figure.change(evidence[at].first, evidence[at].last)[1]
         others = [k for k in ranked if aspects[k] in {Aspect.MEAN, Aspect.SPREAD}]
         return others[0] if share > _MOSTLY and others else at
-    for k in ranked:
-        if kind_of(evidence[k][0], *span) is Kind.VANISHED_VALUE:
-            return k
-    return ranked[0]
+    vanished = [k for k in ranked if evidence[k].kind is Kind.VANISHED_VALUE]
+    return (vanished or ranked)[0]
 
 
 def _renamed(
@@ -107,12 +125,10 @@ def _renamed(
         hours = sum(part.measures[HOUR_BINS.name].by_cell for part in parts)
         shift = clock_shift(measure.by_day.sum(axis=0)[1:], np.asarray(hours)[1:])
         return (Kind.CLOCK_SHIFTED, f"{shift:+d} h") if shift else (Kind.SHARE_MOVED, "")
-    if figure.aspect in _VALUES and measure.bins.kind == "number":
-        magnitudes: Counter[int] = Counter()
-        for part in parts:
-            magnitudes.update(part.measures[name].magnitudes)
-        if unit := unit_change(measure.magnitudes, magnitudes):
-            return Kind.UNIT_CHANGED, unit
+    # windows before the last may lie before the change
+    latest = parts[-1].measures[name].magnitudes
+    if figure.aspect in _VALUES and (unit := unit_change(measure.magnitudes, latest)):
+        return Kind.UNIT_CHANGED, unit
     if figure.aspect is Aspect.NEW:
         names = {text for part in parts for text in part.measures[name].unseen_names}
         return kind, ", ".join(sorted(names)[:5])

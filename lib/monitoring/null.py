@@ -22,6 +22,8 @@ _WEEKDAYS_DIFFER = 0.01
 _DAYS_OF_A_WEEKDAY = 3
 _ROWS_OF_WEEKDAYS = 50
 _ALIKE = 1e-12
+_ENTITIES_OF_A_PANEL = 20
+_FEWEST_DEGREES = 3.0
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,8 @@ class MeanNull:
         days: (7,) days on which each rests.
         total: variance of a day's mean around the usual one, as measured.
         between: the part of it that more rows a day would not lessen.
-        design: design effect of the sampling variance.
+        design: design effect of the sampling variance; days that differ by less than their rows
+            drawn by entity would (the same machines every day) show that it is smaller.
         degrees: of freedom of `total`.
         temper: below 1 where days resemble the day before, see `tempering`.
     """
@@ -85,10 +88,13 @@ class MeanNull:
         usual = np.where(members > 0, sums / np.maximum(members, 1), np.nan)
         residuals = means - usual[groups]
         total = float((residuals**2).sum() / degrees)
-        between = max(0.0, total - design * float(sampling.mean()))
+        usual_sampling = max(float(sampling.mean()), _ALIKE)
+        design = max(1.0, min(design, total / usual_sampling))
+        between = max(0.0, total - design * usual_sampling)
         of_weekday = np.arange(7) if groups.any() else np.zeros(7, dtype=np.int64)
         temper = tempering(residuals, days)
         usual, members = usual[of_weekday], members[of_weekday]
+        degrees = min(degrees, tail_degrees(residuals))
         return cls(usual, members, total, between, design, degrees, temper)
 
     def scores(self, means: Floats, sampling: Floats, days: Ints) -> Scores:
@@ -112,9 +118,10 @@ class ShareNull:
 
     Attributes:
         usual: (7,) share by weekday, see `MeanNull`.
-        rows: (7,) rows on which each rests.
-        total: variance of the reference days' residuals, 1 or more.
-        mean_rows: of a reference day.
+        rows: (7,) effective rows on which each rests: rows over the design effect.
+        total: variance of the reference days' residuals in effective rows; below 1 where the same
+            entities come every day.
+        mean_rows: effective rows of a reference day.
         design: design effect.
         degrees: of freedom of `total`.
         temper: see `tempering`.
@@ -138,9 +145,14 @@ class ShareNull:
             days: (days,) since 1970.
             design: design effect.
         """
-        counts, rows, days = counts[rows > 0], rows[rows > 0], days[rows > 0]
-        if len(rows) < FEWEST_DAYS:
+        has_rows = rows > 0
+        if has_rows.sum() < FEWEST_DAYS:
             return None
+        return cls._fit(counts[has_rows] / design, rows[has_rows] / design, days[has_rows], design)
+
+    @classmethod
+    def _fit(cls, counts: Floats, rows: Floats, days: Ints, design: float) -> ShareNull:
+        """Measure it, in effective rows."""
         overall = (counts.sum() + 0.5) / (rows.sum() + 1.0)
         groups = np.zeros(len(rows), dtype=np.int64)
         if counts.sum() >= _ROWS_OF_WEEKDAYS:
@@ -150,21 +162,40 @@ class ShareNull:
         degrees = len(rows) - float(present.sum())
         usual = (np.bincount(groups, counts, minlength=7) + 0.5) / (members + 1.0)
         residuals = signed_roots(counts, rows, usual[groups], 0.0)
-        total = max(1.0, float((residuals**2).sum() / degrees))
+        is_frequent = counts.sum() >= _ENTITIES_OF_A_PANEL
+        least = 1.0 / design if is_frequent else 1.0
+        total = max(least, float((residuals**2).sum() / degrees))
         of_weekday = np.arange(7) if groups.any() else np.zeros(7, dtype=np.int64)
         usual = np.where(present, usual, np.nan)[of_weekday]
-        temper = tempering(residuals, days)
-        mean_rows = float(rows.mean())
-        return cls(usual, members[of_weekday], total, mean_rows, design, degrees, temper)
+        return cls(
+            usual=usual,
+            rows=members[of_weekday],
+            total=total,
+            mean_rows=float(rows.mean()),
+            design=design,
+            degrees=min(degrees, tail_degrees(residuals)),
+            temper=tempering(residuals, days) if is_frequent else 1.0,
+        )
 
-    def scores(self, counts: Ints, rows: Ints, days: Ints) -> Scores:
-        """Standardise windows; arguments as of `fit`, (windows,)."""
+    def scores(self, counts: Ints, rows: Ints, days: Ints, clusters: npt.ArrayLike = 1.0) -> Scores:
+        """Standardise windows; arguments as of `fit`, (windows,).
+
+        Args:
+            counts: (windows,) rows of the category.
+            rows: (windows,) all rows.
+            days: (windows,) since 1970.
+            clusters: (windows,) design effect of the category's rows in each window itself, for
+                categories of which the reference knows too little.
+        """
         weekdays = weekday(days)
         usual = self.usual[weekdays]
-        roots = signed_roots(counts, rows, usual, 0.5)
-        between = max(0.0, self.total - self.design)
-        variance = self.design + between * rows / self.mean_rows
-        variance = variance + self.total * _RUN * rows / np.maximum(self.rows[weekdays], 1.0)
+        design = np.maximum(self.design, np.asarray(clusters))
+        effective = rows / design
+        roots = signed_roots(counts / design, effective, usual, 0.5)
+        sampling = min(1.0, self.total)
+        between = max(0.0, self.total - sampling)
+        variance = sampling + between * effective / self.mean_rows
+        variance = variance + self.total * _RUN * effective / np.maximum(self.rows[weekdays], 1.0)
         standardised = np.where(rows > 0, roots / np.sqrt(variance), np.nan)
         return Scores(standardised, _degrees(self.degrees, variance, self.total), usual)
 
@@ -190,6 +221,20 @@ def weekday_groups(values: Floats, days: Ints) -> Ints:
         return alike
     ratio = between / first / max(within / second, 1e-300)
     return weekdays if f_distribution.sf(ratio, first, second) < _WEEKDAYS_DIFFER else alike
+
+
+def tail_degrees(residuals: Floats) -> float:
+    """Degrees of freedom of the Student's t with the tails of days' residuals (days,).
+
+    By the excess kurtosis, 6 / (degrees - 4), as far as it is above what normal days show by
+    chance (one standard error, the root of 24 / days).
+    """
+    squares = (residuals - residuals.mean()) ** 2
+    variance = float(squares.mean())
+    if variance <= _ALIKE:
+        return _MOST_DEGREES
+    excess = float((squares**2).mean()) / variance**2 - 3.0 - float(np.sqrt(24.0 / len(residuals)))
+    return max(_FEWEST_DEGREES, 4.0 + 6.0 / excess) if excess > 0.0 else _MOST_DEGREES
 
 
 def tempering(residuals: Floats, days: Ints) -> float:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from lib.monitoring.bins import Ints, MeasureBins, ReferenceBins
 from lib.monitoring.design_effect import DesignEffects
 from lib.monitoring.window import DailySketches
+from lib.registry import Artifact
 
 SCORE = "score"
 REFERENCE_FILE = "reference.json"
@@ -168,3 +169,15 @@ class ModelReference(_Strict):
                 for fault in error.errors(include_url=False, include_input=False)[:3]
             )
             raise MonitoringError(f"{origin}: {faults}; train the model again") from error
+
+
+def read_reference(artifact: Artifact) -> ModelReference | None:
+    """What a model remembers; None where it was trained before models remembered anything.
+
+    Raises:
+        MonitoringError: the file is malformed.
+    """
+    if REFERENCE_FILE not in artifact.manifest.files:
+        return None
+    path = artifact.path(REFERENCE_FILE)
+    return ModelReference.from_json(path.read_bytes(), str(path))

@@ -10,7 +10,15 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from lib.monitoring.bins import HOUR_BINS, Floats, Ints, MeasureBins, ReferenceBins, as_floats
+from lib.monitoring.bins import (
+    HOUR_BINS,
+    Floats,
+    Ints,
+    MeasureBins,
+    ReferenceBins,
+    as_floats,
+    single,
+)
 from lib.monitoring.counts import MeasureCounts
 from lib.monitoring.design_effect import design_effects
 from lib.monitoring.pruning import LARGEST, pruned
@@ -78,7 +86,7 @@ class ReferenceSketch:
             return
         scores = _floats(table, score.column)
         is_both = np.isfinite(labels) & np.isfinite(scores)
-        cells = score.number_cells(scores[is_both])
+        cells = score.number_cells(single(scores[is_both]))
         for name, parts in (
             ("rows", np.ones(len(cells))),
             ("positives", labels[is_both] == 1.0),

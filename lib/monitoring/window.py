@@ -119,9 +119,9 @@ class WindowSketch:
         Raises:
             ValueError: its window or bins differ, or either is closed.
         """
-        ours, theirs = (self.since, self.until), (other.since, other.until)
-        if ours != theirs or self.bins != other.bins:
-            raise ValueError(f"expected a sketch of the window {ours} by the same bins: {theirs}")
+        span, other_span = (self.since, self.until), (other.since, other.until)
+        if span != other_span or self.bins != other.bins:
+            raise ValueError(f"expected the window {span} by the same bins, got {other_span}")
         if not (self._entities and other._entities and self._contents and other._contents):
             raise ValueError("a sketch read from JSON is closed")
         self._entities.merge(other._entities)
@@ -236,6 +236,7 @@ def _measure_json(counts: MeasureCounts) -> dict[str, Any]:
         "absent": counts.absent,
         "unseen": counts.unseen,
         "unseen_names": list(counts.unseen_names),
+        "clusters": counts.clusters,
         "magnitudes": {str(cell): rows for cell, rows in sorted(counts.magnitudes.items())},
         "range": [counts.low, counts.high] if np.isfinite(counts.low) else None,
     }
@@ -252,6 +253,7 @@ def _read_measure(name: str, counts: MeasureCounts, content: Mapping[str, Any]) 
     counts.absent, counts.unseen = int(content["absent"]), int(content["unseen"])
     counts.unseen_names = tuple(content["unseen_names"])
     counts.magnitudes = Counter({int(cell): n for cell, n in content["magnitudes"].items()})
+    counts.closed_clusters = float(content["clusters"])
     if content["range"] is not None:
         counts.low, counts.high = map(float, content["range"])
 

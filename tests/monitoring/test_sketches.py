@@ -80,7 +80,7 @@ def test_every_row_is_counted_by_an_oracle() -> None:
     counts = model.measure("amount").by_day[0]
     edges = [-np.inf, *model.measure("amount").bins.edges, np.inf]
     expected = [
-        sum(low < value <= high for value in rows["feature_amount"])
+        sum(low < value <= high for value in rows["feature_amount"].astype(np.float32))
         for low, high in pairwise(edges)
     ]
     assert counts[1:].tolist() == expected
