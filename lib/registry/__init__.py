@@ -4,6 +4,7 @@ An artifact is a directory with a manifest and weights in formats that execute n
 loaded. A registry keeps immutable versions and the aliases `champion` and `challenger`.
 """
 
+from lib.registry.aliases import AliasChange
 from lib.registry.artifact import (
     Artifact,
     TrainingRecord,
@@ -12,19 +13,24 @@ from lib.registry.artifact import (
     write_artifact,
 )
 from lib.registry.errors import ArtifactError, RegistryError
+from lib.registry.evidence import Evidence, make_evidence, statement_in
 from lib.registry.manifest import Manifest
 from lib.registry.names import MANIFEST
 from lib.registry.registry import Registry
 
 __all__ = [
     "MANIFEST",
+    "AliasChange",
     "Artifact",
     "ArtifactError",
+    "Evidence",
     "Manifest",
     "Registry",
     "RegistryError",
     "TrainingRecord",
+    "make_evidence",
     "read_artifact",
+    "statement_in",
     "verify_artifact",
     "write_artifact",
 ]
