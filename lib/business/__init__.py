@@ -1,0 +1,1 @@
+"""Outcomes of decisions in money, and the page that says what they came to."""
