@@ -25,6 +25,7 @@ from lib.fraud.model.payments import Payments
 from lib.fraud.model.policy import fit_policy
 from lib.fraud.model.report import OURS, Findings, build_report, outcome_facts
 from lib.fraud.model.time_split import Plan, plan_slices
+from lib.registry import SEEN_UNTIL, to_iso
 
 _SAMPLE = 20_000
 _KEPT_MEASURES = ("auc", "ap", "precision_at_1000", "cp_100", "recall_at_fpr_1_8")
@@ -47,7 +48,7 @@ def train_model(config: TrainConfig) -> str:
     ensemble = _fit(config, source, payments, plan, stages, step)
     step("measuring on the test days")
     findings = _findings(config, source, payments, plan, ensemble, stages)
-    version = _save(training, source, findings, stages)
+    version = _save(training, source, findings, stages, plan)
     lines = _closing_lines(source, findings, training.seconds)
     quarantine = source.quarantine or "none (features were given)"
     return training.finish(version, build_report(findings), lines, quarantine)
@@ -184,7 +185,9 @@ def _importance(ensemble: Ensemble) -> dict[str, float]:
     return {name: gains.get(f"f{at}", 0.0) / total for at, name in enumerate(ensemble.names)}
 
 
-def _save(training: Training, source: Source, findings: Findings, stages: StepCache) -> str:
+def _save(
+    training: Training, source: Source, findings: Findings, stages: StepCache, plan: Plan
+) -> str:
     """The artifact and its figures; returns the version."""
     ours = findings.measures[OURS]
     metrics = {name: ours[name] for name in _KEPT_MEASURES if name in ours}
@@ -193,7 +196,8 @@ def _save(training: Training, source: Source, findings: Findings, stages: StepCa
     metrics |= {name: kept[name] for name in names}
 
     save = findings.ensemble.save
-    return training.save(save, stages, source.fingerprint, training.parameters, metrics)
+    parameters = training.parameters | {SEEN_UNTIL: to_iso(plan.test.start)}
+    return training.save(save, stages, source.fingerprint, parameters, metrics)
 
 
 def _closing_lines(source: Source, findings: Findings, seconds: float) -> list[str]:

@@ -14,12 +14,13 @@ from lib.registry.artifact import (
 )
 from lib.registry.errors import ArtifactError, RegistryError
 from lib.registry.evidence import Evidence, make_evidence, statement_in
-from lib.registry.manifest import Manifest
-from lib.registry.names import MANIFEST
+from lib.registry.manifest import SEEN_UNTIL, Manifest
+from lib.registry.names import MANIFEST, from_iso, to_iso
 from lib.registry.registry import Registry
 
 __all__ = [
     "MANIFEST",
+    "SEEN_UNTIL",
     "AliasChange",
     "Artifact",
     "ArtifactError",
@@ -28,9 +29,11 @@ __all__ = [
     "Registry",
     "RegistryError",
     "TrainingRecord",
+    "from_iso",
     "make_evidence",
     "read_artifact",
     "statement_in",
+    "to_iso",
     "verify_artifact",
     "write_artifact",
 ]

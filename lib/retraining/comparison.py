@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +20,9 @@ from lib.retraining.margin import Margin
 
 Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
-WEEK_US = 7 * 86_400_000_000
+DAY_US = 86_400_000_000
+WEEK_US = 7 * DAY_US
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class ComparisonError(ValueError):
@@ -34,7 +37,7 @@ class RecentRows:
         entities: (n,) whom or what each row is about.
         at_us: (n,) when, microseconds since 1970 UTC.
         positives: (n,) whether the outcome is the one that is foreseen.
-        positive: what such an outcome is, in words (plural).
+        positive: what such an outcome is, in words.
         start_us, end_us: the slice, end excluded.
     """
 
@@ -94,6 +97,7 @@ class Comparison:
         champion, challenger: their figures.
         measure_gain: of the measure.
         money_gain: currency units a week.
+        cumulative_gain: money gained from the begin of the slice to the end of each of its days.
     """
 
     rows: int
@@ -106,6 +110,7 @@ class Comparison:
     challenger: ModelFigures
     measure_gain: Interval
     money_gain: Interval
+    cumulative_gain: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -130,7 +135,7 @@ def require_rows(rows: RecentRows) -> None:
         )
     if positives in {0, len(rows)}:
         raise ComparisonError(
-            f"{positives:,} {rows.positive} among {len(rows):,} rows that neither model saw; both "
+            f"{rows.positive}: {positives:,} of {len(rows):,} rows that neither model saw; both "
             "outcomes are needed: check that labels reach these days, or bring newer ones"
         )
 
@@ -165,7 +170,7 @@ def compare(
         return challenger.measure(draw) - champion.measure(draw)
 
     own, other = (float(model.money.sum()) / rows.weeks for model in (challenger, champion))
-    everything_drawn = np.arange(len(rows), dtype=np.int64)
+    every_row = np.arange(len(rows), dtype=np.int64)
     return Comparison(
         rows=len(rows),
         entities=rows.entity_count,
@@ -173,11 +178,19 @@ def compare(
         start_us=rows.start_us,
         end_us=rows.end_us,
         measure=measure,
-        champion=ModelFigures(champion.version, champion.measure(everything_drawn), other),
-        challenger=ModelFigures(challenger.version, challenger.measure(everything_drawn), own),
+        champion=ModelFigures(champion.version, champion.measure(every_row), other),
+        challenger=ModelFigures(challenger.version, challenger.measure(every_row), own),
         measure_gain=bootstrap_interval(measure_gain, rows.entities, seed, repeats),
         money_gain=money_interval(rows, challenger.money - champion.money, seed, repeats),
+        cumulative_gain=_cumulative(rows, challenger.money - champion.money),
     )
+
+
+def _cumulative(rows: RecentRows, difference: Floats) -> tuple[float, ...]:
+    """Money gained up to the end of each day of the slice."""
+    days = np.maximum((rows.at_us - rows.start_us) // DAY_US, 0)
+    by_day = np.bincount(days, weights=difference)
+    return tuple(np.cumsum(by_day).tolist())
 
 
 def money_interval(rows: RecentRows, difference: Floats, seed: int, repeats: int) -> Interval:
@@ -234,7 +247,7 @@ def judge(
 def _figures(comparison: Comparison) -> str:
     money, measure = comparison.money_gain, comparison.measure_gain
     verb = "keeps" if money.value >= 0 else "loses"
-    days = (comparison.end_us - comparison.start_us) / (WEEK_US / 7)
+    days = (comparison.end_us - comparison.start_us) / DAY_US
     return (
         f"the challenger {verb} {abs(money.value):,.0f} a week more than the champion "
         f"(95%: {money.low:,.0f} to {money.high:,.0f}), {comparison.measure} "
@@ -255,9 +268,28 @@ def slice_start(first_us: int, last_us: int, share: float, seen_until_us: int) -
     Raises:
         ComparisonError: the champion saw all rows.
     """
-    if seen_until_us > last_us:
-        raise ComparisonError(
-            "the champion was trained on data up to the end of these rows, so that none are left "
-            "that it did not see: bring newer data"
-        )
+    require_span(seen_until_us, last_us + 1, seen_until_us)
     return max(last_us - round(share * (last_us - first_us)), seen_until_us)
+
+
+def require_span(start_us: int, end_us: int, seen_until_us: int) -> None:
+    """Refuse a slice without time.
+
+    Args:
+        start_us: of the slice, microseconds since 1970 UTC.
+        end_us: of the slice, excluded.
+        seen_until_us: up to when the champion saw rows.
+
+    Raises:
+        ComparisonError: it ends before it begins.
+    """
+    if start_us >= end_us:
+        raise ComparisonError(
+            f"the champion was trained on data up to {_moment(seen_until_us)}, and outcomes are "
+            f"known up to {_moment(end_us)}: no row is left that neither model saw; bring newer "
+            "data, or wait until outcomes ripen"
+        )
+
+
+def _moment(time_us: int) -> str:
+    return (_EPOCH + timedelta(microseconds=time_us)).strftime("%Y-%m-%d %H:%M UTC")

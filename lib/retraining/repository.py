@@ -83,16 +83,18 @@ class RetrainingRepository(Repository):
         open_ones = (each for each in newest if each.ended_at is None)
         return next((each for each in open_ones if each.detail.get("options") == options), None)
 
-    def learnt_until(self, system: str) -> int:
-        """Up to which label the last retraining that did not fail learnt; 0 before the first.
+    def learnt_marks(self, system: str) -> dict[str, int]:
+        """Up to where the last retraining that did not fail read labels; empty before the first.
 
-        The number is of the system's own kind: a time in microseconds or a running number.
+        Args:
+            system: the risk system, which chooses the names and what the numbers mean.
         """
         for each in self.list_of(system):
             labels = each.detail.get("labels")
             if each.decision in ("published", "not published") and isinstance(labels, Mapping):
-                return int(labels["until"])  # type: ignore[arg-type]
-        return 0
+                marks = labels.get("marks")
+                return dict(marks) if isinstance(marks, Mapping) else {}  # type: ignore[arg-type]
+        return {}
 
     def add_step(self, retraining_id: str, name: str, at: int, **digests: Json) -> Retraining:
         """Note a finished step; one of the same name is replaced.
