@@ -142,14 +142,19 @@ def standing_labels(labels: pa.Table, kinds: Sequence[str], as_of: int) -> pa.Ta
     columns = ["subject_id", "kind", "observed_at", "value"]
     rows = labels.select(columns).filter(known)
     rows = rows.sort_by([(name, "ascending") for name in columns]).combine_chunks()
-    if not rows.num_rows:
-        return rows
-    subject, kind = rows["subject_id"], rows["kind"]
+    return rows.filter(pa.array(last_of_groups(rows, columns[:2])))
+
+
+def last_of_groups(rows: pa.Table, columns: Sequence[str]) -> Flags:
+    """(rows,) whether a row is the last of those with equal values; rows are in their order."""
     last = np.ones(rows.num_rows, dtype=np.bool_)
-    last[:-1] = ~np.asarray(
-        pc.and_(pc.equal(subject[:-1], subject[1:]), pc.equal(kind[:-1], kind[1:]))
-    )
-    return rows.filter(pa.array(last))
+    if rows.num_rows > 1:
+        same = np.ones(rows.num_rows - 1, dtype=np.bool_)
+        for name in columns:
+            values = rows[name].combine_chunks()
+            same &= np.asarray(pc.equal(values[:-1], values[1:]))
+        last[:-1] = ~same
+    return last
 
 
 def labels_of(subjects: pa.ChunkedArray, labels: pa.Table, kind: str, as_of: int) -> KnownLabels:
@@ -165,54 +170,6 @@ def labels_of(subjects: pa.ChunkedArray, labels: pa.Table, kind: str, as_of: int
         value[is_known] = flags[rows[is_known]]
         observed[is_known] = microseconds(standing["observed_at"])[rows[is_known]]
     return KnownLabels(value, observed)
-
-
-def standing_events(labels: pa.Table, kind: str, as_of: int) -> pa.Table:
-    """Events of entities that a label reports: `subject_id` is the entity, `observed_at` the time.
-
-    A later row of the same entity and time with the value false takes the event back.
-    """
-    require_columns(labels, ("subject_id", "kind", "value", "observed_at", "received_at"), "labels")
-    known = pc.and_(
-        pc.equal(labels["kind"], kind), pa.array(microseconds(labels["observed_at"]) <= as_of)
-    )
-    columns = ["subject_id", "observed_at", "received_at", "value"]
-    rows = labels.select(columns).filter(known)
-    rows = rows.sort_by([(name, "ascending") for name in columns]).combine_chunks()
-    if not rows.num_rows:
-        return rows
-    subject, times = rows["subject_id"], rows["observed_at"]
-    last = np.ones(rows.num_rows, dtype=np.bool_)
-    last[:-1] = ~np.asarray(
-        pc.and_(pc.equal(subject[:-1], subject[1:]), pc.equal(times[:-1], times[1:]))
-    )
-    return rows.filter(pc.and_(pa.array(last), rows["value"]))
-
-
-def entity_codes(*columns: pa.ChunkedArray | pa.Array) -> list[Ints]:
-    """The same whole number for the same id in all columns."""
-    arrays = [c.combine_chunks() if isinstance(c, pa.ChunkedArray) else c for c in columns]
-    values = pc.unique(pa.chunked_array(arrays, pa.string()))
-    return [
-        np.asarray(pc.index_in(array, value_set=values).to_numpy(), dtype=np.int64)
-        for array in arrays
-    ]
-
-
-def first_after(codes: Ints, times: Ints, event_codes: Ints, event_times: Ints) -> Ints:
-    """(n,) time of the first event of the same entity strictly after each row, `NEVER` if none."""
-    order = np.lexsort((event_times, event_codes))
-    event_codes, event_times = event_codes[order], event_times[order]
-    # ranks of times make one sortable key of entity and time
-    every = np.unique(np.concatenate([times, event_times]))
-    width = len(every) + 1
-    keys = event_codes * width + np.searchsorted(every, event_times)
-    place = np.searchsorted(keys, codes * width + np.searchsorted(every, times), side="right")
-    inside = np.minimum(place, max(len(keys) - 1, 0))
-    if not len(keys):
-        return np.full(len(codes), NEVER, dtype=np.int64)
-    is_same = (place < len(keys)) & (event_codes[inside] == codes)
-    return np.where(is_same, event_times[inside], NEVER)
 
 
 def outcome_table(

@@ -6,6 +6,7 @@ from typing import Literal
 
 from sqlalchemy import Connection, select
 
+from lib.records.decision_store import subjects_in_parts
 from lib.records.errors import RecordsError
 from lib.records.models import Json, require_note, require_text, require_time
 from lib.records.repository import Repository, find_row, list_rows
@@ -173,6 +174,16 @@ class InterventionRepository(Repository):
             Intervention, INTERVENTIONS, table.customer_id == customer_id,
             order=[table.planned_at.desc(), table.id], limit=limit,
         )  # fmt: skip
+
+    def customers_of(self, intervention_ids: Sequence[str]) -> dict[str, str]:
+        """By intervention that is stored, its customer."""
+        customers: dict[str, str] = {}
+        table = INTERVENTIONS.c
+        with self._database.reading() as connection:
+            for part in subjects_in_parts(intervention_ids):
+                query = select(table.id, table.customer_id).where(table.id.in_(part))
+                customers.update((str(key), str(name)) for key, name in connection.execute(query))
+        return customers
 
     def list_outcomes(self) -> list[InterventionOutcome]:
         """Every outcome, in the order of the interventions' ids."""

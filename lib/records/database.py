@@ -225,6 +225,23 @@ def require_database(url: str) -> None:
         )
 
 
+def absolute_address(address: str) -> str:
+    """The same address for a process that runs in another folder.
+
+    A file of SQLite is named from the root; a URL that may hold a password is left where it stands.
+
+    Args:
+        address: as `Database` takes it.
+
+    Raises:
+        RecordsError: it is none.
+    """
+    parsed = _parse(address)
+    if parsed.get_backend_name() != "sqlite" or parsed.query.get("uri"):
+        return address
+    return f"sqlite:///{Path(str(parsed.database)).absolute()}"
+
+
 def read_address(address: str, description: str = "the URL") -> str:
     """A text, also where it stands in `env:NAME` or `file:/path`: commands are seen by others.
 

@@ -7,7 +7,7 @@ from operator import itemgetter
 from typing import Any
 
 import pyarrow.compute as pc
-from sqlalchemy import Connection, and_, or_, select
+from sqlalchemy import Connection, and_, func, or_, select
 
 from lib.records.archive_files import ArchiveFile, Bounds, read_rows
 from lib.records.database import Database
@@ -169,6 +169,15 @@ def files(
         conditions.append(table.date == date)
     query = select(DECISION_ARCHIVES).where(*conditions).order_by(table.date, table.id)
     return [ArchiveFile(**row) for row in connection.execute(query).mappings()]
+
+
+def event_time_bounds(connection: Connection, system: str) -> tuple[int, int] | None:
+    """The first and the last event time of a system in table and archive; None without any."""
+    times = []
+    for column in (DECISIONS.c.event_time, DECISION_ARCHIVES.c.since, DECISION_ARCHIVES.c.until):
+        query = select(func.min(column), func.max(column)).where(column.table.c.system == system)
+        times += [at for at in connection.execute(query).one() if at is not None]
+    return (min(times), max(times)) if times else None
 
 
 def decided(connection: Connection, keys: set[tuple[str, str]]) -> set[tuple[str, str]]:

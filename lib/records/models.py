@@ -93,9 +93,10 @@ class Fact:
         system: the risk system, e.g. `fraud`.
         subject_id: what it is about, e.g. a transaction_id; need not be known yet.
         kind: of those of its system; of a payment `fraud` (a label) or `declined` (the payment did
-            not go through).
+            not go through), of a machine `failure`, of a customer `notice` or `left`.
         value: whether it is so; False withdraws an earlier True.
-        observed_at: when it became known, microseconds since 1970 UTC.
+        observed_at: when it became known, of a machine or a customer when it happened, microseconds
+            since 1970 UTC.
         source: who says so, e.g. `chargeback` or `review`.
         received_at: when it reached us, microseconds since 1970 UTC.
 

@@ -71,6 +71,15 @@ class Records(RescoreRepository):
         for row in decision_store.stream(self._database, system, since, until):
             yield decision_from_row(row)
 
+    def event_time_bounds(self, system: str) -> tuple[int, int] | None:
+        """The first and the last event time of decisions; of archived ones about the last.
+
+        Returns:
+            Microseconds since 1970 UTC; None where there are no decisions.
+        """
+        with self._database.reading() as connection:
+            return decision_store.event_time_bounds(connection, system)
+
     def facts(self, system: str, until: int) -> Iterator[Fact]:
         """Every fact about a system that reached us before `until`, in the order it did.
 

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Table, select
 from lib.records.errors import RecordsError
 from lib.records.schema import (
     CUSTOMER_HEALTH,
+    FACTS,
     HEALTH_OVERRIDES,
     INTERVENTION_OUTCOMES,
     INTERVENTION_PLANS,
@@ -29,7 +30,8 @@ class RecordedSystem:
     Attributes:
         entities: kinds of entity to their names in decisions; the first is the usual one, by which
             decisions are indexed.
-        fact_kinds: what may become known of a subject later.
+        fact_kinds: what may become known of a subject later; of systems that decide about an entity
+            again and again the subject is the entity of the usual kind.
         rows_of: tables of its own with the rows about an entity of the usual kind, those that
             refer to others first.
         plans: tables of its own about many entities, to the columns of JSON that name them.
@@ -41,6 +43,10 @@ class RecordedSystem:
     plans: Mapping[Table, tuple[str, ...]] = field(default_factory=dict)
 
 
+def _facts_of(system: str, entity_id: str) -> tuple[Table, ColumnElement[bool]]:
+    return FACTS, (FACTS.c.system == system) & (FACTS.c.subject_id == entity_id)
+
+
 def _rows_of_customer(customer_id: str) -> Sequence[tuple[Table, ColumnElement[bool]]]:
     chosen = select(INTERVENTIONS.c.id).where(INTERVENTIONS.c.customer_id == customer_id)
     outcomes = INTERVENTION_OUTCOMES
@@ -48,6 +54,7 @@ def _rows_of_customer(customer_id: str) -> Sequence[tuple[Table, ColumnElement[b
     return (
         (outcomes, outcomes.c.intervention_id.in_(chosen)),
         *((table, table.c.customer_id == customer_id) for table in tables),
+        _facts_of("churn", customer_id),
     )
 
 
@@ -58,11 +65,16 @@ SYSTEMS: Mapping[str, RecordedSystem] = {
     ),
     "maintenance": RecordedSystem(
         {"machine": "machine_id"},
-        rows_of=lambda machine_id: ((WORK_ORDERS, WORK_ORDERS.c.machine_id == machine_id),),
+        fact_kinds=("failure",),
+        rows_of=lambda machine_id: (
+            (WORK_ORDERS, WORK_ORDERS.c.machine_id == machine_id),
+            _facts_of("maintenance", machine_id),
+        ),
         plans={SCHEDULES: ("request", "plan")},
     ),
     "churn": RecordedSystem(
         {"customer": "customer_id"},
+        fact_kinds=("notice", "left"),
         rows_of=_rows_of_customer,
         plans={INTERVENTION_PLANS: ("request", "summary")},
     ),

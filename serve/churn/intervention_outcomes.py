@@ -13,14 +13,17 @@ from lib.churn.intervention_repository import (
     InterventionRepository,
 )
 from lib.churn.interventions.effects import Effect, effects_of, revised_effects
+from lib.churn.model import SYSTEM
+from lib.churn.outcomes import LEFT, NOTICE
 from lib.concurrency.bounded_executor import BoundedExecutor
 from lib.contract import TIME
 from lib.feature import DAY
+from lib.records import Fact, RecordsUnavailableError
 from serve.churn import metrics
 from serve.churn.active_playbooks import ActivePlaybooks
 from serve.churn.schemas import EffectAnswer, EffectsResponse, Outcome, OutcomesResponse
 from serve.framework import RequestContext
-from serve.framework.decision import ServiceParts
+from serve.framework.decision import ServiceParts, unavailable
 from serve.framework.validation import to_micros
 
 HISTORY_US = 3 * 365 * DAY
@@ -49,6 +52,7 @@ class InterventionOutcomes:
         self._repository, self._threads = repository, threads
         self._active_playbooks, self._window = active_playbooks, window_days
         self._meter, self._clock = parts.meter, parts.clock
+        self._decision_store = parts.decision_store
 
     async def record(
         self, outcomes: Sequence[Outcome], context: RequestContext
@@ -58,10 +62,11 @@ class InterventionOutcomes:
         Raises:
             UnknownInterventionError, ContradictedOutcomeError: an outcome names no intervention,
                 or the opposite is stored.
-            Problem: 422 for a time in the future.
+            Problem: 422 for a time in the future, 503 while the records are out.
         """
         entries = list(self._entries(outcomes))
         new = await self._threads.run(self._repository.insert_outcomes, entries)
+        await self._record_leavers(entries)
         for entry in entries:
             self._meter.count(metrics.OUTCOMES, entry.kind, str(entry.value).lower())
         return OutcomesResponse(new=new, repeated=len(entries) - new, request_id=context.request_id)
@@ -76,6 +81,13 @@ class InterventionOutcomes:
             RecordsUnavailableError: nothing is stored; the same rows can be sent again.
         """
         await self._threads.run(self._record_notices, churn)
+        now = self._clock.now()
+        await self._decision_store.record_labels(
+            [
+                _fact(NOTICE, row["customer_id"], to_micros(row["event_time"]), "event", now)
+                for row in churn.select(["customer_id", "event_time"]).to_pylist()
+            ]
+        )
 
     async def effects(self, context: RequestContext) -> EffectsResponse:
         """The effect of each playbook, by intention to treat."""
@@ -102,6 +114,25 @@ class InterventionOutcomes:
         left, _ = self._outcomes(past)
         log = log_of_interventions(past)
         return revised_effects(self._active_playbooks.playbooks, log, effects_of(log, left))
+
+    async def _record_leavers(self, entries: Sequence[InterventionOutcome]) -> None:
+        """Keep that customers left as labels of the decisions about them."""
+        left = [entry for entry in entries if entry.kind == "left" and entry.value]
+        names = [entry.intervention_id for entry in left]
+        with unavailable("outcomes cannot be stored temporarily", RecordsUnavailableError):
+            customers = await self._threads.run(self._repository.customers_of, names)
+            await self._decision_store.record_labels(
+                [
+                    _fact(
+                        LEFT,
+                        customers[entry.intervention_id],
+                        entry.observed_at,
+                        "intervention",
+                        entry.received_at,
+                    )
+                    for entry in left
+                ]
+            )
 
     def _entries(self, outcomes: Sequence[Outcome]) -> Iterator[InterventionOutcome]:
         now = self._clock.now()
@@ -158,6 +189,18 @@ class InterventionOutcomes:
         self._repository.insert_outcomes(
             [row for name, row in outcomes.items() if name not in stored]
         )
+
+
+def _fact(kind: str, customer_id: str, at_us: int, source: str, now: int) -> Fact:
+    return Fact(
+        system=SYSTEM,
+        subject_id=customer_id,
+        kind=kind,
+        value=True,
+        observed_at=at_us,
+        source=source,
+        received_at=now,
+    )
 
 
 def log_of_interventions(interventions: Sequence[Intervention]) -> pa.Table:

@@ -24,6 +24,7 @@ from serve.framework import FieldError, Problem, RequestContext
 from serve.framework.decision import ServiceParts, unavailable
 from serve.framework.validation import SECOND, to_micros
 from serve.maintenance import metrics
+from serve.maintenance.failures import record_failures
 from serve.maintenance.machine_states import MachineStates, sensor_faults
 from serve.maintenance.schemas import IngestCounts, MachineReadings, ReadingsResponse
 
@@ -42,6 +43,7 @@ class EventIngestor:
     ) -> None:
         self._machines, self._register = machines, register_unknown
         self._meter, self._clock = parts.meter, parts.clock
+        self._decision_store = parts.decision_store
         self._measuring = BoundedExecutor("waveforms", 2)
 
     async def ingest(
@@ -51,8 +53,9 @@ class EventIngestor:
 
         Raises:
             Problem: 422 with every field at fault, and nothing is remembered; 404 for a machine
-                that is not known where that is not allowed; 503 while the store is out: the same
-                can be sent again, what was remembered meanwhile is not counted twice.
+                that is not known where that is not allowed; 503 while the store, or for services
+                after a failure the records, are out: the same can be sent again, what was
+                remembered meanwhile is not counted twice.
         """
         self._check(news)
         context.log_fields["machines"] = len(news)
@@ -60,6 +63,8 @@ class EventIngestor:
             if not self._register:
                 await self._refuse_unknown(news)
             machine_counts = [await self._take(machine) for machine in news]
+        for machine in news:
+            await self._record_failures(machine)
         return ReadingsResponse(machines=machine_counts, request_id=context.request_id)
 
     async def _take(self, machine: MachineReadings) -> IngestCounts:
@@ -78,6 +83,16 @@ class EventIngestor:
         for fault in counts.sensor_faults:
             self._meter.count(metrics.SENSOR_FAULTS, fault.sensor, fault.fault)
         return counts
+
+    async def _record_failures(self, machine: MachineReadings) -> None:
+        """A service after a failure says that the machine had failed; when it ran again stands."""
+        times = [
+            to_micros(service.event_time)
+            for service in machine.services
+            if service.maintenance_type == "corrective"
+        ]
+        now = self._clock.now()
+        await record_failures(self._decision_store, machine.machine_id, times, "service", now)
 
     async def _refuse_unknown(self, news: Sequence[MachineReadings]) -> None:
         for machine in news:

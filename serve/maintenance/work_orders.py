@@ -28,6 +28,7 @@ from serve.framework.model_slot import ModelSlot
 from serve.framework.offload import Solver
 from serve.framework.validation import to_datetime, to_micros
 from serve.maintenance import metrics
+from serve.maintenance.failures import record_failures
 from serve.maintenance.machine_states import MachineStates
 from serve.maintenance.schemas import (
     Outcome,
@@ -61,6 +62,7 @@ class WorkOrderService:
     ) -> None:
         self._machines, self._model_slot, self._solver = machines, model_slot, solver
         self.repository, self._meter, self._clock = repository, parts.meter, parts.clock
+        self._decision_store = parts.decision_store
         self._threads = BoundedExecutor("work-orders", _AT_ONCE)
         self._computing = BoundedExecutor("schedules", 2)
 
@@ -156,7 +158,8 @@ class WorkOrderService:
         Raises:
             UnknownOrderError, ClosedOrderError: there is no such order, or it was closed with
                 another outcome.
-            Problem: 422 for a field that cannot be meant, 503 while the machine store is out.
+            Problem: 422 for a field that cannot be meant, 503 while the machine store or the
+                records are out.
         """
         self._check(order_outcome)
         outcome = order_outcome.model_dump(mode="json", exclude_none=True)
@@ -165,6 +168,11 @@ class WorkOrderService:
         if order_outcome.result != "not_done":
             # of an order that was closed before, too: that request may have ended here
             await self._renew(closed, order_outcome)
+        if order_outcome.result == "failed_before" and order_outcome.failed_at is not None:
+            failed_at = to_micros(order_outcome.failed_at)
+            await record_failures(
+                self._decision_store, closed.machine_id, [failed_at], "work_order", at
+            )
         if fresh:
             self._meter.count(metrics.ORDERS, order_outcome.result)
         context.log_fields.update(order_id=order_id, result=order_outcome.result)

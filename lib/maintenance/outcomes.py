@@ -1,0 +1,135 @@
+"""What machines came to: failed within the alarm's hours or not, and what that cost."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from lib.business.outcomes import (
+    NEVER,
+    Flags,
+    Floats,
+    Ints,
+    OutcomeError,
+    column_values,
+    decision_masks,
+    is_ripe,
+    microseconds,
+    outcome_table,
+    time_array,
+    with_money,
+)
+from lib.business.spans import EntityRows, labels_within, standing_events
+from lib.maintenance.feature_set import HOUR_US
+from lib.maintenance.model.settings import Costs, ModelSettings
+from lib.maintenance.rules import ACTIONS
+
+FAILURE = "failure"
+"""Kind of label: a machine failed at `observed_at`; its subject is the machine."""
+_FAILURES, _FAILED_AT = "failures", "failed_at"
+_SAME_FAILURE_US = 24 * HOUR_US
+"""Two reports of a machine within a day are of one failure: when it failed, and when it ran."""
+
+
+@dataclass(frozen=True)
+class MachineOutcomes:
+    """See `lib.business.outcomes.SystemOutcomes`.
+
+    A failure counts once, for the decision that stood: the last about the machine before it, up to
+    `horizon_hours` old. SERVICE and STOP call for a service, once in `credit_hours`, as in
+    `lib.maintenance.model.alarms.replay`; INSPECT has no price. Money is below 0: failures that
+    came and services called for. What other decisions would have cost is replayed: a failure within
+    `credit_hours` of a service that they call for would not have come.
+
+    Attributes:
+        costs: prices of a service and a failure.
+        horizon_hours: a decision speaks of a failure within so long.
+    """
+
+    costs: Costs = field(default_factory=Costs)
+    horizon_hours: float = ModelSettings.alarm_hours
+
+    system = "maintenance"
+    entity = "machine_id"
+    positive = "failure within the alarm's hours"
+    acting = ("INSPECT", "SERVICE", "STOP")
+
+    def __post_init__(self) -> None:
+        if not 0 < self.horizon_hours < 100_000:
+            raise OutcomeError(
+                f"horizon_hours: expected above 0 and below 100,000, got {self.horizon_hours}"
+            )
+
+    def outcomes(self, decisions: pa.Table, labels: pa.Table, as_of: int) -> pa.Table:
+        """See `SystemOutcomes`; `failures` while the decision stood and `failed_at` follow.
+
+        `failed_at` is the machine's first failure after the decision, however late.
+        """
+        failures_known = standing_events(labels, (FAILURE,), as_of)
+        rows = EntityRows.of(decisions, failures_known).merged(_SAME_FAILURE_US)
+        failures = rows.counts(self._horizon)
+        table = outcome_table(
+            decisions,
+            labels_within(rows, 0, self._horizon),
+            rows.times + self._horizon,
+            as_of,
+            **{_FAILURES: pa.array(failures), _FAILED_AT: time_array(rows.first_after())},
+        )
+        services = self._services(rows, self._calling(table["decision"]), rows.first_after())
+        money = -self.costs.service * services - self.costs.failure * failures
+        return with_money(table, np.where(is_ripe(table, as_of), money, np.nan))
+
+    def money_of(self, outcomes: pa.Table, decisions: Sequence[str]) -> Floats:
+        """See `SystemOutcomes`."""
+        return self._replayed(outcomes, self._calling(pa.chunked_array([pa.array(decisions)])))
+
+    def money_if(
+        self, outcomes: pa.Table, scores: Any, thresholds: Mapping[str, float] | None = None
+    ) -> Floats:
+        """See `SystemOutcomes`; the threshold is `alarm_threshold` of the manifest.
+
+        Without it a service is called for from the probability on at which it pays: its cost over
+        that of a failure.
+        """
+        values = np.asarray(scores, dtype=np.float64)
+        if values.shape != (outcomes.num_rows,):
+            raise OutcomeError(f"scores: expected {outcomes.num_rows} numbers, got {values.shape}")
+        pays = min(1.0, self.costs.service / max(self.costs.failure, 1e-9))
+        threshold = pays if thresholds is None else thresholds["alarm_threshold"]
+        return self._replayed(outcomes, values >= threshold)
+
+    @property
+    def _horizon(self) -> int:
+        return round(self.horizon_hours * HOUR_US)
+
+    def _calling(self, decisions: pa.ChunkedArray) -> Flags:
+        masks = dict(zip(ACTIONS, decision_masks(decisions, ACTIONS), strict=True))
+        return masks["SERVICE"] | masks["STOP"]
+
+    def _services(self, rows: EntityRows, calling: Flags, failed_at: Ints) -> Flags:
+        """(n,) rows whose call leads to a service: the machine lives until then, none is recent."""
+        respond = round(self.costs.respond_hours * HOUR_US)
+        alive = (failed_at == NEVER) | (failed_at - rows.times > respond)
+        # a service helps for the hours after it; the next may be done once they are over
+        return rows.thinned(calling & alive, round(self.costs.credit_hours * HOUR_US) + 1)
+
+    def _replayed(self, outcomes: pa.Table, calling: Flags) -> Floats:
+        """(rows,) money had these rows called for services."""
+        rows = EntityRows.without_events(outcomes)
+        failed_at, failures = microseconds(outcomes[_FAILED_AT]), column_values(outcomes, _FAILURES)
+        services = self._services(rows, calling, failed_at)
+        avoided = (failures > 0) & self._helped(rows, services, failed_at)
+        money = -self.costs.service * services - self.costs.failure * (failures - avoided)
+        return np.where(outcomes["money"].is_valid().to_numpy(), money, np.nan)
+
+    def _helped(self, rows: EntityRows, services: Flags, failed_at: Ints) -> Flags:
+        """(n,) whether the failure after each row falls into the credit of a service."""
+        respond = round(self.costs.respond_hours * HOUR_US)
+        credit = round(self.costs.credit_hours * HOUR_US)
+        done = np.flatnonzero(services)
+        order = done[np.lexsort((rows.times[done], rows.codes[done]))]
+        served = EntityRows(rows.codes, failed_at, rows.codes[order], rows.times[order] + respond)
+        latest = served.last_before()
+        return (latest != NEVER) & (failed_at != NEVER) & (failed_at - latest <= credit)
