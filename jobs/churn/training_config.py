@@ -61,16 +61,24 @@ class TrainConfig(TrainingOptions, Sources):
         _ = self.request
         if self.learn_until is not None:
             parse_time("--learn-until", self.learn_until)
+        self.check_shares()
+        if (self.features is None) == (self.customers is None):
+            raise ContractError("expected either --features or --customers (with the other tables)")
+        if self.features is None:
+            super().check()
+
+    def check_shares(self) -> None:
+        """Refuse shares that mean nothing.
+
+        Raises:
+            ChurnError: names the option.
+        """
         for name in ("test_share", "capacity"):
             value = getattr(self, name)
             if not 0.0 < value < 1.0:
                 raise ChurnError(
                     f"--{name.replace('_', '-')}: expected between 0 and 1, got {value}"
                 )
-        if (self.features is None) == (self.customers is None):
-            raise ContractError("expected either --features or --customers (with the other tables)")
-        if self.features is None:
-            super().check()
 
     def settled(self) -> "TrainConfig":
         """The options that `quick` stands for."""

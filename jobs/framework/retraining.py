@@ -29,6 +29,7 @@ from lib.storage import Storage, open_storage
 
 FOLDER = "retraining"
 """Folder of OUTPUT with the report of a retraining."""
+_ANY_TIME = {"progress", "on_incident", "pause_hours"}
 
 
 def retrain(config: Any, system: RetrainedSystem[Any]) -> dict[str, Any]:
@@ -51,8 +52,8 @@ def retrain(config: Any, system: RetrainedSystem[Any]) -> dict[str, Any]:
         tempfile.TemporaryDirectory() as folder,
     ):
         repository.migrate()
-        if config.on_incident and not (incidents := repository.open_incidents(system.name)):
-            return _nothing_trained(f"no incident of {system.name} is open", incidents=incidents)
+        if config.on_incident and (reason := _no_cause(config, system.name, repository)):
+            return _nothing_trained(reason)
         champion = find_champion(config.registry, system.name, Path(folder))
         begun = _begin(config, system, repository)
         if isinstance(begun, str):
@@ -94,10 +95,24 @@ def find_champion(registry: str, system: str, folder: Path) -> Champion:
     return champion
 
 
-def _nothing_trained(reason: str, **more: Any) -> dict[str, Any]:
+def _no_cause(config: Any, system: str, repository: RetrainingRepository) -> str:
+    """Why incidents call for no training now; "" where they do."""
+    if not repository.open_incidents(system):
+        return f"no incident of {system} is open"
+    ended = [each.began_at for each in repository.list_of(system) if each.ended_at is not None]
+    hours = (now_us() - max(ended, default=0)) / 3.6e9
+    if hours < config.pause_hours:
+        return (
+            f"the last retraining began {hours:.1f} hours ago, expected --pause-hours "
+            f"{config.pause_hours:g} or more"
+        )
+    return ""
+
+
+def _nothing_trained(reason: str) -> dict[str, Any]:
     decision = f"nothing trained: {reason}"
     print(decision)
-    return {"decision": decision, **more}
+    return {"decision": decision}
 
 
 def _begin(
@@ -131,7 +146,7 @@ def _begin(
 
 def options_digest(config: Any) -> str:
     """SHA-256 of the options that a retraining depends on, in hex."""
-    options = {k: v for k, v in asdict(config).items() if k not in {"progress", "on_incident"}}
+    options = {k: v for k, v in asdict(config).items() if k not in _ANY_TIME}
     return hashlib.sha256(json.dumps(options, sort_keys=True, default=str).encode()).hexdigest()
 
 

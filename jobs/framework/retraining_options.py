@@ -30,6 +30,9 @@ class RetrainingOptions(JobOptions):
     saw; with fewer the challenger is not published"""
     on_incident: bool = False
     """train only if monitoring has an open incident of this system"""
+    pause_hours: float = 20.0
+    """with --on-incident: minimum hours since the last retraining, so that an incident that stays
+    open is answered once a day and not once a run"""
 
     def check_retraining(self, computed: str) -> None:
         """Refuse options of a retraining that cannot work.
@@ -54,6 +57,7 @@ class RetrainingOptions(JobOptions):
             ("measure_margin", 0.0),
             ("least", 1),
             ("least_entities", _FEWEST_ENTITIES),
+            ("pause_hours", 0.0),
         ):
             value = getattr(self, name)
             if not value >= least:

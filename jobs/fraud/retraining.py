@@ -63,17 +63,17 @@ class FraudRetraining:
 
     def read_labels(self, config: RetrainConfig, marks: Mapping[str, int], as_of: int) -> NewLabels:
         """See `RetrainedSystem`; marks are `observed` of files and `received` of the records."""
-        given = given_rows(config, LABELS)
+        filed = given_rows(config, LABELS)
         recorded = _recorded_labels(str(config.records), as_of)
         observed, received = marks.get("observed", -1), marks.get("received", -1)
-        new = times_after(given, "observed_at", observed)
+        new = times_after(filed, "observed_at", observed)
         new += times_after(recorded, "received_at", received)
-        path = write_labels(config, LABELS, (given, recorded))
+        path = write_labels(config, LABELS, (filed, recorded))
         return new_labels(
             new,
-            given.num_rows + recorded.num_rows,
+            filed.num_rows + recorded.num_rows,
             {
-                "observed": newest(given, "observed_at", observed),
+                "observed": newest(filed, "observed_at", observed),
                 "received": newest(recorded, "received_at", received),
             },
             {LABELS.name: path},

@@ -1,5 +1,6 @@
 """What became of work orders, to train on: `python -m jobs.maintenance.outcomes --help`."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,7 +11,7 @@ from jobs.framework.command import run_job
 from jobs.framework.options import parse_time
 from jobs.framework.paths import OutputPath
 from jobs.framework.progress import JobOptions
-from lib.contract import Contract
+from lib.contract import Checked, Contract
 from lib.maintenance.contracts import FAILURES, MAINTENANCE
 from lib.maintenance.repository import WorkOrder, WorkOrderRepository
 from lib.storage import open_storage, write_parquet
@@ -41,20 +42,14 @@ def main(config: OutcomesConfig) -> str:
     """Write both tables; returns the folder or URI."""
     since = _FIRST if config.since is None else parse_time("--since", config.since)
     until = _LAST if config.until is None else parse_time("--until", config.until)
-    book = WorkOrderRepository(config.records)
-    try:
-        orders = book.list_closed(since, until)
-    finally:
-        book.close()
-    done = [order for order in orders if (order.outcome or {}).get("result") != "not_done"]
-    failed = [order for order in done if (order.outcome or {}).get("result") == "failed_before"]
+    orders = closed_orders(config.records, since, until)
+    done = _done(orders)
     output = open_storage(config.output)
     counts, lines = {}, []
-    for contract, rows in (
-        (MAINTENANCE, [_service(order) for order in done]),
-        (FAILURES, [_failure(order) for order in failed]),
+    for contract, checked in (
+        (MAINTENANCE, service_rows(orders)),
+        (FAILURES, failure_rows(orders)),
     ):
-        checked = contract.check(_table(contract, rows))
         write_parquet(checked.good, output, f"{contract.name}.parquet")
         if checked.quarantined.num_rows:
             write_parquet(checked.quarantined, output, f"quarantine/{contract.name}.parquet")
@@ -71,6 +66,32 @@ def main(config: OutcomesConfig) -> str:
     head = f"{len(orders):,} work orders closed, {summary}"
     print("\n".join([head, *lines, f"written to {output.shown()}"]))
     return output.address()
+
+
+def closed_orders(records: str, since: int, until: int) -> list[WorkOrder]:
+    """Work orders whose outcome was reported in a time, microseconds since 1970 UTC."""
+    with WorkOrderRepository(records) as book:
+        return book.list_closed(since, until)
+
+
+def service_rows(orders: Sequence[WorkOrder]) -> Checked:
+    """What was done, as rows of `MAINTENANCE`."""
+    rows = [_service(order) for order in _done(orders)]
+    return MAINTENANCE.check(_table(MAINTENANCE, rows))
+
+
+def failure_rows(orders: Sequence[WorkOrder]) -> Checked:
+    """Machines that failed before their service, as rows of `FAILURES`."""
+    failed = [order for order in _done(orders) if _result(order) == "failed_before"]
+    return FAILURES.check(_table(FAILURES, [_failure(order) for order in failed]))
+
+
+def _done(orders: Sequence[WorkOrder]) -> list[WorkOrder]:
+    return [order for order in orders if _result(order) != "not_done"]
+
+
+def _result(order: WorkOrder) -> object:
+    return (order.outcome or {}).get("result")
 
 
 def _service(order: WorkOrder) -> dict[str, Any]:

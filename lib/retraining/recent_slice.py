@@ -154,11 +154,11 @@ def compare_on(
         start_us=recent.start_us,
         end_us=recent.end_us,
     )
-    ours, theirs = (
+    own, other = (
         ModelOnRows(model.version, _on(model, ripe), values[ripe])
         for model, values in zip((challenger, champion), money, strict=True)
     )
-    return compare(rows, ours, theirs, measure, seed, repeats)
+    return compare(rows, own, other, measure, seed, repeats)
 
 
 def _on(model: ScoredModel, ripe: Rows) -> Callable[[Rows], float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 from sqlalchemy import Connection, select, update
 
@@ -40,7 +40,7 @@ class Retraining:
     decision: str | None = None
     version: str | None = None
     champion_version: str | None = None
-    detail: Mapping[str, Json] = field(default_factory=dict)
+    detail: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("id", "system"):
@@ -50,8 +50,7 @@ class Retraining:
     @property
     def steps(self) -> tuple[str, ...]:
         """Names of the finished steps, in their order."""
-        steps = self.detail.get("steps", ())
-        return tuple(str(step["name"]) for step in steps)  # type: ignore[union-attr,index]
+        return tuple(str(step["name"]) for step in self.detail.get("steps", ()))
 
 
 class UnknownRetrainingError(RecordsError):
@@ -93,7 +92,7 @@ class RetrainingRepository(Repository):
             labels = each.detail.get("labels")
             if each.decision in ("published", "not published") and isinstance(labels, Mapping):
                 marks = labels.get("marks")
-                return dict(marks) if isinstance(marks, Mapping) else {}  # type: ignore[arg-type]
+                return dict(marks) if isinstance(marks, Mapping) else {}
         return {}
 
     def add_step(self, retraining_id: str, name: str, at: int, **digests: Json) -> Retraining:
@@ -105,8 +104,8 @@ class RetrainingRepository(Repository):
 
         def noted(present: Retraining) -> Retraining:
             before = present.detail.get("steps", ())
-            kept = [step for step in before if step["name"] != name]  # type: ignore[union-attr,index,call-overload]
-            steps: Json = [*kept, {"name": name, "at": at, **digests}]
+            kept = [step for step in before if step["name"] != name]
+            steps = [*kept, {"name": name, "at": at, **digests}]
             return replace(present, detail={**present.detail, "steps": steps})
 
         return self._change(retraining_id, noted)
