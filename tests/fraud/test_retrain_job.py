@@ -259,7 +259,7 @@ def republished(manifest: dict, artifact: Path, folder: Path) -> Path:
 def test_payments_that_the_champion_saw_all_leave_nothing_to_compare_on(
     early: Path, tmp_path: Path
 ) -> None:
-    files = write_payments(tmp_path / "older", days=DAYS, until=CHANGE - 12)
+    files = write_payments(tmp_path / "older", days=DAYS, until=CHANGE - 16)
     short = Lengths(label_delay=1, folds=1, test=4, calibrate=3)
     config = replace(options(files, early, tmp_path), slices=short)
     with pytest.raises(ComparisonError, match="no row is left that neither model saw"):
