@@ -9,7 +9,10 @@ becomes HAProxy. No setting of Ray's does what it does:
 - more requests at a time than the replicas can take are answered 503 with Retry-After by HAProxy
   itself. A replica that has to refuse them one by one in Python has no time left for the others;
 - requests without a key have a backend, and so a limit, of their own: strangers who hold
-  connections open take no place of a caller with a key. Headers must be whole within 10 s;
+  connections open take no place of a caller with a key. Headers must be whole within 10 s, and a
+  GET has no body;
+- pages for everybody (documentation, health) are answered from HAProxy's cache, health for a
+  second, so that a crowd of strangers costs the replicas next to nothing;
 - a request without a usable X-Request-ID gets one before it is sent on, so that it is the same
   request where HAProxy sends it again to another replica;
 - where no replica answers, callers get the same 503, which may be sent again, and not a 500.
@@ -26,6 +29,7 @@ import re
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -33,8 +37,15 @@ REQUESTS_PER_REPLICA = 16
 PUBLIC_PER_REPLICA = 8
 _RETRY_SECONDS = 1
 _HEADER_SECONDS = 10
+_PAGE_SECONDS, _HEALTH_SECONDS = 60, 1
 _FEWEST_PER_SECOND = 100
 _MEDIA_TYPE = "application/problem+json"
+_CACHE = "forewarn_pages"
+_CACHE_SECTION = f"""cache {_CACHE}
+    total-max-size 16
+    max-object-size 4000000
+    max-age {_PAGE_SECONDS}
+"""
 _CORRECTIONS = {
     "metrics": (r"(?m)(^frontend prometheus\n\s+bind )[^:\s]*(:\d+)", r"\g<1>127.0.0.1\g<2>"),
     "statistics": (r"(?m)(^listen stats\n\s+bind )[^:\s]*(:\d+)", r"\g<1>127.0.0.1\g<2>"),
@@ -88,9 +99,10 @@ def guarded(configuration: str, page: Path, limits: Mapping[str, int]) -> str:
         for section in sections
         if (section_match := _limited(section, limits))
     }
-    return "".join(
+    corrected = [
         _with_limits(_with_public_backends(section, names), limits) for section in sections
-    )
+    ]
+    return "".join([*corrected, _CACHE_SECTION] if names else corrected)
 
 
 def _limited(section: str, limits: Mapping[str, int]) -> re.Match[str] | None:
@@ -155,35 +167,59 @@ def _shedding(name: str, application: str, most: int) -> str:
 def _shedding_public(name: str, replicas: str, application: str) -> str:
     """The head of the backend for requests without a key: few at a time, never those with one.
 
-    Its servers are up where those of the backend with keys are.
+    Its servers are up where those of the backend with keys are. Pages are kept by their path alone,
+    whatever host and query a stranger names.
     """
+    health = f"{{ path /{application}/healthz /{application}/readyz }}"
+    static = f"{{ path_beg /{application}/static-offline-docs/ }}"
+    documentation = f"{{ path /{application}/docs /{application}/openapi.json }} or {static}"
+    is_page = "{ var(txn.seconds) -m found }"
+    bodies = ("req.hdr_val(content-length) gt 0", "req.hdr(transfer-encoding) -m found")
+    too_large = _problem(413, "too-large", "expected no body with this method; leave it out")
+    refusal = f"http-request return status 413 {_json_body(too_large)} if {{ method GET }}"
     lines = (
+        *(f"{refusal} {{ {body} }}" for body in bodies),
+        f"http-request set-var(txn.seconds) int({_PAGE_SECONDS}) if {documentation}",
+        f"http-request set-var(txn.seconds) int({_HEALTH_SECONDS}) if {health}",
+        "http-request set-var(txn.request_id) req.hdr(x-request-id)",
+        f"http-request set-uri %[path] if {is_page}",
+        f"http-request set-header Host {application} if {is_page}",
+        f"http-request cache-use {_CACHE} if {is_page}",
         f"http-request set-var(txn.most) nbsrv({replicas}),mul({PUBLIC_PER_REPLICA})",
         _refusal(name, application, "too many requests without a key are being answered"),
+        f"http-response set-header Cache-Control max-age=%[var(txn.seconds)] if {is_page}",
+        f"http-response cache-store {_CACHE} if {is_page}",
+        # a page from the cache has the id of the request that it was made for
+        f"http-after-response set-header X-Request-ID %[var(txn.request_id)] if {is_page}",
     )
     return "\n    ".join([f"backend {name}", *lines])
 
 
 def _refusal(name: str, application: str, why: str) -> str:
     """Answers 503 to all but health where a backend has more than `txn.most` requests."""
-    body = _problem("overload", f"{why}; send it again later")
-    body = body.replace('"', '\\"').replace("@ID@", _REQUEST_ID)
+    body = _json_body(_problem(503, "overload", f"{why}; send it again later"))
     return (
-        f"http-request return status 503 content-type {_MEDIA_TYPE} hdr Retry-After "
-        f'{_RETRY_SECONDS} lf-string "{body}" if {{ be_conn({name}),sub(txn.most) gt 0 }} '
+        f"http-request return status 503 hdr Retry-After {_RETRY_SECONDS} {body} "
+        f"if {{ be_conn({name}),sub(txn.most) gt 0 }} "
         f"!{{ path /{application}/healthz /{application}/readyz }}"
     )
+
+
+def _json_body(problem: str) -> str:
+    """The end of a rule that answers with a problem, which names the request."""
+    body = problem.replace('"', '\\"').replace("@ID@", _REQUEST_ID)
+    return f'content-type {_MEDIA_TYPE} lf-string "{body}"'
 
 
 _REQUEST_ID = "%[req.hdr(x-request-id),json(utf8ps)]"
 
 
-def _problem(kind: str, detail: str) -> str:
+def _problem(status: int, kind: str, detail: str) -> str:
     """RFC 9457 problem details, as the gateway writes them."""
     content = {
         "type": f"urn:forewarn:{kind}",
-        "title": "Service Unavailable",
-        "status": 503,
+        "title": HTTPStatus(status).phrase,
+        "status": status,
         "detail": detail,
         "request_id": "@ID@",
     }
@@ -193,7 +229,7 @@ def _problem(kind: str, detail: str) -> str:
 def unavailable_page() -> str:
     """A whole answer, as HAProxy's `errorfile` wants it."""
     detail = "no replica is available; the same request can be sent again"
-    body = _problem("unavailable", detail).replace("@ID@", "")
+    body = _problem(503, "unavailable", detail).replace("@ID@", "")
     head = (
         "HTTP/1.1 503 Service Unavailable",
         f"Content-Type: {_MEDIA_TYPE}",

@@ -1,7 +1,8 @@
 """Callers without a key beside one with a key: `python -m tests.benchmarks.strangers`.
 
-A real server (uvicorn, the fraud application without Ray) on a loopback port; a client with a key
-sends payments at a fixed rate. First alone, then beside strangers in a process of their own: `idle`
+A real server (uvicorn, the fraud application without Ray) behind HAProxy with the configuration of
+Ray Serve and its guard, as it is deployed (`--no-proxy`: without); a client with a key sends
+payments at a fixed rate. First alone, then beside strangers in a process of their own: `idle`
 ones that announce a body and never send it, opened anew when they are closed, and `busy` ones that
 keep connections and ask for public pages. All of them share this machine, so the strangers' rate is
 bounded (`stranger_rate` in all) and their process yields to the others (nice 10), as strangers
@@ -40,11 +41,14 @@ from serve.fraud.service import FraudService
 from tests.benchmarks.fuzz import fraud_models
 from tests.benchmarks.result import print_result
 from tests.benchmarks.visits import ELSEWHERE, HOST, Visits
+from tests.cluster.guarded_proxy import guarded_proxy
 from tests.serve.conftest import new_workspace
 from tests.serve.factories import SCORE, payment
 from tests.serve.prometheus_metrics import PrometheusMetrics
 
 DRAWS = 2_000
+AT_A_TIME = 64
+"""Requests at a time before HAProxy refuses some: beyond what waits here while cores are short."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,8 @@ class Config:
     """Strangers who ask for public pages."""
     stranger_rate: float = 200.0
     """Requests of all busy strangers together, a second: this machine makes them, too."""
+    proxy: bool = True
+    """HAProxy in front of the server, configured as by Ray Serve and the guard."""
     server: str = ""
     """Folder of the server's process; set by the benchmark itself."""
 
@@ -125,7 +131,11 @@ def main(config: Config) -> None:
             assert server.stdin is not None
             try:
                 port, token = server.stdout.readline().split()
-                asyncio.run(_both(config, int(port), token))
+                with contextlib.ExitStack() as stack:
+                    if config.proxy:
+                        proxy = guarded_proxy(Path(folder), int(port), AT_A_TIME)
+                        port = stack.enter_context(proxy)
+                    asyncio.run(_both(config, int(port), token))
             finally:
                 server.stdin.close()
                 server.wait(timeout=60)
@@ -166,6 +176,7 @@ async def _both(config: Config, port: int, token: str) -> None:
         idle_strangers=config.idle,
         busy_strangers=config.busy,
         pages_a_second=round(pages / config.seconds / config.rounds, 1),
+        proxy=config.proxy,
         bounded="strangers, caller and server share this machine's cores",
         client_rate=config.rate,
         client_errors_alone=alone.errors,

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from threading import Thread
 
@@ -16,37 +15,14 @@ from ray.serve._private import haproxy as ray_haproxy
 
 from cluster.environment import GUARD, NODE, proxy_threads, serve_environment
 from cluster.haproxy_guard import guarded, guarded_command, haproxy, read_limits
+from tests.cluster.guarded_proxy import AS_RAY_WRITES_IT, guarded_proxy
 
 _SERVERS = (("a", 30_000), ("b", 30_001), ("c", 30_002))
 PAGE = Path("/x/unavailable.http")
-_AS_RAY_WRITES_IT = """global
-    stats socket /tmp/x/admin.sock mode 666 level admin expose-fd listeners
-defaults
-    mode http
-    timeout connect 5s
-    timeout client 60s
-    timeout server 60s
-    errorfile 503 /x/500.http
-frontend prometheus
-    bind :9101
-    mode http
-frontend http_frontend
-    bind *:8000
-    use_backend http-fraud if { path_beg /fraud/ }
-    default_backend default_backend
-backend default_backend
-    http-request return status 404
-backend http-fraud
-    default-server fastinter 250ms downinter 250ms fall 2 rise 2 inter 5s check
-    server a 127.0.0.1:30000 check
-listen stats
-  bind *:8404
-  stats enable
-"""
 
 
 def test_statistics_metrics_and_admin_socket_are_kept_to_this_machine() -> None:
-    configuration = guarded(_AS_RAY_WRITES_IT, PAGE, {"": 16})
+    configuration = guarded(AS_RAY_WRITES_IT, PAGE, {"": 16})
     assert "bind 127.0.0.1:9101" in configuration
     assert "bind 127.0.0.1:8404" in configuration
     assert "mode 600 level admin" in configuration
@@ -56,11 +32,11 @@ def test_statistics_metrics_and_admin_socket_are_kept_to_this_machine() -> None:
 @pytest.mark.parametrize("part", ["frontend prometheus", "listen stats", "mode 666", "defaults"])
 def test_a_configuration_of_another_form_is_refused_rather_than_left_open(part: str) -> None:
     with pytest.raises(ValueError, match=r"expected one .* to correct, found 0"):
-        guarded(_AS_RAY_WRITES_IT.replace(part, "something else"), PAGE, {"": 16})
+        guarded(AS_RAY_WRITES_IT.replace(part, "something else"), PAGE, {"": 16})
 
 
 def test_what_the_replicas_cannot_take_is_refused_before_it_reaches_them() -> None:
-    configuration = guarded(_AS_RAY_WRITES_IT, PAGE, {"": 16, "fraud": 8})
+    configuration = guarded(AS_RAY_WRITES_IT, PAGE, {"": 16, "fraud": 8})
     start = configuration.index("\nbackend http-fraud\n")
     backend = configuration[start : configuration.index("\nbackend http-fraud-public")].splitlines()
     (shed,) = (line for line in backend if "status 503" in line)
@@ -73,7 +49,7 @@ def test_what_the_replicas_cannot_take_is_refused_before_it_reaches_them() -> No
 
 
 def test_requests_without_a_key_have_a_backend_of_their_own() -> None:
-    configuration = guarded(_AS_RAY_WRITES_IT, PAGE, {"": 16})
+    configuration = guarded(AS_RAY_WRITES_IT, PAGE, {"": 16})
     rules = [line.strip() for line in configuration.splitlines() if "use_backend" in line]
     assert rules == [
         "use_backend http-fraud-public if { path_beg /fraud/ } "
@@ -87,11 +63,11 @@ def test_requests_without_a_key_have_a_backend_of_their_own() -> None:
 
 
 def test_headers_must_be_whole_soon() -> None:
-    assert "    timeout http-request 10s\n" in guarded(_AS_RAY_WRITES_IT, PAGE, {"": 16})
+    assert "    timeout http-request 10s\n" in guarded(AS_RAY_WRITES_IT, PAGE, {"": 16})
 
 
 def test_an_application_without_a_limit_is_left_as_it_is() -> None:
-    configuration = guarded(_AS_RAY_WRITES_IT, PAGE, {"": 16, "fraud": 0})
+    configuration = guarded(AS_RAY_WRITES_IT, PAGE, {"": 16, "fraud": 0})
     assert "status 503" not in configuration
     assert "-public" not in configuration
 
@@ -120,7 +96,7 @@ def assert_accepted(path: Path) -> None:
 
 def test_haproxy_accepts_what_was_corrected(tmp_path: Path) -> None:
     path = tmp_path / "haproxy.cfg"
-    path.write_text(_AS_RAY_WRITES_IT.replace("/x/500.http", str(tmp_path / "500.http")))
+    path.write_text(AS_RAY_WRITES_IT.replace("/x/500.http", str(tmp_path / "500.http")))
     (tmp_path / "500.http").write_text("HTTP/1.0 500 Error\r\n\r\n")
     assert_accepted(path)
     assert (tmp_path / "unavailable.http").read_text().startswith("HTTP/1.1 503 ")
@@ -148,11 +124,11 @@ def test_haproxy_accepts_what_ray_writes_for_applications(tmp_path: Path) -> Non
 
 def test_a_corrected_copy_takes_the_place_of_the_file(tmp_path: Path) -> None:
     path = tmp_path / "haproxy.cfg"
-    path.write_text(_AS_RAY_WRITES_IT)
+    path.write_text(AS_RAY_WRITES_IT)
     command = guarded_command(["-db", "-f", str(path), "-sf", "17"])
     assert command[-2:] == ["-sf", "17"]
     assert "127.0.0.1:9101" in Path(command[2]).read_text()
-    assert path.read_text() == _AS_RAY_WRITES_IT
+    assert path.read_text() == AS_RAY_WRITES_IT
 
 
 def test_the_guard_becomes_the_binary_that_comes_with_ray_serve() -> None:
@@ -180,29 +156,11 @@ def test_the_proxy_has_few_threads(cores: int, threads: int) -> None:
 @pytest.fixture
 def proxied(tmp_path: Path) -> Iterator[int]:
     """The port of a guarded HAProxy before a server that answers at its leisure."""
-    with socket.create_server(("127.0.0.1", 0)) as server, ExitStack() as stack:
-        ports = [_free_port() for _ in range(3)]
-        backend = server.getsockname()[1]
-        text = _AS_RAY_WRITES_IT.replace("*:8000", f"127.0.0.1:{ports[0]}")
-        text = text.replace(":9101", f":{ports[1]}").replace("*:8404", f"*:{ports[2]}")
-        text = text.replace("127.0.0.1:30000 check", f"127.0.0.1:{backend} check")
-        text = text.replace("/tmp/x/admin.sock", str(tmp_path / "s"))
-        text = text.replace("/x/500.http", str(tmp_path / "unavailable.http"))
-        path = tmp_path / "haproxy.cfg"
-        path.write_text(text)
-        command = [sys.executable, str(GUARD), "-db", "-f", str(path)]
-        environment = {**os.environ, "FOREWARN_REQUESTS_PER_REPLICA": "4"}
-        process = stack.enter_context(subprocess.Popen(command, env=environment))
-        stack.callback(process.terminate)
+    with socket.create_server(("127.0.0.1", 0)) as server:
         thread = Thread(target=_answer, args=(server,), daemon=True)
         thread.start()
-        for _ in range(200):
-            try:
-                socket.create_connection(("127.0.0.1", ports[0])).close()
-                break
-            except OSError:
-                time.sleep(0.05)
-        yield ports[0]
+        with guarded_proxy(tmp_path, server.getsockname()[1], requests_per_replica=4) as port:
+            yield port
 
 
 def test_strangers_who_hold_connections_take_no_place_of_a_key(proxied: int) -> None:
@@ -238,20 +196,55 @@ def test_a_request_has_an_id_before_it_may_be_sent_twice(
     assert re.fullmatch(r"[A-Za-z0-9._:-]{1,64}", name)
 
 
+def _get(port: int, path: str, *headers: str, host: str = "x") -> tuple[int, dict[str, str]]:
+    """Status and headers of the answer to a GET, by their names in lower case."""
+    lines = "".join(f"{header}\r\n" for header in (f"Host: {host}", *headers))
+    with _opened(port, f"GET {path} HTTP/1.1\r\n{lines}Connection: close\r\n\r\n") as connection:
+        answer = b"".join(iter(lambda: connection.recv(4096), b"")).decode()
+    first, *rest = answer.partition("\r\n\r\n")[0].split("\r\n")
+    pairs = (header.partition(": ") for header in rest)
+    return int(first.split()[1]), {name.lower(): value for name, _, value in pairs}
+
+
+@pytest.mark.parametrize("page", ["docs", "openapi.json", "static-offline-docs/a.js", "healthz"])
+def test_a_page_for_everybody_reaches_a_replica_once(proxied: int, page: str) -> None:
+    _, first = _get(proxied, f"/fraud/{page}", "X-Request-ID: one-1")
+    _, again = _get(proxied, f"/fraud/{page}?x=1", "X-Request-ID: two-2", host="elsewhere")
+    assert (first["answered"], again["answered"]) == ("1", "1")
+    assert (first["x-request-id"], again["x-request-id"]) == ("one-1", "two-2")
+    assert again["cache-control"] == ("max-age=1" if page == "healthz" else "max-age=60")
+
+
+def test_health_is_asked_again_after_a_second(proxied: int) -> None:
+    _, first = _get(proxied, "/fraud/readyz")
+    time.sleep(1.2)
+    _, later = _get(proxied, "/fraud/readyz")
+    assert (first["answered"], later["answered"]) == ("1", "2")
+
+
+def test_nothing_else_is_kept(proxied: int) -> None:
+    answers = [_get(proxied, "/fraud/other") for _ in range(2)]
+    answers += [_get(proxied, "/fraud/docs", "X-API-Key: k") for _ in range(2)]
+    assert [headers["answered"] for _, headers in answers] == ["1", "2", "3", "4"]
+    assert all("cache-control" not in headers for _, headers in answers)
+
+
+@pytest.mark.parametrize("header", ["Content-Length: 1000", "Transfer-Encoding: chunked"])
+def test_a_stranger_who_announces_a_body_is_refused_at_the_proxy(proxied: int, header: str) -> None:
+    status, headers = _get(proxied, "/fraud/healthz", header)
+    assert (status, headers["content-type"]) == (413, "application/problem+json")
+    assert _get(proxied, "/fraud/healthz")[1]["answered"] == "1"
+
+
 def _opened(port: int, request: str) -> socket.socket:
     connection = socket.create_connection(("127.0.0.1", port), timeout=5)
     connection.sendall(request.encode())
     return connection
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
-
-
 def _answer(server: socket.socket) -> None:
-    """Answers 200 to a GET, and leaves everybody else waiting."""
-    silent = []
+    """Answers 200 to a GET, with how many it was, and leaves everybody else waiting."""
+    silent, answered = [], 0
     while True:
         try:
             connection, _ = server.accept()
@@ -260,10 +253,11 @@ def _answer(server: socket.socket) -> None:
         connection.settimeout(5)
         request = connection.recv(4096)
         if request.startswith(b"GET"):
+            answered += 1
             request_ids = b",".join(re.findall(rb"(?im)^x-request-id: (.*?)\r$", request))
             connection.sendall(
-                b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\nSeen: %b\r\n\r\n"
-                % request_ids
+                b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\nSeen: %b\r\n"
+                b"X-Request-ID: %b\r\nAnswered: %d\r\n\r\nok" % (request_ids, request_ids, answered)
             )
             connection.close()
         else:

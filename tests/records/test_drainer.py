@@ -55,6 +55,15 @@ def test_what_is_sealed_is_stored_and_what_is_written_stays(log, drainer, url):
     assert log.pending_bytes == 0
 
 
+def test_those_who_answer_go_before_the_drain_where_cores_are_short(log, drainer):
+    append(log, decision("t1"))
+    log.seal()
+    drainer.drain()
+    ours = os.getpriority(os.PRIO_PROCESS, 0)
+    assert os.getpriority(os.PRIO_PROCESS, drainer._process.pid) > ours
+    assert os.getpriority(os.PRIO_PROCESS, 0) == ours
+
+
 def test_a_killed_drain_is_replaced_and_loses_nothing(log, drainer, url):
     append(log, decision("t1"))
     log.seal()
