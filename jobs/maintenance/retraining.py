@@ -22,7 +22,6 @@ from jobs.framework.label_tables import (
 from jobs.framework.options import shared_options, time_text
 from jobs.framework.retrained_system import Champion, NewLabels, TrainedModel
 from jobs.maintenance.features import FeaturesConfig, write_features
-from jobs.maintenance.outcomes import closed_orders, failure_rows, service_rows
 from jobs.maintenance.retrain import RetrainConfig
 from jobs.maintenance.training import train_model
 from jobs.maintenance.training_config import TrainConfig
@@ -33,6 +32,8 @@ from lib.maintenance.machine_kind import kind_text
 from lib.maintenance.model.model import SYSTEM, SurvivalModel, load_model
 from lib.maintenance.model.rows import TrainingRows
 from lib.maintenance.outcomes import FAILURE, MachineOutcomes
+from lib.maintenance.repository import WorkOrderRepository
+from lib.maintenance.work_order_tables import failure_table, service_table
 from lib.retraining.comparison import Comparison, Rows, require_span, slice_start
 from lib.retraining.recent_slice import (
     RecentSlice,
@@ -65,9 +66,11 @@ class MachineRetraining:
     def read_labels(self, config: RetrainConfig, marks: Mapping[str, int], as_of: int) -> NewLabels:
         """See `RetrainedSystem`; marks are `failed` of files, `closed` and `received`."""
         records = str(config.records)
-        orders = closed_orders(records, 0, as_of)
-        services = [given_rows(config, MAINTENANCE), service_rows(orders).good]
-        failures = [given_rows(config, FAILURES), failure_rows(orders).good]
+        with WorkOrderRepository(records) as book:
+            orders = book.list_closed(0, as_of)
+        done = MAINTENANCE.check(service_table(orders)).good
+        services = [given_rows(config, MAINTENANCE), done]
+        failures = [given_rows(config, FAILURES), FAILURES.check(failure_table(orders)).good]
         reported = pa.concat_tables(failures)
         events = recorded_events(records, SYSTEM, (FAILURE,), as_of)
         more = without_repeats(events, reported, "machine_id", _SAME_US)

@@ -213,7 +213,8 @@ def time_array(times: Ints) -> pa.Array:
 
 def is_ripe(outcomes: pa.Table, as_of: int) -> Flags:
     """(n,) whether nothing more is waited for."""
-    return (microseconds(outcomes["ripe_at"]) <= as_of) & outcomes["label"].is_valid().to_numpy()
+    known = np.asarray(outcomes["label"].is_valid().to_numpy(), dtype=np.bool_)
+    return known & (microseconds(outcomes["ripe_at"]) <= as_of)
 
 
 def with_money(outcomes: pa.Table, money: Floats) -> pa.Table:

@@ -139,7 +139,7 @@ class EntityRows:
         order = rows[np.lexsort((self.times[rows], self.codes[rows]))]
         events = replace(self, event_codes=self.codes[order], event_times=self.times[order])
         later = replace(events, times=self.times + 1).last_before()
-        return (later != NEVER) & (self.times - later <= gap_us)
+        return np.asarray((later != NEVER) & (self.times - later <= gap_us), dtype=np.bool_)
 
     def _place(self, times: Ints) -> Ints:
         """(n,) how many events are of earlier entities, or of the same and not later."""

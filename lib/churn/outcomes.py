@@ -34,7 +34,7 @@ NOTICE, LEFT = "notice", "left"
 """Kinds of labels whose subject is the customer: notice; what an intervention came to."""
 LEAVING = "LEAVING"
 _DECISIONS = (*ACTIONS, LEAVING)
-_VALUE, _CONTACT, _LEFT = "value", "contact_cost", "left"
+VALUE, _CONTACT, _LEFT = "value", "contact_cost", "left"
 _MRR = f"{FEATURE_PREFIX}mrr"
 _MONTHS_A_YEAR = 12.0
 
@@ -78,7 +78,7 @@ class CustomerOutcomes:
         known.value[leaving], known.observed_us[leaving] = np.nan, NEVER
         value, contact = self._prices(column_values(decisions, _MRR))
         left = np.where(leaving, 0.0, np.minimum(rows.counts(self.target.reach_us), 1.0))
-        columns = {_VALUE: value, _CONTACT: contact, _LEFT: left}
+        columns = {VALUE: value, _CONTACT: contact, _LEFT: left}
         table = outcome_table(
             decisions, known, ripe, as_of, **{name: pa.array(v) for name, v in columns.items()}
         )
@@ -103,7 +103,7 @@ class CustomerOutcomes:
             raise OutcomeError(f"scores: expected {outcomes.num_rows} numbers, got {values.shape}")
         if thresholds is not None:
             return self._replayed(outcomes, values >= thresholds["churn"])
-        kept = values * self._effect * column_values(outcomes, _VALUE)
+        kept = values * self._effect * column_values(outcomes, VALUE)
         return self._replayed(outcomes, kept > column_values(outcomes, _CONTACT))
 
     @property
@@ -138,7 +138,7 @@ class CustomerOutcomes:
         rows = EntityRows.without_events(outcomes)
         contacts = rows.thinned(contacting, self._window)
         reached = rows.within(contacts, self._window)
-        lost = column_values(outcomes, _VALUE) * column_values(outcomes, _LEFT)
+        lost = column_values(outcomes, VALUE) * column_values(outcomes, _LEFT)
         money = -lost * np.where(reached, 1.0 - self._effect, 1.0)
         money -= column_values(outcomes, _CONTACT) * contacts
         return np.where(outcomes["money"].is_valid().to_numpy(), money, np.nan)

@@ -28,8 +28,8 @@ from lib.maintenance.rules import ACTIONS
 
 FAILURE = "failure"
 """Kind of label: a machine failed at `observed_at`; its subject is the machine."""
-_FAILURES, _FAILED_AT = "failures", "failed_at"
-_SAME_FAILURE_US = 24 * HOUR_US
+SERVICES, _FAILURES, _FAILED_AT = "services", "failures", "failed_at"
+SAME_FAILURE_US = 24 * HOUR_US
 """Two reports of a machine within a day are of one failure: when it failed, and when it ran."""
 
 
@@ -63,12 +63,13 @@ class MachineOutcomes:
             )
 
     def outcomes(self, decisions: pa.Table, labels: pa.Table, as_of: int) -> pa.Table:
-        """See `SystemOutcomes`; `failures` while the decision stood and `failed_at` follow.
+        """See `SystemOutcomes`; `failures`, `failed_at` and `services` follow.
 
-        `failed_at` is the machine's first failure after the decision, however late.
+        `failures` came while the decision stood; `failed_at` is the machine's first failure after
+        the decision, however late; `services` is 1 where it led to a service.
         """
         failures_known = standing_events(labels, (FAILURE,), as_of)
-        rows = EntityRows.of(decisions, failures_known).merged(_SAME_FAILURE_US)
+        rows = EntityRows.of(decisions, failures_known).merged(SAME_FAILURE_US)
         failures = rows.counts(self._horizon)
         table = outcome_table(
             decisions,
@@ -79,6 +80,7 @@ class MachineOutcomes:
         )
         services = self._services(rows, self._calling(table["decision"]), rows.first_after())
         money = -self.costs.service * services - self.costs.failure * failures
+        table = table.append_column(SERVICES, pa.array(services.astype(np.float64)))
         return with_money(table, np.where(is_ripe(table, as_of), money, np.nan))
 
     def money_of(self, outcomes: pa.Table, decisions: Sequence[str]) -> Floats:
@@ -132,4 +134,5 @@ class MachineOutcomes:
         order = done[np.lexsort((rows.times[done], rows.codes[done]))]
         served = EntityRows(rows.codes, failed_at, rows.codes[order], rows.times[order] + respond)
         latest = served.last_before()
-        return (latest != NEVER) & (failed_at != NEVER) & (failed_at - latest <= credit)
+        helped = (latest != NEVER) & (failed_at != NEVER) & (failed_at - latest <= credit)
+        return np.asarray(helped, dtype=np.bool_)

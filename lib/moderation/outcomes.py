@@ -29,7 +29,7 @@ from lib.moderation.policies import ACTIONS, POLICIES_FILE, Policies, load_polic
 from lib.moderation.routing import Routing
 from lib.records.decision_table import LABEL_SCHEMA
 from lib.records.json_codec import read_json
-from lib.records.review import Label
+from lib.records.review.models import Label
 
 PENDING = "PENDING"
 _DECISIONS = (*ACTIONS, PENDING)
@@ -146,7 +146,7 @@ class PostOutcomes:
         """(n,) what each decision costs, in the policies' unit."""
         doublings = 1.0 + np.log2(1.0 + posts.reach / self.policies.views_that_double)
         prices = {name: self._of_policies(name) for name in ("missed_violation", *_MONEY[1:])}
-        deciding = np.where(posts.deciding.any(axis=1)[:, None], posts.deciding, True)
+        deciding = np.where(posts.deciding.any(axis=1, keepdims=True), posts.deciding, True)
         return {
             "harm": (violates * prices["missed_violation"]).sum(axis=1) * doublings,
             **{name: (deciding * prices[name]).max(axis=1) for name in _MONEY[1:]},
@@ -169,7 +169,7 @@ class _Posts:
         requests = [read_json(text or "{}") for text in decisions["request"].to_pylist()]
         answers = [read_json(text or "{}") for text in decisions["answer"].to_pylist()]
         named = np.array([str(answer.get("policy")) for answer in answers], dtype=np.str_)
-        deciding = named[:, None] == np.array(policies.ids)[None, :]
+        deciding = np.equal(named[:, None], np.array(policies.ids)[None, :])
         reach = np.array([float(request.get("reach") or 0.0) for request in requests])
         return cls(reach, [request.get("language") for request in requests], deciding)
 

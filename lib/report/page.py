@@ -45,7 +45,15 @@ caption{caption-side:bottom;text-align:left;color:var(--soft);font-size:13px;pad
  margin:0 0 8px}
 figure{margin:0;max-width:640px} figure svg{width:100%;height:auto;display:block}
 figcaption{color:var(--soft);font-size:13px;padding-top:4px}
-@media print{body{background:#fff}section{break-inside:avoid;border:0;padding:12px 0}}
+@page{size:A4;margin:12mm}
+@media print{body{background:#fff;font-size:11px;line-height:1.4}main{max-width:none;padding:0}
+ h1{font-size:20px}h2{font-size:14px;margin:0 0 6px}.subtitle{margin:0 0 8px}
+ section{break-inside:avoid;border:0;border-radius:0;padding:8px 0;margin:0}
+ p{margin:0 0 5px;max-width:none}table{font-size:10px}th{font-size:9.5px}th,td{padding:3px 5px}
+ tr,figure{break-inside:avoid}.figure{border:1px solid var(--line);padding:6px 9px}
+ .figure b{font-size:17px}.figure span,caption,figcaption{font-size:10px}
+ .scroll{overflow:visible;margin:0 0 8px}.figures{gap:8px;margin:0 0 8px}figure{max-width:105mm}
+ td:first-child{white-space:normal}}
 """
 
 _PAGE = """<!doctype html>

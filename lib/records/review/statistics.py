@@ -84,8 +84,18 @@ class ReviewStatistics(Repository):
         with self._database.reading() as connection:
             return _figures(connection, self._system, now, window)
 
-    def list_opinion_pairs(self, since: int = 0) -> list[OpinionPair]:
-        """First and second opinions whose second was given from then on, to measure agreement."""
+    def count_verdicts(self, since: int, until: int) -> int:
+        """Decisions of people from `since` until before `until`, those about golden items not."""
+        decided = VERDICTS.c
+        conditions = (
+            decided.system == self._system, decided.kind != "golden",
+            decided.decided_at >= since, decided.decided_at < until,
+        )  # fmt: skip
+        with self._database.reading() as connection:
+            return _count(connection, *conditions)
+
+    def list_opinion_pairs(self, since: int = 0, until: int = 2**62) -> list[OpinionPair]:
+        """First and second opinions whose second was given from `since` until before `until`."""
         first, second = VERDICTS.alias("first"), VERDICTS.alias("second")
         query = (
             select(second.c.subject_id, ITEMS.c.rule, first.c.verdicts, second.c.verdicts)
@@ -94,6 +104,7 @@ class ReviewStatistics(Repository):
             .where(
                 second.c.system == self._system, first.c.kind == "review",
                 second.c.kind == "second_opinion", second.c.decided_at >= since,
+                second.c.decided_at < until,
             )
             .order_by(second.c.decided_at, second.c.item_id)
         )  # fmt: skip

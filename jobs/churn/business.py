@@ -1,0 +1,115 @@
+"""What scores and interventions came to, as a page: `python -m jobs.churn.business --help`."""
+
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from jobs.framework.business import BusinessOptions, PagePart, write_business
+from jobs.framework.command import run_job
+from jobs.framework.decision_source import DecisionSource
+from jobs.framework.outcomes import event_labels, labels_of
+from jobs.framework.paths import InputPath, LocalInput
+from jobs.ingestion import checked_mapping
+from lib.business.period import Period, period_rows
+from lib.business.spans import standing_events
+from lib.business.statement import Statement
+from lib.churn.business import (
+    WORDING,
+    InterventionLog,
+    churn_measures,
+    churn_notes,
+    churn_segments,
+)
+from lib.churn.contracts import CHURN
+from lib.churn.features import churn_features
+from lib.churn.intervention_repository import InterventionRepository
+from lib.churn.interventions.daily import Economics
+from lib.churn.interventions.playbooks import PLAYBOOKS_FILE, load_playbooks
+from lib.churn.outcomes import LEFT, NOTICE, CustomerOutcomes
+from lib.churn.target import Target
+from lib.churn.vocabulary import CustomerVocabulary, parse_vocabulary
+from lib.declaration import read_yaml_text
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChurnBusinessConfig(BusinessOptions):
+    """Write what scores and interventions came to: churn, revenue kept, lifetime value, hours.
+
+    Revenue kept is measured against the customers who were held out. OUTPUT/business.html is for
+    people, OUTPUT/business.json for the next --before.
+    """
+
+    notices: InputPath | None = None
+    """notices of customers beside those that the service was told: Parquet or CSV file, folder or
+    URI in the contract churn"""
+    mapping_notices: InputPath | None = None
+    """YAML mapping file of --notices"""
+    economics: Economics = field(default_factory=Economics)
+    """value of a retained customer"""
+    target: Target = field(default_factory=Target)
+    """what leaving means, as the model was trained with"""
+    playbooks: LocalInput = PLAYBOOKS_FILE
+    """YAML file of the playbooks; default: the playbooks of the product"""
+    base: LocalInput | None = None
+    """YAML file of segments and plans, as the service is started with; names the segments"""
+
+    def check(self) -> None:
+        """See `JobOptions`."""
+        super().check()
+        if self.notices is not None:
+            checked_mapping(CHURN, self.mapping_notices, self.notices)
+
+
+class ChurnPage:
+    """See `SystemPage`."""
+
+    wording, by_row = WORDING, False
+    label_source = "notices"
+
+    def __init__(self, config: ChurnBusinessConfig) -> None:
+        self._base = (
+            CustomerVocabulary()
+            if config.base is None
+            else parse_vocabulary(config.base.read_text(encoding="utf-8"), str(config.base))
+        )
+        names = churn_features(self._base).names
+        playbooks = load_playbooks(read_yaml_text(config.playbooks), names, str(config.playbooks))
+        self.outcomes = CustomerOutcomes(config.economics, playbooks.playbooks, config.target)
+        self._config = config
+
+    def labels(self, source: DecisionSource) -> pa.Table:
+        """See `SystemPage`."""
+        labels, config = labels_of(source, None), self._config
+        if config.notices is None:
+            return labels
+        more = event_labels(CHURN, config.notices, config.mapping_notices, "customer_id", NOTICE)
+        return pa.concat_tables([labels, more])
+
+    def rows(self, decisions: pa.Table, labels: pa.Table, as_of: int) -> pa.Table:
+        """See `SystemPage`."""
+        outcomes = self.outcomes.outcomes(decisions, labels, as_of)
+        return period_rows(decisions, outcomes, churn_segments(decisions, self._base))
+
+    def part(self, period: Period, labels: pa.Table) -> PagePart:
+        """See `SystemPage`."""
+        notices = standing_events(labels, (NOTICE, LEFT), period.as_of)
+        interventions = []
+        if self._config.records is not None:
+            with InterventionRepository(self._config.records) as repository:
+                planned = repository.list_since(period.since)
+            interventions = [row for row in planned if row.planned_at < period.until]
+        log = InterventionLog.of(interventions, notices, self.outcomes, period.as_of)
+        return PagePart(churn_measures(period, self.outcomes, log), churn_notes(self.outcomes, log))
+
+    def compared(self, now: Statement, _before: Statement | None) -> Statement:
+        """See `SystemPage`."""
+        return now
+
+
+def main(config: ChurnBusinessConfig) -> str:
+    """Write the page; returns its address."""
+    return write_business(config, ChurnPage(config))
+
+
+if __name__ == "__main__":
+    run_job(ChurnBusinessConfig, main)

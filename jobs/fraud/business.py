@@ -1,0 +1,70 @@
+"""What fraud decisions came to in a period, as a page: `python -m jobs.fraud.business --help`."""
+
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from jobs.framework.business import BusinessOptions, PagePart, write_business
+from jobs.framework.command import run_job
+from jobs.framework.decision_source import DecisionSource
+from jobs.framework.outcomes import labels_of
+from lib.business.period import Period, period_rows
+from lib.business.statement import Statement
+from lib.fraud.amounts import AmountScale
+from lib.fraud.business import WORDING, fraud_measures, fraud_notes, fraud_segments
+from lib.fraud.model.policy import Costs
+from lib.fraud.outcomes import FraudOutcomes
+
+
+@dataclass(frozen=True, kw_only=True)
+class FraudBusinessConfig(BusinessOptions):
+    """Write what fraud decisions came to: losses, good payments blocked, reviews, answer time.
+
+    Reads decisions and labels of a period, and compares them with another period or with figures of
+    the time before. OUTPUT/business.html is for people, OUTPUT/business.json for the next --before.
+    """
+
+    costs: Costs = field(default_factory=Costs)
+    """prices, as the model was trained with"""
+    label_days: float = FraudOutcomes.label_days
+    """days after which a payment that nobody called fraud is good"""
+    currency_digits: int = 2
+    """decimal digits of the settlement currency, as the service is started with"""
+
+
+class FraudPage:
+    """See `SystemPage`."""
+
+    wording, by_row = WORDING, True
+    label_source = "labels of fraud"
+
+    def __init__(self, outcomes: FraudOutcomes) -> None:
+        self.outcomes = outcomes
+
+    def labels(self, source: DecisionSource) -> pa.Table:
+        """See `SystemPage`."""
+        return labels_of(source, None)
+
+    def rows(self, decisions: pa.Table, labels: pa.Table, as_of: int) -> pa.Table:
+        """See `SystemPage`."""
+        outcomes = self.outcomes.outcomes(decisions, labels, as_of)
+        segments = fraud_segments(decisions, outcomes, self.outcomes)
+        return period_rows(decisions, outcomes, segments)
+
+    def part(self, period: Period, _labels: pa.Table) -> PagePart:
+        """See `SystemPage`."""
+        return PagePart(fraud_measures(period, self.outcomes), fraud_notes(period, self.outcomes))
+
+    def compared(self, now: Statement, _before: Statement | None) -> Statement:
+        """See `SystemPage`."""
+        return now
+
+
+def main(config: FraudBusinessConfig) -> str:
+    """Write the page; returns its address."""
+    scale = AmountScale(config.currency_digits)
+    return write_business(config, FraudPage(FraudOutcomes(config.costs, scale, config.label_days)))
+
+
+if __name__ == "__main__":
+    run_job(FraudBusinessConfig, main)

@@ -1,0 +1,235 @@
+"""The page of a statement, for people who do not train models; it prints on two sheets of A4."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from lib.business.measures import Change
+from lib.business.statement import Measure, Segment, Statement, Wording, changes
+from lib.report import (
+    Axis,
+    Block,
+    Curve,
+    Figure,
+    KeyFigure,
+    KeyFigures,
+    Note,
+    Report,
+    Section,
+    Table,
+    line_plot,
+)
+
+_HEADLINES = 4
+_MARK = "✓"
+_NOT_YET = "not known yet"
+
+
+def business_report(now: Statement, wording: Wording, before: Statement | None = None) -> Report:
+    """The page of a period, beside that of one before it.
+
+    Raises:
+        BusinessError: the two have no figure in common, or are of other currencies.
+    """
+    changed = {} if before is None else changes(now, before)
+    shown_before = {} if before is None else before.named()
+    return Report(
+        title=f"{wording.title}: {_span(now)}",
+        subtitle=f"As of {now.as_of:%Y-%m-%d %H:%M} UTC. {now.decisions:,} {wording.decisions} of "
+        f"{now.entities:,} {wording.entities}; {now.ripe:,} with a final outcome. Amounts in "
+        f"{now.currency or 'the settlement currency'}.",
+        sections=[
+            Section("In short", _short(now, before, changed)),
+            Section("The figures", [_figures(now, shown_before, changed)]),
+            Section("What was wrong", _wrong(now, wording)),
+            Section("What this rests on", [Note(text) for text in _basis(now, before)]),
+        ],
+        facts=now.model_dump(mode="json"),
+    )
+
+
+def number_text(value: float | None, unit: str, sign: bool = False) -> str:
+    """A figure with its unit; `sign` for changes, in which a share is in percentage points.
+
+    >>> number_text(0.0213, "share"), number_text(-0.004, "share", sign=True)
+    ('2.13%', '-0.4 points')
+    >>> number_text(12345.6, "currency"), number_text(3.14159, "days")
+    ('12,346', '3.14')
+    """
+    if value is None or not np.isfinite(value):
+        return "–"
+    plus = "+" if sign and value > 0 else ""
+    if unit == "share":
+        digits = _significant(value * 100.0)
+        return f"{plus}{digits} points" if sign else f"{digits}%"
+    return f"{plus}{_significant(value)}"
+
+
+def _significant(value: float) -> str:
+    """Three significant digits, whole numbers above a hundred, without an exponent."""
+    size = abs(value)
+    if size >= 100 or value == int(value):
+        return f"{value:,.0f}"
+    decimals = 1 - int(np.floor(np.log10(size))) + 1 if size else 0
+    return f"{value:,.{min(decimals, 5)}f}".rstrip("0").rstrip(".")
+
+
+def _span(statement: Statement) -> str:
+    return f"{statement.since:%Y-%m-%d} to {statement.until:%Y-%m-%d}"
+
+
+def _short(now: Statement, before: Statement | None, changed: Mapping[str, Change]) -> list[Block]:
+    known = [measure for measure in now.measures if measure.better != "neither"]
+    figures = tuple(
+        KeyFigure(
+            measure.label,
+            _NOT_YET if measure.value is None else number_text(measure.value, measure.unit),
+            _key_detail(measure, changed.get(measure.name)),
+        )
+        for measure in known[:_HEADLINES]
+    )
+    blocks: list[Block] = [KeyFigures(figures)]
+    if before is not None:
+        blocks.append(Note(_verdict(now, before, changed)))
+    return blocks
+
+
+def _key_detail(measure: Measure, changed: Change | None) -> str:
+    if changed is not None and np.isfinite(changed.value):
+        return f"{number_text(changed.value, measure.unit, sign=True)} against before"
+    if measure.value is None:
+        return _when(measure) or measure.rests_on
+    return _interval_text(measure.low, measure.high, measure.unit)
+
+
+def _verdict(now: Statement, before: Statement, changed: Mapping[str, Change]) -> str:
+    """What became better, what worse, and what cannot be told apart from chance."""
+    groups: dict[str, list[str]] = {"better": [], "worse": []}
+    for measure in now.measures:
+        move = changed.get(measure.name)
+        if move is None or not move.is_shown or measure.better == "neither":
+            continue
+        good = (move.value > 0) == (measure.better == "more")
+        groups["better" if good else "worse"].append(measure.label)
+    told_apart = sum(map(len, groups.values()))
+    compared = sum(measure.better != "neither" for measure in now.measures if
+                   measure.name in changed)  # fmt: skip
+    parts = [f"{name.capitalize()}: {'; '.join(labels)}." for name, labels in groups.items()
+             if labels]  # fmt: skip
+    rest = f"The other {compared - told_apart} figures do not differ by more than chance."
+    return f"Against {_span(before)}. " + " ".join([*parts, rest])
+
+
+def _figures(now: Statement, former: Mapping[str, Measure], changed: Mapping[str, Change]) -> Table:
+    header: tuple[str, ...] = ("figure", "this period", "95% interval", "rests on")
+    if former:
+        header = ("figure", "before", "this period", "95% interval", "change", "rests on")
+    rows = []
+    for measure in now.measures:
+        value = _NOT_YET if measure.value is None else number_text(measure.value, measure.unit)
+        interval = _interval_text(measure.low, measure.high, measure.unit)
+        row = [measure.label, value, interval, _rests_on(measure)]
+        if former:
+            earlier = former.get(measure.name)
+            text = "–" if earlier is None else number_text(earlier.value, earlier.unit)
+            row[1:1] = [text]
+            row[4:4] = [_change_text(changed.get(measure.name), measure)]
+        rows.append(tuple(row))
+    caption = f"{_MARK} the change is larger than chance: its 95% interval excludes 0." * bool(
+        former
+    )
+    return Table(header, tuple(rows), caption=caption)
+
+
+def _change_text(move: Change | None, measure: Measure) -> str:
+    if move is None or not np.isfinite(move.value):
+        return "–"
+    text = number_text(move.value, measure.unit, sign=True)
+    if not np.isfinite(move.low):
+        return text
+    low, high = (number_text(end, measure.unit, sign=True) for end in (move.low, move.high))
+    mark = f" {_MARK}" if move.is_shown else ""
+    return f"{text} ({low.removesuffix(' points')} to {high.removesuffix(' points')}){mark}"
+
+
+def _interval_text(low: float | None, high: float | None, unit: str) -> str:
+    if low is None or high is None:
+        return "–"
+    return f"{number_text(low, unit)} to {number_text(high, unit)}"
+
+
+def _rests_on(measure: Measure) -> str:
+    when = _when(measure)
+    return f"{measure.rests_on}; {when}" if when else measure.rests_on
+
+
+def _when(measure: Measure) -> str:
+    """From when on it is known, where it is not fully known yet."""
+    if measure.known_from is None:
+        return ""
+    return f"{'known' if measure.value is None else 'final'} from {measure.known_from:%Y-%m-%d}"
+
+
+def _wrong(now: Statement, wording: Wording) -> list[Block]:
+    text = (
+        f"Of {now.ripe:,} {wording.decisions} with a final outcome {now.missed:,} were "
+        f"{wording.missed}, and {now.wrongly_acted:,} were {wording.wrongly}."
+    )
+    blocks: list[Block] = [Note(text)]
+    if now.segments:
+        blocks.append(_segments(now.segments, wording))
+    if len(now.daily) > 1:
+        blocks.append(_daily(now))
+    return blocks
+
+
+def _segments(segments: tuple[Segment, ...], wording: Wording) -> Table:
+    rows = tuple(
+        (
+            f"{part.kind}: {part.name}",
+            part.decisions,
+            part.positives,
+            part.missed,
+            part.wrongly_acted,
+            f"{part.wrong_share:.1%}",
+        )
+        for part in segments
+    )
+    header = ("where it is wrong most often", wording.decisions, wording.positives, "missed",
+              "wrongly acted on", "wrong")  # fmt: skip
+    return Table(header, rows)
+
+
+def _daily(now: Statement) -> Figure:
+    start = now.daily[0].day
+    days = [(point.day - start).days for point in now.daily]
+    curve = Curve(days, [point.money for point in now.daily])
+    unit = now.currency or "currency units"
+    return line_plot(
+        "What decisions brought, less what they cost, by day",
+        {"money": curve},
+        Axis(f"days since {start:%Y-%m-%d}"),
+        Axis(unit),
+        points=len(days) < 60,
+    )
+
+
+def _basis(now: Statement, before: Statement | None) -> list[str]:
+    waiting = [measure.known_from for measure in now.measures if measure.known_from is not None]
+    notes = [*now.notes]
+    notes.append(
+        "Intervals: customers, machines or authors are drawn with replacement, all their rows "
+        "together; the interval of a change is made of those of both periods."
+    )
+    if waiting:
+        notes.append(
+            f"Outcomes of the period are final from {max(waiting):%Y-%m-%d} on; until then figures "
+            "rest on the part that is final."
+        )
+    if before is not None:
+        notes.append(
+            f"Before: {_span(before)}, {before.decisions:,} decisions, as of "
+            f"{before.as_of:%Y-%m-%d}. The two periods differ in more than this system: season, "
+            "customers, prices."
+        )
+    return notes

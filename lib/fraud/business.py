@@ -1,0 +1,138 @@
+"""What fraud decisions came to, in the rows that a payment platform asks for."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from lib.business.outcomes import column_values
+from lib.business.period import Period
+from lib.business.statement import Measure, Wording
+from lib.fraud.outcomes import AMOUNT, FraudOutcomes, loss_parts
+from lib.records.json_codec import read_json
+
+TOP = 1_000
+WORDING = Wording(
+    title="Fraud",
+    decisions="payments",
+    entities="customers",
+    missed="frauds that were approved",
+    wrongly="good payments that were stopped or reviewed",
+    positives="frauds",
+)
+_AMOUNT_BANDS = (0.0, 10.0, 50.0, 200.0, 1_000.0, np.inf)
+
+
+def fraud_measures(period: Period, system: FraudOutcomes) -> list[Measure]:
+    """The rows of the page; see `lib.fraud.model.outcome` for how money is counted.
+
+    Losses are what frauds cost that were approved, or reviewed and not recognised; money that
+    reviewers and declines cost good customers stands beside them, so that neither hides the other.
+    """
+    unit, label = system.scale.minor_per_unit, period.label
+    parts = {
+        name: values / unit
+        for name, values in loss_parts(period.rows, period.rows["decision"], system.costs).items()
+    }
+    amount = column_values(period.rows, AMOUNT)
+    risk = label * (amount * system.costs.chargeback_share + system.costs.chargeback_fee_minor)
+    hurt = np.where(
+        period.decided("DECLINE"),
+        1.0,
+        np.where(period.decided("REVIEW"), system.costs.reviewer_false_share, 0.0),
+    )
+    spent = parts["review"] + parts["blocked"] + parts["running"]
+    saved = risk / unit - parts["lost"] - spent
+    scores = np.where(period.ripe, column_values(period.rows, "score"), np.nan)
+    top = period.bootstrap.top_share(label, scores, TOP)
+    return [
+        period.per_day(
+            "fraud_losses", "Fraud losses a day", "currency", "less", parts["lost"]
+        ),
+        period.share(
+            "fraud_loss_share",
+            "Share of the fraud that was lost",
+            "less",
+            parts["lost"],
+            risk / unit,
+        ),
+        period.share(
+            "good_blocked_share",
+            "Good payments blocked",
+            "less",
+            (1.0 - label) * hurt,
+            1.0 - label,
+        ),
+        period.labelled(
+            "precision_top_1000",
+            f"Frauds among the {TOP:,} highest scores",
+            "share",
+            "more",
+            top,
+        ),
+        period.share("prevalence", "Frauds among all payments", "neither", label, period.ripe),
+        period.counted(
+            "p99_ms",
+            "Answer time that 99 of 100 payments stay below",
+            "ms",
+            "less",
+            period.bootstrap.quantile(column_values(period.rows, "latency_ms"), 0.99),
+        ),
+        period.counted(
+            "reviews_per_day",
+            "Payments sent to review a day",
+            "payments",
+            "less",
+            period.bootstrap.total(period.decided("REVIEW"), period.days),
+        ),
+        period.per_day(
+            "blocked_cost", "Cost of good payments blocked a day", "currency", "less",
+            parts["blocked"],
+        ),
+        period.labelled(
+            "return_on_cost",
+            "Saved for each unit of money spent",
+            "ratio",
+            "more",
+            period.bootstrap.ratio(
+                np.where(period.ripe, saved, 0.0), np.where(period.ripe, spent, 0.0)
+            ),
+        ),
+    ]  # fmt: skip
+
+
+def fraud_segments(
+    decisions: pa.Table, outcomes: pa.Table, system: FraudOutcomes
+) -> dict[str, Sequence[str | None]]:
+    """Parts of the payments: how they were paid, in which currency, how much."""
+    requests = [read_json(text or "{}") for text in decisions["request"].to_pylist()]
+    amounts = column_values(outcomes, AMOUNT) / system.scale.minor_per_unit
+    bands = np.searchsorted(_AMOUNT_BANDS, amounts, side="right") - 1
+    return {
+        "payment method": [request.get("payment_method") for request in requests],
+        "currency": [request.get("currency") for request in requests],
+        "amount": [_band(int(band)) for band in bands],
+    }
+
+
+def _band(place: int) -> str:
+    low, high = _AMOUNT_BANDS[place], _AMOUNT_BANDS[min(place + 1, len(_AMOUNT_BANDS) - 1)]
+    return f"{low:,.0f} and more" if np.isinf(high) else f"{low:,.0f} to {high:,.0f}"
+
+
+def fraud_notes(period: Period, system: FraudOutcomes) -> list[str]:
+    """What the figures assume."""
+    costs = system.costs
+    declined = period.decided("DECLINE") & period.ripe
+    silent = declined & ~period.rows["observed_at"].is_valid().to_numpy()
+    treated = "good" if system.silence_of_declined == 0.0 else "unknown"
+    return [
+        f"A payment that nobody called fraud within {system.label_days:g} days counts as good.",
+        f"{int(silent.sum()):,} of {int(declined.sum()):,} declined payments have no label, as a "
+        f"payment that did not go through brings no chargeback; they count as {treated}, so the "
+        "payments wrongly blocked are an upper limit.",
+        f"Assumed: a reviewer recognises {costs.reviewer_recall:.0%} of the frauds and blocks "
+        f"{costs.reviewer_false_share:.0%} of the good payments; a review costs "
+        f"{costs.review_minor / system.scale.minor_per_unit:,.2f}, a chargeback "
+        f"{costs.chargeback_fee_minor / system.scale.minor_per_unit:,.2f} beside the amount.",
+    ]
