@@ -212,6 +212,11 @@ def _statement(
         measures=tuple(part.measures),
         missed=int(missed.sum()),
         wrongly_acted=int(wrongly.sum()),
+        wrongly_by={
+            name: count
+            for name in period.acting
+            if (count := int((wrongly & period.decided(name)).sum()))
+        },
         segments=period.segments(),
         daily=period.daily(),
         notes=tuple(notes),

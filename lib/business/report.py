@@ -22,6 +22,8 @@ from lib.report import (
 
 _HEADLINES = 4
 _MARK = "✓"
+_TIMES = ((86_400.0 * 2, "days"), (7_200.0, "h"), (120.0, "min"), (1.0, "s"), (0.0, "ms"))
+"""Seconds from which on a time is told in a unit."""
 _NOT_YET = "not known yet"
 
 
@@ -53,8 +55,10 @@ def number_text(value: float | None, unit: str, sign: bool = False) -> str:
 
     >>> number_text(0.0213, "share"), number_text(-0.004, "share", sign=True)
     ('2.13%', '-0.4 points')
-    >>> number_text(12345.6, "currency"), number_text(3.14159, "days")
-    ('12,346', '3.14')
+    >>> number_text(12345.6, "currency"), number_text(3.14159, "days"), number_text(31, "ms")
+    ('12,346', '3.14', '31 ms')
+    >>> number_text(5400, "seconds"), number_text(864000, "seconds")
+    ('90 min', '10 days')
     """
     if value is None or not np.isfinite(value):
         return "–"
@@ -62,6 +66,11 @@ def number_text(value: float | None, unit: str, sign: bool = False) -> str:
     if unit == "share":
         digits = _significant(value * 100.0)
         return f"{plus}{digits} points" if sign else f"{digits}%"
+    if unit == "seconds":
+        size, name = next((size, name) for size, name in _TIMES if abs(value) >= size or size == 0)
+        return f"{plus}{_significant(value / (size or 0.001))} {name}"
+    if unit == "ms":
+        return f"{plus}{_significant(value)} ms"
     return f"{plus}{_significant(value)}"
 
 
@@ -173,11 +182,17 @@ def _when(measure: Measure) -> str:
 def _wrong(now: Statement, wording: Wording) -> list[Block]:
     text = (
         f"Of {now.ripe:,} {wording.decisions} with a final outcome {now.missed:,} were "
-        f"{wording.missed}, and {now.wrongly_acted:,} were {wording.wrongly}."
+        f"{wording.missed}, and {now.wrongly_acted:,} were {wording.wrongly}"
     )
+    by_decision = ", ".join(f"{name} {count:,}" for name, count in now.wrongly_by.items())
+    text += f" ({by_decision})." if by_decision else "."
     blocks: list[Block] = [Note(text)]
     if now.segments:
         blocks.append(_segments(now.segments, wording))
+    elif now.ripe:
+        blocks.append(
+            Note("In no part of them was it wrong more often than elsewhere by more than chance.")
+        )
     if len(now.daily) > 1:
         blocks.append(_daily(now))
     return blocks

@@ -110,6 +110,7 @@ class Statement(_Part):
         ripe: how many of the decisions have a final outcome.
         measures: rows of the page, in order.
         missed, wrongly_acted: decisions that were wrong, among ripe ones.
+        wrongly_by: those that wrongly acted, by decision.
         segments: where they were wrong most often.
         daily: money of each day, ripe decisions only.
         notes: sentences on what the figures assume.
@@ -127,6 +128,7 @@ class Statement(_Part):
     measures: tuple[Measure, ...] = Field(min_length=1)
     missed: int = Field(0, ge=0)
     wrongly_acted: int = Field(0, ge=0)
+    wrongly_by: dict[str, int] = Field({})
     segments: tuple[Segment, ...] = ()
     daily: tuple[Point, ...] = ()
     notes: tuple[str, ...] = ()

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from lib.business.measures import EntityBootstrap
 from lib.business.outcomes import Flags, Floats, column_values
-from lib.business.period import DAY_US, Period, make_measure
+from lib.business.period import DAY_US, NOT_KNOWN, Period, make_measure
 from lib.business.spans import EntityRows
 from lib.business.statement import Measure, Wording
 from lib.churn.intervention_repository import Intervention
@@ -148,11 +148,10 @@ def revenue_kept(period: Period, log: InterventionLog) -> Measure:
     known = log.known
     treated, held_out = int((known & log.treated).sum()), int((known & ~log.treated).sum())
     rests_on = f"{treated:,} treated and {held_out:,} held out customers whose window is over"
-    nothing = Interval(*[float("nan")] * 3)
     is_certain = known & ((log.propensity <= 0.0) | (log.propensity >= 1.0))
     if not treated or not held_out or is_certain.any():
         text = f"{rests_on}; needs both, with a known probability of treatment"
-        return make_measure(name, label, "currency", "more", nothing, text)
+        return make_measure(name, label, "currency", "more", NOT_KNOWN, text)
     propensity = np.where(known, log.propensity, 0.5)
     weight = np.where(log.treated, 1.0 / propensity, -1.0 / (1.0 - propensity))
     fall = np.where(known, -weight * (np.nan_to_num(log.left) - log.chance) * log.revenue, 0.0)
@@ -225,7 +224,7 @@ def _first_ripe(period: Period) -> Flags:
 
 def _daily_loss(period: Period) -> Interval:
     if not period.ripe_days:
-        return Interval(*[float("nan")] * 3)
+        return NOT_KNOWN
     loss = np.where(period.in_ripe_days, -column_values(period.rows, "money"), 0.0)
     return period.bootstrap.total(loss, period.ripe_days)
 

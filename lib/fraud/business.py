@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from lib.business.outcomes import column_values
-from lib.business.period import Period
+from lib.business.period import NOT_KNOWN, Period, make_measure
 from lib.business.statement import Measure, Wording
 from lib.fraud.outcomes import AMOUNT, FraudOutcomes, loss_parts
 from lib.records.json_codec import read_json
@@ -44,7 +44,8 @@ def fraud_measures(period: Period, system: FraudOutcomes) -> list[Measure]:
     spent = parts["review"] + parts["blocked"] + parts["running"]
     saved = risk / unit - parts["lost"] - spent
     scores = np.where(period.ripe, column_values(period.rows, "score"), np.nan)
-    top = period.bootstrap.top_share(label, scores, TOP)
+    ranked = int(np.isfinite(scores).sum())
+    top = period.bootstrap.top_share(label, scores, TOP) if ranked >= TOP else NOT_KNOWN
     return [
         period.per_day(
             "fraud_losses", "Fraud losses a day", "currency", "less", parts["lost"]
@@ -63,12 +64,14 @@ def fraud_measures(period: Period, system: FraudOutcomes) -> list[Measure]:
             (1.0 - label) * hurt,
             1.0 - label,
         ),
-        period.labelled(
+        make_measure(
             "precision_top_1000",
             f"Frauds among the {TOP:,} highest scores",
             "share",
             "more",
             top,
+            f"{ranked:,} scored payments with a final outcome; needs {TOP:,}",
+            period.known_from,
         ),
         period.share("prevalence", "Frauds among all payments", "neither", label, period.ripe),
         period.counted(
