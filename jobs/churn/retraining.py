@@ -15,16 +15,7 @@ from jobs.churn.retrain import RetrainConfig
 from jobs.churn.training import train_model
 from jobs.churn.training_config import TrainConfig
 from jobs.churn.training_set import RowsSource, find_rows
-from jobs.framework.label_tables import (
-    as_options,
-    given_rows,
-    new_labels,
-    newest,
-    recorded_events,
-    times_after,
-    without_repeats,
-    write_tables,
-)
+from jobs.framework import label_tables
 from jobs.framework.options import shared_options, time_text
 from jobs.framework.retrained_system import Champion, NewLabels, TrainedModel
 from lib.churn.contracts import CHURN, INVOICES, USAGE
@@ -38,14 +29,9 @@ from lib.churn.vocabulary import ChurnError, CustomerVocabulary
 from lib.contract import Contract
 from lib.evaluation import roc_auc
 from lib.feature import DAY
+from lib.retraining import recent_slice
 from lib.retraining.comparison import Comparison, slice_start
-from lib.retraining.recent_slice import (
-    RecentSlice,
-    ScoredModel,
-    compare_on,
-    slice_decisions,
-    slice_labels,
-)
+from lib.retraining.recent_slice import RecentSlice, ScoredModel
 from lib.storage import open_storage
 
 _ROWS, _CHAMPION_ROWS = "rows", "champion_rows"
@@ -67,26 +53,26 @@ class CustomerRetraining:
 
     def read_labels(self, config: RetrainConfig, marks: Mapping[str, int], as_of: int) -> NewLabels:
         """See `RetrainedSystem`; marks are `noticed` of files and `received` of the records."""
-        filed = given_rows(config, _SHOWN_BY[config.target.means])
+        filed = label_tables.given_rows(config, _SHOWN_BY[config.target.means])
         before = {name: marks.get(name, -1) for name in ("noticed", "received")}
-        more = recorded_events(str(config.records), SYSTEM, (NOTICE, LEFT), as_of)
+        more = label_tables.recorded_events(str(config.records), SYSTEM, (NOTICE, LEFT), as_of)
         tables: Mapping[str, str] = {}
         if config.target.means == "notice":
-            more = without_repeats(more, filed, "customer_id", _SAME_US)
-            tables = write_tables(config, {CHURN: [filed, _as_notices(more)]})
+            more = label_tables.without_repeats(more, filed, "customer_id", _SAME_US)
+            tables = label_tables.write_tables(config, {CHURN: [filed, _as_notices(more)]})
         else:
             more = more.slice(0, 0)
-        new = times_after(filed, "event_time", before["noticed"])
-        new += times_after(more, "received_at", before["received"])
+        new = label_tables.times_after(filed, "event_time", before["noticed"])
+        new += label_tables.times_after(more, "received_at", before["received"])
         after = {
-            "noticed": newest(filed, "event_time", before["noticed"]),
-            "received": newest(more, "received_at", before["received"]),
+            "noticed": label_tables.newest(filed, "event_time", before["noticed"]),
+            "received": label_tables.newest(more, "received_at", before["received"]),
         }
-        return new_labels(new, filed.num_rows + more.num_rows, after, tables)
+        return label_tables.new_labels(new, filed.num_rows + more.num_rows, after, tables)
 
     def train(self, config: RetrainConfig, labels: NewLabels, champion: Champion) -> TrainedModel:
         """See `RetrainedSystem`; learns as if it were the begin of the slice."""
-        config = replace(config, **as_options(labels))
+        config = replace(config, **label_tables.as_options(labels))
         source = _computed(config, _ROWS, None)
         start = _start(config, source, champion)
         more: dict[str, Any] = {"features": source_folder(config, _ROWS), "customers": None}
@@ -94,13 +80,7 @@ class CustomerRetraining:
         settings = shared_options(TrainConfig, config, **more, registry=None, alias="none")
         return TrainedModel(train_model(settings), (config, start))
 
-    def compare(
-        self,
-        config: RetrainConfig,
-        trained: TrainedModel,
-        challenger: Path,
-        champion: Champion,
-    ) -> Comparison:
+    def compare(self, trained: TrainedModel, challenger: Path, champion: Champion) -> Comparison:
         """See `RetrainedSystem`; on snapshot times from the begin of the slice on."""
         config, start = trained.context
         source = _computed(config, _ROWS, None)
@@ -113,13 +93,15 @@ class CustomerRetraining:
         names = [
             f"{name} {at}" for name, at in zip(rows.customers, rows.at_us.tolist(), strict=True)
         ]
-        decisions = slice_decisions(
+        decisions = recent_slice.slice_decisions(
             names, rows.customers.tolist(), rows.at_us, "MONITOR", features=mrr
         )
         recent = RecentSlice(decisions, _notices(rows, source.target.reach_us), as_of, start, end)
         outcomes = CustomerOutcomes(target=source.target)
         repeats = config.settled().bootstrap
-        return compare_on(recent, outcomes, own, other, self.measure, config.seed, repeats)
+        return recent_slice.compare_on(
+            recent, outcomes, own, other, self.measure, config.seed, repeats
+        )
 
 
 def _as_notices(events: pa.Table) -> pa.Table:
@@ -207,4 +189,6 @@ def _notices(rows: Snapshots, reach_us: int) -> pa.Table:
     leaves = np.flatnonzero((rows.labels > 0) | (rows.notice_us != NEVER))
     pairs = sorted(set(zip(rows.customers[leaves].tolist(), times[leaves].tolist(), strict=True)))
     observed = np.array([at for _, at in pairs], dtype=np.int64)
-    return slice_labels([name for name, _ in pairs], NOTICE, [True] * len(pairs), observed)
+    return recent_slice.slice_labels(
+        [name for name, _ in pairs], NOTICE, [True] * len(pairs), observed
+    )

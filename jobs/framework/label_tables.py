@@ -109,11 +109,11 @@ def without_repeats(events: pa.Table, reported: pa.Table, entity: str, within_us
     """
     if not (events.num_rows and reported.num_rows):
         return events
-    ours = _ordered(events, "subject_id", "observed_at")
+    events_by_time = _ordered(events, "subject_id", "observed_at")
     others = _ordered(reported, entity, "event_time")
     others["reported"] = others["at"]
     merged = pd.merge_asof(
-        ours, others[["at", "entity", "reported"]], on="at", by="entity",
+        events_by_time, others[["at", "entity", "reported"]], on="at", by="entity",
         direction="nearest", tolerance=within_us,
     )  # fmt: skip
     return events.take(pa.array(merged.loc[merged["reported"].isna(), "row"].sort_values()))

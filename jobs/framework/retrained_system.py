@@ -56,7 +56,7 @@ class TrainedModel:
 
     Attributes:
         address: of the artifact.
-        context: what the system's comparison needs of the training, and cannot read again.
+        context: what the system's comparison needs: the options, and what it cannot read again.
     """
 
     address: str
@@ -82,8 +82,6 @@ class RetrainedSystem(Protocol[Config_contra]):
         """Train by the system's own training, without publishing."""
         ...
 
-    def compare(
-        self, config: Config_contra, trained: TrainedModel, challenger: Path, champion: Champion
-    ) -> Comparison:
+    def compare(self, trained: TrainedModel, challenger: Path, champion: Champion) -> Comparison:
         """Both models on the recent rows that neither saw."""
         ...

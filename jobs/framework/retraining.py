@@ -176,7 +176,7 @@ class _Steps:
                 data=manifest.data_fingerprint,
                 code=code_digest(),
             )
-            comparison = self.system.compare(self.config, trained, directory, self.champion)
+            comparison = self.system.compare(trained, directory, self.champion)
             verdict = judge(
                 comparison,
                 parse_margin(self.config.margin),

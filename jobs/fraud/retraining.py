@@ -9,14 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from jobs.framework.label_tables import (
-    as_options,
-    given_rows,
-    new_labels,
-    newest,
-    times_after,
-    write_labels,
-)
+from jobs.framework import label_tables
 from jobs.framework.options import shared_options
 from jobs.framework.retrained_system import Champion, NewLabels, TrainedModel
 from jobs.fraud.retrain import RetrainConfig
@@ -35,14 +28,9 @@ from lib.fraud.model.time_split import Slice, plan_slices
 from lib.fraud.outcomes import AMOUNT, FraudOutcomes
 from lib.records import Records
 from lib.registry import read_artifact
+from lib.retraining import recent_slice
 from lib.retraining.comparison import Comparison, require_span
-from lib.retraining.recent_slice import (
-    RecentSlice,
-    ScoredModel,
-    compare_on,
-    slice_decisions,
-    slice_labels,
-)
+from lib.retraining.recent_slice import RecentSlice, ScoredModel
 from lib.storage import open_storage
 
 _KIND = "fraud"
@@ -63,18 +51,18 @@ class FraudRetraining:
 
     def read_labels(self, config: RetrainConfig, marks: Mapping[str, int], as_of: int) -> NewLabels:
         """See `RetrainedSystem`; marks are `observed` of files and `received` of the records."""
-        filed = given_rows(config, LABELS)
+        filed = label_tables.given_rows(config, LABELS)
         recorded = _recorded_labels(str(config.records), as_of)
         observed, received = marks.get("observed", -1), marks.get("received", -1)
-        new = times_after(filed, "observed_at", observed)
-        new += times_after(recorded, "received_at", received)
-        path = write_labels(config, LABELS, (filed, recorded))
-        return new_labels(
+        new = label_tables.times_after(filed, "observed_at", observed)
+        new += label_tables.times_after(recorded, "received_at", received)
+        path = label_tables.write_labels(config, LABELS, (filed, recorded))
+        return label_tables.new_labels(
             new,
             filed.num_rows + recorded.num_rows,
             {
-                "observed": newest(filed, "observed_at", observed),
-                "received": newest(recorded, "received_at", received),
+                "observed": label_tables.newest(filed, "observed_at", observed),
+                "received": label_tables.newest(recorded, "received_at", received),
             },
             {LABELS.name: path},
         )
@@ -86,19 +74,13 @@ class FraudRetraining:
         champion: Champion,  # noqa: ARG002
     ) -> TrainedModel:
         """See `RetrainedSystem`."""
-        more = as_options(labels)
-        return TrainedModel(
-            train_model(shared_options(TrainConfig, config, **more, registry=None, alias="none"))
-        )
+        more = label_tables.as_options(labels)
+        settings = shared_options(TrainConfig, config, **more, registry=None, alias="none")
+        return TrainedModel(train_model(settings), config)
 
-    def compare(
-        self,
-        config: RetrainConfig,
-        trained: TrainedModel,  # noqa: ARG002
-        challenger: Path,
-        champion: Champion,
-    ) -> Comparison:
+    def compare(self, trained: TrainedModel, challenger: Path, champion: Champion) -> Comparison:
         """See `RetrainedSystem`; on the payments of the test slice."""
+        config: RetrainConfig = trained.context
         source = open_source(open_storage(config.output).address(_FEATURES))
         payments, span = _recent(config, source, champion.seen_until)
         labels = payments.labels(span.as_of)
@@ -110,7 +92,7 @@ class FraudRetraining:
             config.costs, source.scale, max(config.slices.label_delay, _LEAST_DELAY_DAYS)
         )
         recent = _slice(payments, span)
-        return compare_on(
+        return recent_slice.compare_on(
             recent, outcomes, own, other, self.measure, config.seed, config.settled().bootstrap
         )
 
@@ -157,7 +139,7 @@ def _slice(payments: Payments, span: Slice) -> RecentSlice:
     names = [str(row) for row in range(len(payments))]
     requests = [json.dumps({AMOUNT: amount}) for amount in payments.amount_minor.tolist()]
     users = payments.user.astype(str).tolist()
-    decisions = slice_decisions(names, users, payments.event_time, "APPROVE", requests)
+    decisions = recent_slice.slice_decisions(names, users, payments.event_time, "APPROVE", requests)
     parts = [
         _labels(names, payments.fraud_from, value=True),
         _labels(names, payments.fraud_until, value=False),
@@ -168,4 +150,6 @@ def _slice(payments: Payments, span: Slice) -> RecentSlice:
 def _labels(names: list[str], times: np.ndarray, *, value: bool) -> pa.Table:
     rows = np.flatnonzero(np.isfinite(times))
     subjects = [names[row] for row in rows.tolist()]
-    return slice_labels(subjects, _KIND, [value] * len(rows), times[rows].astype(np.int64))
+    return recent_slice.slice_labels(
+        subjects, _KIND, [value] * len(rows), times[rows].astype(np.int64)
+    )

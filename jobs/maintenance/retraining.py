@@ -9,16 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from jobs.framework.label_tables import (
-    as_options,
-    given_rows,
-    new_labels,
-    newest,
-    recorded_events,
-    times_after,
-    without_repeats,
-    write_tables,
-)
+from jobs.framework import label_tables
 from jobs.framework.options import shared_options, time_text
 from jobs.framework.retrained_system import Champion, NewLabels, TrainedModel
 from jobs.maintenance.features import FeaturesConfig, write_features
@@ -34,14 +25,9 @@ from lib.maintenance.model.rows import TrainingRows
 from lib.maintenance.outcomes import FAILURE, MachineOutcomes
 from lib.maintenance.repository import WorkOrderRepository
 from lib.maintenance.work_order_tables import failure_table, service_table
+from lib.retraining import recent_slice
 from lib.retraining.comparison import Comparison, Rows, require_span, slice_start
-from lib.retraining.recent_slice import (
-    RecentSlice,
-    ScoredModel,
-    compare_on,
-    slice_decisions,
-    slice_labels,
-)
+from lib.retraining.recent_slice import RecentSlice, ScoredModel
 from lib.storage import open_storage
 from lib.survival.measures import concordance
 
@@ -69,31 +55,34 @@ class MachineRetraining:
         with WorkOrderRepository(records) as book:
             orders = book.list_closed(0, as_of)
         done = MAINTENANCE.check(service_table(orders)).good
-        services = [given_rows(config, MAINTENANCE), done]
-        failures = [given_rows(config, FAILURES), FAILURES.check(failure_table(orders)).good]
+        services = [label_tables.given_rows(config, MAINTENANCE), done]
+        failures = [
+            label_tables.given_rows(config, FAILURES),
+            FAILURES.check(failure_table(orders)).good,
+        ]
         reported = pa.concat_tables(failures)
-        events = recorded_events(records, SYSTEM, (FAILURE,), as_of)
-        more = without_repeats(events, reported, "machine_id", _SAME_US)
+        events = label_tables.recorded_events(records, SYSTEM, (FAILURE,), as_of)
+        more = label_tables.without_repeats(events, reported, "machine_id", _SAME_US)
         before = {name: marks.get(name, -1) for name in ("failed", "closed", "received")}
         closed = [int(order.closed_at or 0) for order in orders]
-        new = times_after(failures[0], "event_time", before["failed"])
-        new += times_after(more, "received_at", before["received"])
+        new = label_tables.times_after(failures[0], "event_time", before["failed"])
+        new += label_tables.times_after(more, "received_at", before["received"])
         new += sum(at > before["closed"] for at in closed)
         after = {
-            "failed": newest(failures[0], "event_time", before["failed"]),
+            "failed": label_tables.newest(failures[0], "event_time", before["failed"]),
             "closed": max(closed, default=before["closed"]),
-            "received": newest(more, "received_at", before["received"]),
+            "received": label_tables.newest(more, "received_at", before["received"]),
         }
-        tables = write_tables(
+        tables = label_tables.write_tables(
             config,
             {MAINTENANCE: services, FAILURES: [*failures, _unspecified(more)]},
         )
         total = reported.num_rows + more.num_rows
-        return new_labels(new, total, after, tables)
+        return label_tables.new_labels(new, total, after, tables)
 
     def train(self, config: RetrainConfig, labels: NewLabels, champion: Champion) -> TrainedModel:
         """See `RetrainedSystem`; learns as if it were the begin of the slice."""
-        config = replace(config, **as_options(labels))
+        config = replace(config, **label_tables.as_options(labels))
         source = _computed(config, _ROWS)
         start = _start(config, source, champion)
         output = open_storage(config.output).address(_ROWS)
@@ -101,13 +90,7 @@ class MachineRetraining:
         settings = shared_options(TrainConfig, config, **more, registry=None, alias="none")
         return TrainedModel(train_model(settings), (config, start))
 
-    def compare(
-        self,
-        config: RetrainConfig,
-        trained: TrainedModel,
-        challenger: Path,
-        champion: Champion,
-    ) -> Comparison:
+    def compare(self, trained: TrainedModel, challenger: Path, champion: Champion) -> Comparison:
         """See `RetrainedSystem`; on rows from the begin of the slice on."""
         config, start = trained.context
         source = _computed(config, _ROWS)
@@ -122,7 +105,9 @@ class MachineRetraining:
         outcomes = MachineOutcomes(config.costs, hours)
         recent = RecentSlice(_decisions(rows), _failures(rows), end, start, last)
         repeats = config.settled().bootstrap
-        return compare_on(recent, outcomes, own, other, self.measure, config.seed, repeats)
+        return recent_slice.compare_on(
+            recent, outcomes, own, other, self.measure, config.seed, repeats
+        )
 
 
 def _unspecified(events: pa.Table) -> pa.Table:
@@ -188,7 +173,7 @@ def _decisions(rows: TrainingRows) -> pa.Table:
     """Rows as decisions that do nothing."""
     machines = rows.machines.tolist()
     names = [f"{name} {at}" for name, at in zip(machines, rows.at_us.tolist(), strict=True)]
-    return slice_decisions(names, machines, rows.at_us, "MONITOR")
+    return recent_slice.slice_decisions(names, machines, rows.at_us, "MONITOR")
 
 
 def _failures(rows: TrainingRows) -> pa.Table:
@@ -199,4 +184,4 @@ def _failures(rows: TrainingRows) -> pa.Table:
     pairs = sorted(set(zip(rows.machines[failed].tolist(), seconds.tolist(), strict=True)))
     machines = [machine for machine, _ in pairs]
     observed = np.array([at for _, at in pairs], dtype=np.int64)
-    return slice_labels(machines, FAILURE, [True] * len(pairs), observed)
+    return recent_slice.slice_labels(machines, FAILURE, [True] * len(pairs), observed)

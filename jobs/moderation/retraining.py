@@ -10,14 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from jobs.framework.label_tables import (
-    as_options,
-    given_rows,
-    new_labels,
-    newest,
-    times_after,
-    write_labels,
-)
+from jobs.framework import label_tables
 from jobs.framework.options import shared_options
 from jobs.framework.retrained_system import Champion, NewLabels, TrainedModel
 from jobs.moderation.dataset import PreparedDataset
@@ -38,14 +31,9 @@ from lib.moderation.model.model import ModerationModel, load_model
 from lib.moderation.model.outputs import Floats, Ints, Presence
 from lib.moderation.outcomes import PostOutcomes
 from lib.moderation.post import MODALITIES
+from lib.retraining import recent_slice
 from lib.retraining.comparison import Comparison, require_span
-from lib.retraining.recent_slice import (
-    RecentSlice,
-    ScoredModel,
-    compare_on,
-    slice_decisions,
-    slice_labels,
-)
+from lib.retraining.recent_slice import RecentSlice, ScoredModel
 from lib.storage import open_storage
 
 _AT_ONCE = 64
@@ -68,17 +56,17 @@ class PostRetraining:
         """See `RetrainedSystem`; marks are the `number` of reviews and `known` of files."""
         files = [read_policies(path) for path in (config.policies, *config.former_policies)]
         reviews = read_review_labels(str(config.records), files, marks.get("number", 0), as_of)
-        filed, known = given_rows(config, LABELS), marks.get("known", -1)
+        filed, known = label_tables.given_rows(config, LABELS), marks.get("known", -1)
         if reviews.of_unknown_policies:
             print(
                 f"{reviews.of_unknown_policies:,} labels were given under policies whose file is "
                 "not at hand; they count as given under today's (--former-policies)"
             )
-        path = write_labels(config, LABELS, (reviews.rows, filed))
-        return new_labels(
-            reviews.new + times_after(filed, "known_at", known),
+        path = label_tables.write_labels(config, LABELS, (reviews.rows, filed))
+        return label_tables.new_labels(
+            reviews.new + label_tables.times_after(filed, "known_at", known),
             reviews.rows.num_rows + filed.num_rows,
-            {"number": reviews.until, "known": newest(filed, "known_at", known)},
+            {"number": reviews.until, "known": label_tables.newest(filed, "known_at", known)},
             {LABELS.name: path},
         )
 
@@ -89,23 +77,17 @@ class PostRetraining:
         champion: Champion,  # noqa: ARG002
     ) -> TrainedModel:
         """See `RetrainedSystem`."""
-        more = as_options(labels)
+        more = label_tables.as_options(labels)
         settings = shared_options(TrainConfig, config, **more, registry=None, alias="none")
         trained = trained_by(settings)
         trained.save(trained.training)
         output = open_storage(config.output)
         store_report(build_report(settings, trained), output)
-        return TrainedModel(output.address("model"), trained)
+        return TrainedModel(output.address("model"), (config, trained))
 
-    def compare(
-        self,
-        config: RetrainConfig,
-        trained: TrainedModel,
-        challenger: Path,
-        champion: Champion,
-    ) -> Comparison:
+    def compare(self, trained: TrainedModel, challenger: Path, champion: Champion) -> Comparison:
         """See `RetrainedSystem`; on the test posts that the champion did not see."""
-        result: TrainingResult = trained.context
+        config, result = trained.context
         start = max(result.split.test_from_us, champion.seen_until)
         at_us = result.dataset.at_us[result.split.rows("test")]
         end = int(at_us.max()) + 1
@@ -121,7 +103,9 @@ class PostRetraining:
         other = _scored(champion_model.version, answers, result, kept, shared)
         recent = _slice(result, kept, (start, end))
         outcomes = PostOutcomes(result.dataset.policies)
-        return compare_on(recent, outcomes, own, other, self.measure, config.seed, config.bootstrap)
+        return recent_slice.compare_on(
+            recent, outcomes, own, other, self.measure, config.seed, config.bootstrap
+        )
 
 
 def answers_of(model: ModerationModel, dataset: PreparedDataset, rows: Ints) -> Floats:
@@ -187,7 +171,7 @@ def _slice(result: TrainingResult, kept: Ints, span: tuple[int, int]) -> RecentS
         for views, language in zip(reach, languages, strict=True)
     ]
     at_us, authors = result.dataset.at_us[rows], posts["author_id"].to_pylist()
-    decisions = slice_decisions(names, authors, at_us, "ALLOW", requests)
+    decisions = recent_slice.slice_decisions(names, authors, at_us, "ALLOW", requests)
     labels = [
         _labels(names, policy, result.fit.targets[kept, column], at_us)
         for column, policy in enumerate(result.fit.model.policies)
@@ -199,7 +183,7 @@ def _labels(names: Sequence[str], policy: str, targets: Floats, at_us: Ints) -> 
     """What most people found of posts by one policy, as of when they were posted."""
     rows = np.flatnonzero(np.isfinite(targets))
     subjects = [names[row] for row in rows.tolist()]
-    return slice_labels(subjects, policy, (targets[rows] >= 0.5).tolist(), at_us[rows])
+    return recent_slice.slice_labels(subjects, policy, (targets[rows] >= 0.5).tolist(), at_us[rows])
 
 
 def _refuse_other_shape(champion: ModerationModel, dataset: PreparedDataset) -> None:

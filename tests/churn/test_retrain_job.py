@@ -17,8 +17,13 @@ from lib.contract import ContractError
 from lib.registry import Registry
 from lib.retraining.comparison import ComparisonError
 from tests.churn.changed_customers import blinded, sources, write_accounts
-from tests.churn.test_jobs import MODEL
-from tests.jobs.retraining_records import add_fact, empty_records, kept_retrainings
+from tests.churn.small_model import SMALL_TREES
+from tests.jobs.retraining_records import (
+    add_fact,
+    kept_retrainings,
+    retraining,
+    train_champion,
+)
 
 pytestmark = [
     pytest.mark.slow,
@@ -28,7 +33,7 @@ pytestmark = [
 ]
 
 SMALL = {
-    "model": MODEL,
+    "model": SMALL_TREES,
     "bootstrap": 60,
     "simulated": True,
     "engine": "process",
@@ -49,33 +54,13 @@ def early(accounts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A registry whose champion learnt that customers leave at random."""
     folder = tmp_path_factory.mktemp("early")
     files = blinded(accounts, folder / "files", EARLY)
-    registry = folder / "registry"
-    train.main(
-        TrainConfig(
-            **SMALL,
-            **sources(files),
-            output=str(folder / "out"),
-            registry=str(registry),
-            alias="champion",
-        )
-    )
-    return registry
-
-
-def options(files: Path, registry: Path, folder: Path) -> RetrainConfig:
-    return RetrainConfig(
-        **SMALL,
-        **sources(files),
-        output=str(folder / "retrain"),
-        registry=str(registry),
-        records=empty_records(folder),
-    )
+    return train_champion(train.main, TrainConfig, SMALL | sources(files), folder)
 
 
 @pytest.fixture(scope="module")
 def won(accounts: Path, early: Path, tmp_path_factory: pytest.TempPathFactory):
     folder = tmp_path_factory.mktemp("won")
-    config = options(accounts, early, folder)
+    config = retraining(RetrainConfig, SMALL | sources(accounts), early, folder)
     return config, retrain.main(config)
 
 
@@ -121,17 +106,19 @@ def test_what_gains_too_little_is_not_published_and_notices_of_the_records_are_l
 def test_days_that_the_champion_saw_all_leave_nothing(accounts, early, tmp_path: Path) -> None:
     files = blinded(accounts, tmp_path / "files", EARLY)
     with pytest.raises(ComparisonError, match="no row is left that neither model saw"):
-        retrain.main(options(files, early, tmp_path))
+        retrain.main(retraining(RetrainConfig, SMALL | sources(files), early, tmp_path))
 
 
 def test_a_table_that_the_champion_needs_is_named(accounts, early, tmp_path: Path) -> None:
-    config = replace(options(accounts, early, tmp_path), tickets=None)
+    config = replace(
+        retraining(RetrainConfig, SMALL | sources(accounts), early, tmp_path), tickets=None
+    )
     with pytest.raises(ChurnError, match="--tickets is missing, which the champion was trained"):
         retrain.main(config)
 
 
 def test_options_that_cannot_be_meant_are_refused(accounts, early, tmp_path: Path) -> None:
-    config = options(accounts, early, tmp_path)
+    config = retraining(RetrainConfig, SMALL | sources(accounts), early, tmp_path)
     for faulty, error, words in (
         (replace(config, customers=None), ContractError, "--customers is missing"),
         (replace(config, features="rows"), ContractError, "--features: expected the tables"),

@@ -2,41 +2,18 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 import re
 import tomllib
-from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 import yaml
 
 from cluster.environment import NODE
+from tests.cluster.manifests import KUBERNETES, ROOT, complaints, manifest
 
-ROOT = Path(__file__).parents[2]
-KUBERNETES = ROOT / "cluster/kubernetes"
-SCHEMAS = Path(__file__).parent / "crd"
 IMAGE = (ROOT / "cluster/Dockerfile").read_text()
 KINDS = {"raycluster": "RayCluster", "rayjob": "RayJob", "rayservice": "RayService"}
-
-
-def manifest(name: str) -> dict[str, Any]:
-    document: dict[str, Any] = yaml.safe_load((KUBERNETES / f"{name}.yaml").read_text())
-    return document
-
-
-def strict(schema: Any) -> Any:
-    """A schema that takes no field it does not name: Kubernetes would drop it without a word."""
-    if isinstance(schema, list):
-        return [strict(element) for element in schema]
-    if not isinstance(schema, dict):
-        return schema
-    strict_schema = {key: strict(value) for key, value in schema.items()}
-    if isinstance(schema.get("properties"), dict) and "additionalProperties" not in schema:
-        strict_schema["additionalProperties"] = False
-    return strict_schema
 
 
 def nodes_of(name: str) -> dict[str, Any]:
@@ -46,16 +23,6 @@ def nodes_of(name: str) -> dict[str, Any]:
         spec if name == "raycluster" else spec.get("rayClusterConfig", spec.get("rayClusterSpec"))
     )
     return nodes
-
-
-def complaints(name: str, document: dict[str, Any]) -> list[str]:
-    schema = strict(
-        json.loads(gzip.decompress((SCHEMAS / f"{name}s.v1.schema.json.gz").read_bytes()))
-    )
-    schema["properties"]["metadata"] = {"type": "object"}
-    return [
-        error.message for error in jsonschema.Draft202012Validator(schema).iter_errors(document)
-    ]
 
 
 @pytest.mark.parametrize("name", KINDS)

@@ -17,7 +17,7 @@ import yaml
 from jobs.framework.options import read_options
 from lib.fraud.simulation import SimulationConfig, simulate
 from lib.records import Records
-from tests.cluster.test_manifests import KUBERNETES, ROOT, complaints, manifest
+from tests.cluster.manifests import KUBERNETES, ROOT, complaints, manifest
 
 SYSTEMS = ("churn", "fraud", "maintenance", "moderation")
 _FIELD = r"(\*|\d+)(/\d+)?"

@@ -19,16 +19,17 @@ from jobs.fraud import retrain, train
 from jobs.fraud.retrain import RetrainConfig
 from jobs.fraud.training_config import TrainConfig
 from lib.contract import ContractError
-from lib.fraud.model.settings import NetworkSettings, TreeSettings
 from lib.fraud.model.time_split import Lengths
-from lib.records import Fact, Records
 from lib.records.errors import RecordsError
 from lib.records.schema import INCIDENTS
 from lib.registry import ArtifactError, Registry
+from lib.registry.manifest import new_manifest
 from lib.retraining.comparison import ComparisonError
 from lib.retraining.margin import MarginError
-from lib.retraining.repository import RetrainingRepository
+from lib.retraining.repository import Retraining, RetrainingRepository
 from tests.fraud.changed_fraud import PaymentFiles, write_payments
+from tests.fraud.small_retraining import SMALL, options
+from tests.jobs.retraining_records import add_fact, kept_retrainings, train_champion
 
 pytestmark = [
     pytest.mark.filterwarnings("default"),
@@ -36,16 +37,6 @@ pytestmark = [
     pytest.mark.usefixtures("ray_on_two_cores"),
 ]
 
-SMALL = {
-    "engine": "process",
-    "trees": TreeSettings(trees=60, depth=4, learning_rate=0.15, boosters=1),
-    "network": NetworkSettings(hidden=(8,), epochs=2, networks=1),
-    "slices": Lengths(label_delay=3, folds=1, test=10, calibrate=8),
-    "bootstrap": 60,
-    "baselines": False,
-    "simulated": True,
-    "progress": "none",
-}
 CHANGE, DAYS = 40, 80
 NOW = 1_795_000_000_000_000
 
@@ -55,49 +46,14 @@ def early(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A registry whose champion learnt from the days before the fraudsters change."""
     folder = tmp_path_factory.mktemp("early")
     files = write_payments(folder, days=DAYS, until=CHANGE)
-    train.main(
-        TrainConfig(
-            **SMALL,
-            transactions=str(files.transactions),
-            labels=str(files.labels),
-            output=str(folder / "out"),
-            registry=str(folder / "registry"),
-            alias="champion",
-        )
-    )
-    return folder / "registry"
+    named = {"transactions": str(files.transactions), "labels": str(files.labels)}
+    return train_champion(train.main, TrainConfig, SMALL | named, folder)
 
 
 @pytest.fixture(scope="module")
 def changed(tmp_path_factory: pytest.TempPathFactory) -> PaymentFiles:
     """The payments of all days, in which other crimes are committed from a day on."""
     return write_payments(tmp_path_factory.mktemp("changed"), days=DAYS, changes_on=CHANGE)
-
-
-def options(files: PaymentFiles, registry: Path, folder: Path) -> RetrainConfig:
-    """Options of a retraining, whose records are there and empty."""
-    url = f"sqlite:///{folder / 'records.db'}"
-    with Records(url) as records:
-        records.migrate()
-    return RetrainConfig(
-        **SMALL,
-        transactions=str(files.transactions),
-        labels=str(files.labels),
-        output=str(folder / "retrain"),
-        registry=str(registry),
-        records=url,
-        measure_margin=0.05,
-    )
-
-
-def note_good(config: RetrainConfig, transaction_id: str, received_at: int) -> None:
-    """A payment is called good in the records."""
-    fact = Fact(
-        system="fraud", subject_id=transaction_id, kind="fraud", value=False,
-        observed_at=received_at, source="review", received_at=received_at,
-    )  # fmt: skip
-    with Records(str(config.records)) as records:
-        records.record_labels([fact])
 
 
 @pytest.fixture(scope="module")
@@ -125,8 +81,7 @@ def test_a_challenger_that_learnt_of_the_change_is_published(won) -> None:
 
 def test_each_step_is_in_the_records_with_its_digests(won) -> None:
     config, result = won
-    with RetrainingRepository(str(config.records)) as repository:
-        (kept,) = repository.list_of("fraud")
+    (kept,) = kept_retrainings(str(config.records), "fraud")
     assert kept.decision == "published"
     assert kept.steps == ("labels", "trained", "compared", "published")
     trained = kept.detail["steps"][1]
@@ -152,7 +107,8 @@ def test_a_challenger_that_gains_nothing_is_not_published_and_the_words_say_why(
     config, result = won
     registry = Registry(str(config.registry))
     registry.set_alias("fraud", "champion", result["version"], at=NOW, by="test")
-    note_good(config, pq.read_table(changed.transactions)["transaction_id"][0].as_py(), NOW)
+    payment = pq.read_table(changed.transactions)["transaction_id"][0].as_py()
+    add_fact(str(config.records), "fraud", payment, "fraud", NOW, value=False)
     kept = retrain.main(config)
     assert kept["won"] is False
     assert kept["decision"].startswith("not published: the lower limit of its gain, ")
@@ -171,19 +127,14 @@ def test_an_incident_that_is_not_open_trains_nothing(early: Path, changed, tmp_p
     with RetrainingRepository(str(config.records)) as repository:
         with repository._database.writing() as connection:
             connection.execute(insert(INCIDENTS), [row])
-        repository.insert(retraining_ended(time.time_ns() // 1000))
+        at = time.time_ns() // 1000
+        repository.insert(
+            Retraining(id="r", system="fraud", began_at=at, ended_at=at, decision="failed")
+        )
     waits = retrain.main(config)["decision"]
     assert waits.startswith("nothing trained: the last retraining began 0.0 hours ago, expected")
     with pytest.raises(ContractError, match="there are no labels of fraud"):
         retrain.main(replace(without_labels(config, tmp_path), pause_hours=0.0))
-
-
-def retraining_ended(at: int):
-    from lib.retraining.repository import Retraining  # noqa: PLC0415
-
-    return Retraining(
-        id="r", system="fraud", began_at=at, ended_at=at + 1, decision="not published"
-    )
 
 
 def without_labels(config: RetrainConfig, folder: Path) -> RetrainConfig:
@@ -236,16 +187,13 @@ def test_a_champion_of_other_features_is_refused_and_the_retraining_has_failed(
     config = options(changed, republished(text, artifact, tmp_path), tmp_path)
     with pytest.raises(ArtifactError, match="unknown to the server: amount_of_another_time"):
         retrain.main(config)
-    with RetrainingRepository(str(config.records)) as repository:
-        (kept,) = repository.list_of("fraud")
+    (kept,) = kept_retrainings(str(config.records), "fraud")
     assert kept.decision == "failed"
     assert "amount_of_another_time" in kept.detail["reason"]
 
 
 def republished(manifest: dict, artifact: Path, folder: Path) -> Path:
     """A registry whose champion is the artifact with another manifest."""
-    from lib.registry.manifest import new_manifest  # noqa: PLC0415
-
     fields = {k: v for k, v in manifest.items() if k != "version"}
     fields |= {"created_at": NOW, "feature_names": tuple(manifest["feature_names"])}
     new = new_manifest(**fields)
@@ -276,26 +224,13 @@ def test_labels_of_one_class_are_refused(early: Path, changed, tmp_path: Path) -
         retrain.main(config)
 
 
-_COMMAND = """
-import sys
-from dataclasses import replace
-from tests.fraud.test_retrain_job import options, PaymentFiles
-from tests.local_ray import local_ray
-from jobs.fraud import retrain
-from pathlib import Path
-transactions, labels, registry, folder = map(Path, sys.argv[1:])
-with local_ray(num_cpus=1):
-    print(retrain.main(options(PaymentFiles(transactions, labels), registry, folder))["version"])
-"""
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("step", ["labels", "trained", "compared"])
 def test_a_killed_run_is_continued_to_the_same_version(
     early: Path, changed, tmp_path: Path, step: str
 ) -> None:
     paths = [changed.transactions, changed.labels, early, tmp_path]
-    command = [sys.executable, "-c", _COMMAND, *map(str, paths)]
+    command = [sys.executable, "-m", "tests.fraud.small_retraining", *map(str, paths)]
     options(changed, early, tmp_path)
     url = f"sqlite:///{tmp_path / 'records.db'}"
     with subprocess.Popen(command, env=os.environ, stdout=subprocess.PIPE) as process:
@@ -303,12 +238,10 @@ def test_a_killed_run_is_continued_to_the_same_version(
             assert process.poll() is None, "it ended before it could be killed"
             time.sleep(0.02)
         process.kill()
-    with RetrainingRepository(url) as repository:
-        (cut_off,) = repository.list_of("fraud")
+    (cut_off,) = kept_retrainings(url, "fraud")
     assert cut_off.ended_at is None
     done = subprocess.run(command, env=os.environ, capture_output=True, text=True, check=True)
-    with RetrainingRepository(url) as repository:
-        (ended,) = repository.list_of("fraud")
+    (ended,) = kept_retrainings(url, "fraud")
     assert ended.id == cut_off.id
     assert ended.decision == "published"
     versions = {step["version"] for step in cut_off.detail["steps"] if "version" in step}
@@ -317,5 +250,4 @@ def test_a_killed_run_is_continued_to_the_same_version(
 
 
 def steps_in(url: str) -> tuple[str, ...]:
-    with RetrainingRepository(url) as repository:
-        return next((each.steps for each in repository.list_of("fraud")), ())
+    return next((each.steps for each in kept_retrainings(url, "fraud")), ())

@@ -17,7 +17,12 @@ from lib.contract import ContractError
 from lib.maintenance.feature_set import FeatureError
 from lib.registry import Registry
 from lib.retraining.comparison import ComparisonError
-from tests.jobs.retraining_records import add_fact, empty_records, kept_retrainings
+from tests.jobs.retraining_records import (
+    add_fact,
+    kept_retrainings,
+    retraining,
+    train_champion,
+)
 from tests.maintenance.changed_sensors import sources, until, write_machines
 from tests.maintenance.small_fleet import SETTINGS
 
@@ -50,33 +55,13 @@ def early(fleet: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A registry whose champion learnt from weeks in which sensors were exchanged."""
     folder = tmp_path_factory.mktemp("early")
     files = until(fleet, folder / "files", EARLY, exchanged=True)
-    registry = folder / "registry"
-    train.main(
-        TrainConfig(
-            **SMALL,
-            **sources(files),
-            output=str(folder / "out"),
-            registry=str(registry),
-            alias="champion",
-        )
-    )
-    return registry
-
-
-def options(files: Path, registry: Path, folder: Path) -> RetrainConfig:
-    return RetrainConfig(
-        **SMALL,
-        **sources(files),
-        output=str(folder / "retrain"),
-        registry=str(registry),
-        records=empty_records(folder),
-    )
+    return train_champion(train.main, TrainConfig, SMALL | sources(files), folder)
 
 
 @pytest.fixture(scope="module")
 def won(fleet: Path, early: Path, tmp_path_factory: pytest.TempPathFactory):
     folder = tmp_path_factory.mktemp("won")
-    config = options(fleet, early, folder)
+    config = retraining(RetrainConfig, SMALL | sources(fleet), early, folder)
     return config, retrain.main(config)
 
 
@@ -118,7 +103,7 @@ def test_what_gains_too_little_is_not_published(won, fleet: Path) -> None:
 def test_readings_that_the_champion_saw_all_leave_nothing(fleet, early, tmp_path: Path) -> None:
     files = until(fleet, tmp_path / "files", EARLY)
     with pytest.raises(ComparisonError, match="no row is left that neither model saw"):
-        retrain.main(options(files, early, tmp_path))
+        retrain.main(retraining(RetrainConfig, SMALL | sources(files), early, tmp_path))
     (kept,) = kept_retrainings(f"sqlite:///{tmp_path / 'records.db'}", "maintenance")
     assert kept.decision == "failed"
 
@@ -132,11 +117,11 @@ def test_a_sensor_that_is_no_more_is_named(fleet: Path, early: Path, tmp_path: P
     assert lines in text
     (files / "telemetry.yaml").write_text(text.replace(lines, ""))
     with pytest.raises(FeatureError, match="telemetry has no sensor 'vibration'"):
-        retrain.main(options(files, early, tmp_path))
+        retrain.main(retraining(RetrainConfig, SMALL | sources(files), early, tmp_path))
 
 
 def test_options_that_cannot_be_meant_are_refused(fleet, early, tmp_path: Path) -> None:
-    config = options(fleet, early, tmp_path)
+    config = retraining(RetrainConfig, SMALL | sources(fleet), early, tmp_path)
     for faulty, words in (
         (replace(config, telemetry=None), "--telemetry is missing"),
         (replace(config, features="rows"), "--features: expected the tables"),

@@ -101,16 +101,16 @@ def test_the_same_model_twice_gains_nothing_and_is_not_published() -> None:
 
 
 def test_the_limits_hold_the_true_gain_as_often_as_they_say() -> None:
-    held, runs = 0, 200
+    inside, runs = 0, 200
     for seed in range(runs):
         rows = recent(entities=80, each=3, seed=seed)
         generator = np.random.default_rng(seed)
         of_entity = np.repeat(generator.normal(2.0, 5.0, 80), 3)
         difference = of_entity + generator.normal(0.0, 1.0, len(rows))
         interval = money_interval(rows, difference, seed, 200)
-        held += interval.low <= 2.0 * len(rows) / WEEKS <= interval.high
+        inside += interval.low <= 2.0 * len(rows) / WEEKS <= interval.high
     # binomial with p = .95 (percentile intervals of 80 entities fall a little short)
-    assert held / runs >= 0.90
+    assert inside / runs >= 0.90
 
 
 def test_rows_of_one_outcome_are_refused() -> None:
