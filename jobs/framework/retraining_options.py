@@ -24,7 +24,7 @@ class RetrainingOptions(JobOptions):
     """by how much the system's measure may fall all the same"""
     least: int = 1
     """minimum number of new labels since the last retraining; with fewer the job ends without
-    training"""
+    training, and 0 trains also where nothing is new"""
     least_entities: int = 20
     """minimum number of entities (customers, machines, authors) in the slice that neither model
     saw; with fewer the challenger is not published"""
@@ -55,7 +55,7 @@ class RetrainingOptions(JobOptions):
         parse_margin(self.margin)
         for name, least in (
             ("measure_margin", 0.0),
-            ("least", 1),
+            ("least", 0),
             ("least_entities", _FEWEST_ENTITIES),
             ("pause_hours", 0.0),
         ):

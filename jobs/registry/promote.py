@@ -8,6 +8,7 @@ from jobs.framework.command import run_job
 from jobs.registry.alias_options import AliasOptions
 from jobs.registry.evidence import read_experiment, read_report
 from jobs.registry.list import changes, versions
+from lib.contract import ContractError
 from lib.registry import Evidence, Registry
 from lib.retraining.promotion import JudgedExperiment, PromotionRepository
 
@@ -38,7 +39,7 @@ def main(options: Promote, now: int) -> str:
     """
     registry = Registry(options.registry)
     version = registry.resolve(options.system, options.version)
-    evidence, experiment = _evidence(options)
+    evidence, experiment = _evidence(options, version)
     registry.set_alias(
         options.system, options.alias, version, at=now, by=options.by, evidence=evidence
     )
@@ -49,14 +50,19 @@ def main(options: Promote, now: int) -> str:
     return "\n\n".join(text for text in (versions(registry, (options.system,)), newest) if text)
 
 
-def _evidence(options: Promote) -> tuple[Evidence | None, JudgedExperiment | None]:
-    """What `--evidence` names, and the experiment where it is one."""
+def _evidence(options: Promote, version: str) -> tuple[Evidence | None, JudgedExperiment | None]:
+    """What `--evidence` names, and the experiment where it is one of this version."""
     if options.evidence is None:
         return None, None
     report = read_report(options.evidence)
     if report is not None:
         return report, None
     experiment = read_experiment(options, options.evidence)
+    if experiment.challenger not in ("", version):
+        raise ContractError(
+            f"--evidence: experiment {options.evidence} compared {experiment.challenger} with the "
+            f"champion, not {version}; give --version {experiment.challenger}"
+        )
     return experiment.evidence, experiment
 
 

@@ -28,10 +28,12 @@ class JudgedExperiment:
     Attributes:
         id: of the experiment.
         evidence: its name and last verdict.
+        challenger: the version that it compared with the champion; "" where it does not say.
     """
 
     id: str
     evidence: Evidence
+    challenger: str = ""
 
 
 class PromotionRepository(Repository):
@@ -48,7 +50,7 @@ class PromotionRepository(Repository):
             EvidenceError: the system has no such experiment, or nobody has judged it.
         """
         with self._database.reading() as connection:
-            experiment_id = _find(connection, system, experiment)
+            experiment_id, challenger = _find(connection, system, experiment)
             verdict = _verdict(connection, experiment_id)
         if verdict is None:
             raise EvidenceError(
@@ -57,7 +59,9 @@ class PromotionRepository(Repository):
             )
         statement = statement_in(write_json(verdict))
         return JudgedExperiment(
-            experiment_id, make_evidence(kind="experiment", name=experiment, statement=statement)
+            experiment_id,
+            make_evidence(kind="experiment", name=experiment, statement=statement),
+            challenger,
         )
 
     def note_promotion(
@@ -81,14 +85,15 @@ class PromotionRepository(Repository):
             connection.execute(insert(EXPERIMENT_CHANGES).values(**row))
 
 
-def _find(connection: Connection, system: str, experiment: str) -> str:
+def _find(connection: Connection, system: str, experiment: str) -> tuple[str, str]:
+    """Id of an experiment, and the version of its challenger."""
     table = EXPERIMENTS.c
     query = select(table.id, table.declaration).where(table.system == system)
     names: list[str] = []
     for row in connection.execute(query.order_by(table.started_at.desc(), table.id)):
-        name = row.declaration.get("name") if isinstance(row.declaration, Mapping) else None
+        name = row.declaration.get("name")
         if experiment in (row.id, name):
-            return str(row.id)
+            return str(row.id), str(row.declaration.get("challenger", ""))
         names.append(str(name or row.id))
     raise EvidenceError(
         f"--evidence: expected a file, or one of the experiments of {system}: "

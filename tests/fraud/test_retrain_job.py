@@ -151,7 +151,7 @@ def test_options_that_cannot_be_meant_are_refused(early: Path, changed, tmp_path
         (replace(config, transactions=None), ContractError, "--transactions is missing"),
         (replace(config, features="x"), ContractError, "--features: expected the tables"),
         (replace(config, margin="much"), MarginError, "--margin: expected an amount a week"),
-        (replace(config, least=0), ContractError, "--least: expected 1 or more, got 0"),
+        (replace(config, least=-1), ContractError, "--least: expected 0 or more, got -1"),
         (replace(config, measure_margin=-1.0), ContractError, "--measure-margin: expected 0"),
         (replace(config, records="sqlite:///no/such.db"), RecordsError, "there is no file"),
     ):

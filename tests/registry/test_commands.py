@@ -88,18 +88,20 @@ def test_evidence_that_is_nowhere_ends_with_a_message_and_moves_nothing(root: Pa
 def test_the_verdict_of_an_experiment_is_evidence_and_its_audit_says_so(root: Path) -> None:
     url = f"sqlite:///{root.parent / 'records.db'}"
     change = {"experiment_id": "e1", "action": "judged", "by": "ana", "at": 2}
-    declared = {"id": "e1", "system": "fraud", "key": "k", "declaration": {"name": "spring"}}
+    first, second = Registry(root).versions("fraud")
+    declaration = {"name": "spring", "challenger": second}
+    declared = {"id": "e1", "system": "fraud", "key": "k", "declaration": declaration}
     with PromotionRepository(url) as repository:
         repository.migrate()
         with repository._database.writing() as connection:
             connection.execute(insert(EXPERIMENTS), [declared | {"share": 0.5, "started_at": 1}])
             detail = {"sentence": "the challenger keeps 12,400 USD a week more; promote"}
             connection.execute(insert(EXPERIMENT_CHANGES), [change | {"detail": detail}])
-    _, second = Registry(root).versions("fraud")
-    ended = run(
-        "promote", "--registry", root, "--system", "fraud", "--alias", "champion", "--by", "ben",
-        "--version", second, "--evidence", "spring", "--records", url,
-    )  # fmt: skip
+    common = ("--registry", root, "--system", "fraud", "--alias", "champion", "--by", "ben")
+    named = ("--evidence", "spring", "--records", url)
+    refused = run("promote", *common, "--version", first, *named)
+    assert f"compared {second} with the champion, not {first}" in refused.stderr
+    ended = run("promote", *common, "--version", second, *named)
     assert ended.returncode == 0, ended.stderr
     (kept,) = Registry(root).history("fraud")
     assert kept.evidence is not None
