@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -33,7 +35,7 @@ from lib.survival.measures import concordance
 
 UNSPECIFIED = "unspecified"
 """Mode of a failure that was reported without one."""
-_ROWS, _CHAMPION_ROWS, _CHAMPION_KIND = "rows", "champion_rows", "champion_kind.yaml"
+_ROWS, _CHAMPION_ROWS = "rows", "champion_rows"
 _SAME_US = 24 * HOUR_US
 _MOST_PAIRED = 4_000
 
@@ -117,12 +119,12 @@ def _unspecified(events: pa.Table) -> pa.Table:
     return pa.table(columns, names=["machine_id", "event_time", "failure_mode"])
 
 
-def _computed(config: RetrainConfig, name: str, **more: object) -> RowsSource:
+def _computed(config: RetrainConfig, name: str, **more: Any) -> RowsSource:
     """Rows of all times in a folder of OUTPUT, computed unless they are there."""
     preventive = config.model.preventive
     folder = open_storage(config.output).address(name)
-    options = shared_options(FeaturesConfig, config, output=folder, preventive=preventive, **more)
-    write_features(options)
+    options = shared_options(FeaturesConfig, config, output=folder, preventive=preventive)
+    write_features(replace(options, **more))
     return find_rows(folder, preventive)
 
 
@@ -147,9 +149,10 @@ def _champion_rows(
     """
     model = load_model(champion.directory)
     if model.features.digest != source.features.digest:
-        storage = open_storage(config.output)
-        storage.write(_CHAMPION_KIND, kind_text(model.features).encode())
-        source = _computed(config, _CHAMPION_ROWS, kind=storage.address(_CHAMPION_KIND))
+        with tempfile.TemporaryDirectory() as folder:
+            kind = Path(folder) / "kind.yaml"
+            kind.write_text(kind_text(model.features), encoding="utf-8")
+            source = _computed(config, _CHAMPION_ROWS, kind=str(kind))
     return model, source.rows.take(source.rows.at_us >= start)
 
 

@@ -15,6 +15,7 @@ from jobs.maintenance.retraining import UNSPECIFIED
 from jobs.maintenance.training_config import TrainConfig
 from lib.contract import ContractError
 from lib.maintenance.feature_set import FeatureError
+from lib.maintenance.machine_kind import KIND_FILE
 from lib.registry import Registry
 from lib.retraining.comparison import ComparisonError
 from tests.jobs.retraining_records import (
@@ -88,7 +89,9 @@ def test_what_gains_too_little_is_not_published(won, fleet: Path) -> None:
     before = registry.aliases("maintenance")
     failed_at = NOW - 3_600_000_000
     add_fact(str(config.records), "maintenance", "M00001", "failure", failed_at, value=True)
-    kept = retrain.main(replace(config, margin="1000%"))
+    kept = retrain.main(replace(config, margin="1000%", kind=str(KIND_FILE)))
+    # the champion's rows were computed again, by its own kind of machine
+    assert (Path(config.output) / "champion_rows" / "data").is_dir()
     assert kept["won"] is False
     assert "does not beat the margin of" in kept["decision"]
     assert registry.aliases("maintenance") == before

@@ -85,7 +85,7 @@ class TrainingRows:
     @property
     def seen_until(self) -> int:
         """When the last outcome of these rows (one or more) was known, microseconds UTC."""
-        ends = self.at_us + np.ceil(self.watched.time * HOUR_US).astype(np.int64)
+        ends = self.at_us + np.round(self.watched.time * HOUR_US).astype(np.int64)
         return int(ends.max())
 
     def thinned(self, most: int, seed: int) -> TrainingRows:
