@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import re
 import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
 from cluster.environment import NODE
-from tests.cluster.manifests import KUBERNETES, ROOT, complaints, manifest
+from tests.cluster.operator_schemas import complaints
 
+ROOT = Path(__file__).parents[2]
+KUBERNETES = ROOT / "cluster/kubernetes"
 IMAGE = (ROOT / "cluster/Dockerfile").read_text()
 KINDS = {"raycluster": "RayCluster", "rayjob": "RayJob", "rayservice": "RayService"}
+
+
+def manifest(name: str) -> dict[str, Any]:
+    document: dict[str, Any] = yaml.safe_load((KUBERNETES / f"{name}.yaml").read_text())
+    return document
 
 
 def nodes_of(name: str) -> dict[str, Any]:

@@ -17,7 +17,10 @@ import yaml
 from jobs.framework.options import read_options
 from lib.fraud.simulation import SimulationConfig, simulate
 from lib.records import Records
-from tests.cluster.manifests import KUBERNETES, ROOT, complaints, manifest
+from tests.cluster.operator_schemas import complaints
+
+ROOT = Path(__file__).parents[2]
+KUBERNETES = ROOT / "cluster/kubernetes"
 
 SYSTEMS = ("churn", "fraud", "maintenance", "moderation")
 _FIELD = r"(\*|\d+)(/\d+)?"
@@ -51,7 +54,8 @@ def test_each_ray_job_is_what_the_operator_takes(name: str, system: str) -> None
     job = ray_jobs(name)[system]
     assert complaints("rayjob", job) == []
     selected = job["spec"]["clusterSelector"]["ray.io/cluster"]
-    assert selected == manifest("raycluster")["metadata"]["name"]
+    cluster = yaml.safe_load((KUBERNETES / "raycluster.yaml").read_text())
+    assert selected == cluster["metadata"]["name"]
     assert "ttlSecondsAfterFinished" not in job["spec"]  # refused beside a cluster that stays
 
 
