@@ -18,6 +18,7 @@ from jobs.framework.progress import progress_style
 from jobs.framework.step_cache import StepCache
 from jobs.framework.training_options import TrainingOptions
 from jobs.publishing import code_version, publish, store_report
+from lib.monitoring import REFERENCE_FILE, ModelReference
 from lib.registry import MANIFEST, TrainingRecord, verify_artifact
 from lib.report import Report
 from lib.storage import Storage, open_storage, redacted
@@ -69,6 +70,7 @@ class Training:
         fingerprint: str,
         parameters: Mapping[str, Any],
         metrics: Mapping[str, float],
+        reference: ModelReference | None = None,
     ) -> str:
         """Write the artifact to OUTPUT/model and, if asked, to the registry; returns its version.
 
@@ -80,15 +82,15 @@ class Training:
             fingerprint: of the data.
             parameters: for the manifest.
             metrics: for the manifest.
+            reference: what the model remembers of its rows, for monitoring.
         """
+        files = {} if reference is None else {REFERENCE_FILE: reference.to_json()}
         output, options = self.output, self.options
         with tempfile.TemporaryDirectory() as folder:
             directory = Path(folder) / "model"
             created_at = cache.number("created_at", lambda: time.time_ns() // 1000)
-            save(
-                directory,
-                TrainingRecord(created_at, fingerprint, code_version(), parameters, metrics),
-            )
+            about = fingerprint, code_version(), parameters, metrics, files
+            save(directory, TrainingRecord(created_at, *about))
             output.delete("model")
             output.upload(directory, "model", last=MANIFEST)
             if options.registry is not None:

@@ -25,6 +25,7 @@ from lib.fraud.model.payments import Payments
 from lib.fraud.model.policy import fit_policy
 from lib.fraud.model.report import OURS, Findings, build_report, outcome_facts
 from lib.fraud.model.time_split import Plan, plan_slices
+from lib.monitoring import SCORE, ModelReference, RowBlock, remember
 from lib.registry import SEEN_UNTIL, to_iso
 
 _SAMPLE = 20_000
@@ -48,7 +49,8 @@ def train_model(config: TrainConfig) -> str:
     ensemble = _fit(config, source, payments, plan, stages, step)
     step("measuring on the test days")
     findings = _findings(config, source, payments, plan, ensemble, stages)
-    version = _save(training, source, findings, stages, plan)
+    reference = _reference(payments, plan, findings)
+    version = _save(training, source, findings, stages, reference)
     lines = _closing_lines(source, findings, training.seconds)
     quarantine = source.quarantine or "none (features were given)"
     return training.finish(version, build_report(findings), lines, quarantine)
@@ -185,8 +187,34 @@ def _importance(ensemble: Ensemble) -> dict[str, float]:
     return {name: gains.get(f"f{at}", 0.0) / total for at, name in enumerate(ensemble.names)}
 
 
+def _reference(payments: Payments, plan: Plan, findings: Findings) -> ModelReference:
+    """What monitoring compares with: all days up to the test's end, scores of the test days."""
+    ends = np.searchsorted(payments.event_time, [plan.test.start, plan.test.end])
+    first, last = (int(end) for end in ends)
+    labels = payments.labels(plan.test.as_of).astype(np.float64)
+    blocks = [
+        RowBlock(
+            payments.matrix[rows],
+            payments.event_time[rows],
+            payments.user[rows],
+            labels[rows],
+            scores,
+        )
+        for rows, scores in (
+            (slice(0, first), None),
+            (slice(first, last), {SCORE: findings.probabilities}),
+        )
+    ]
+    names = findings.ensemble.names
+    return remember(SYSTEM, "user_id", names, blocks, volume_is_served=True)
+
+
 def _save(
-    training: Training, source: Source, findings: Findings, stages: StepCache, plan: Plan
+    training: Training,
+    source: Source,
+    findings: Findings,
+    stages: StepCache,
+    reference: ModelReference,
 ) -> str:
     """The artifact and its figures; returns the version."""
     ours = findings.measures[OURS]
@@ -194,10 +222,9 @@ def _save(
     kept = outcome_facts(findings.outcomes[OURS])
     names = ("loss_reduction", "false_positive_rate", "reviews_per_day", "alerts_per_day")
     metrics |= {name: kept[name] for name in names}
-
     save = findings.ensemble.save
-    parameters = training.parameters | {SEEN_UNTIL: to_iso(plan.test.start)}
-    return training.save(save, stages, source.fingerprint, parameters, metrics)
+    parameters = training.parameters | {SEEN_UNTIL: to_iso(findings.plan.test.start)}
+    return training.save(save, stages, source.fingerprint, parameters, metrics, reference)
 
 
 def _closing_lines(source: Source, findings: Findings, seconds: float) -> list[str]:

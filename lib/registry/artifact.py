@@ -4,7 +4,7 @@ import hashlib
 import shutil
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -59,6 +59,7 @@ class TrainingRecord:
         code_version: what identifies the code.
         parameters: what is needed to train it again, as JSON.
         metrics: finite numbers measured on held-out data.
+        files: plain file name -> contents, kept beside the weights: what monitoring compares with.
     """
 
     created_at: int
@@ -66,6 +67,7 @@ class TrainingRecord:
     code_version: str
     parameters: Mapping[str, JsonValue]
     metrics: Mapping[str, float]
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def write_artifact(
@@ -96,6 +98,7 @@ def write_artifact(
     target = Path(directory)
     if target.exists():
         raise ArtifactError(f"{target} exists; versions are immutable, choose a new directory")
+    files = {**record.files, **files}
     _refuse_unsafe_names(files)
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = target.parent / f".{target.name}.{uuid.uuid4().hex}.tmp"

@@ -1,0 +1,303 @@
+"""Every number that is watched, with its evidence by window."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+import numpy.typing as npt
+
+from lib.monitoring.bins import Floats, Ints
+from lib.monitoring.budget import ErrorBudget, log_e_values
+from lib.monitoring.measure_series import MeasureSeries, days_of
+from lib.monitoring.normal_scores import normal_scores
+from lib.monitoring.null import FEWEST_DAYS, MeanNull, Scores, ShareNull
+from lib.monitoring.reference import MeasureReference, ModelReference
+from lib.monitoring.window import DAY, WindowSketch
+
+CERTAIN = 230.0
+"""Logarithm of the e-value of what cannot happen by chance."""
+
+
+class Aspect(StrEnum):
+    """What of a measure a figure watches."""
+
+    MEAN = "mean"
+    SPREAD = "spread"
+    MISSING = "missing"
+    ABSENT = "absent"
+    CONSTANT = "constant"
+    NEW = "new"
+    SHARE = "share"
+    CLOCK = "clock"
+    ROWS = "rows"
+    REPEATED = "repeated"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One watched number in one direction.
+
+    Attributes:
+        measure: e.g. `amount`.
+        aspect: what of it.
+        name: category, value or hours of shift.
+        sign: 1 or -1, the direction.
+        log_e: (windows,) logarithm of the e-value; NaN where a window says nothing.
+        observed, weight: (windows,) the figure, and the rows that it rests on.
+        usual: (windows,) the figure that was expected.
+    """
+
+    measure: str
+    aspect: Aspect
+    name: str
+    sign: int
+    log_e: Floats
+    observed: Floats
+    weight: Floats
+    usual: Floats
+
+    def change(self, first: int, last: int) -> tuple[float, float]:
+        """The figure expected and observed over windows `first` to `last`, weighed by rows."""
+        part = slice(first, last + 1)
+        weight = np.where(np.isfinite(self.log_e[part]), self.weight[part], 0.0)
+        total = max(float(weight.sum()), 1e-300)
+        usual, observed = (
+            float((weight * np.where(weight > 0, numbers[part], 0.0)).sum()) / total
+            for numbers in (self.usual, self.observed)
+        )
+        return usual, observed
+
+
+def watch(
+    reference: ModelReference, windows: Sequence[WindowSketch], budget: ErrorBudget
+) -> list[Figure]:
+    """All figures of all measures; a measure that cannot be computed stops no other."""
+    figures: list[Figure] = []
+    for measure in reference.measures:
+        series = MeasureSeries.of(reference, measure, windows, budget.least_rows)
+        figures += _of_measure(measure, series)
+    figures += _of_rows(reference, windows, budget)
+    figures += _of_repeated(reference, windows)
+    figures += _of_tallies(reference, windows, budget)
+    return figures
+
+
+def _of_measure(measure: MeasureReference, series: MeasureSeries) -> Iterator[Figure]:
+    if measure.bins.kind == "hour":
+        yield from _of_clock(measure, series)
+        return
+    name, share = measure.bins.name, measure.design.shares
+    yield _absent(name, series)
+    yield from _shares(name, Aspect.MISSING, "", series.missing, series.totals, series, share)
+    if measure.bins.values or measure.bins.kind == "category":
+        yield from _shares(
+            *(name, Aspect.NEW, "", series.unseen, series.totals, series, share), signs=(1,)
+        )
+    if measure.bins.kind == "category":
+        for cell, category in enumerate(measure.bins.categories, start=1):
+            counts = series.counts(cell)
+            yield from _shares(name, Aspect.SHARE, category, counts, series.filled, series, share)
+        return
+    if not measure.constant_days:
+        yield _constant(measure, series)
+    yield from _moments(measure, series)
+
+
+def _moments(measure: MeasureReference, series: MeasureSeries) -> Iterator[Figure]:
+    scores = normal_scores(series.reference_cells.sum(axis=0)[1:])
+    of_mean, of_shares = measure.design.mean, measure.design.shares
+    for aspect, weights, design in (
+        (Aspect.MEAN, scores.location, of_mean),
+        (Aspect.SPREAD, scores.spread, max(of_mean, of_shares)),
+    ):
+        yield from _means(measure.bins.name, aspect, "", weights, series, design)
+
+
+def _of_clock(measure: MeasureReference, series: MeasureSeries) -> Iterator[Figure]:
+    """For each shift s: mean of log p(h - s) / p(h), which grows if times are s hours too late."""
+    rows = series.reference_cells.sum(axis=0)[1:] + 0.5
+    profile = rows / rows.sum()
+    for shift in SHIFTS:
+        weights = np.log(np.roll(profile, shift) / profile)
+        if np.abs(weights).max() < 1e-9:
+            continue
+        design = measure.design.shares
+        yield from _means(
+            measure.bins.name, Aspect.CLOCK, f"{shift:+d}", weights, series, design, (1,)
+        )
+
+
+SHIFTS = (-1, 1, -2, 2, -3, 3, -6, 6, 12)
+"""Hours of which evidence is kept; `lib.monitoring.kinds` then names the best of all 23."""
+
+
+def _means(
+    measure: str,
+    aspect: Aspect,
+    name: str,
+    weights: Floats,
+    series: MeasureSeries,
+    design: float,
+    signs: tuple[int, ...] = (1, -1),
+) -> Iterator[Figure]:
+    shares = series.reference_cells.sum(axis=0)[1:]
+    shares = shares / max(float(shares.sum()), 1.0)
+    variance = float(shares @ weights**2 - (shares @ weights) ** 2)
+    if variance <= 1e-12:
+        return
+    before, after = (
+        (cells[:, 1:] @ weights / np.maximum(cells[:, 1:].sum(axis=1), 1), cells[:, 1:].sum(axis=1))
+        for cells in (series.reference_cells, series.window_cells)
+    )
+    means = np.where(before[1] > 0, before[0], np.nan)
+    sampling = variance / np.maximum(before[1], 1)
+    null = MeanNull.fit(means, sampling, series.reference_days, design)
+    if null is None:
+        return
+    observed = np.where(after[1] > 0, after[0], np.nan)
+    scores = null.scores(observed, variance / np.maximum(after[1], 1), series.window_days)
+    yield from _both(measure, aspect, name, scores, null.temper, observed, after[1], signs)
+
+
+def _shares(
+    measure: str,
+    aspect: Aspect,
+    name: str,
+    counts: tuple[Ints, Ints],
+    totals: tuple[Ints, Ints],
+    series: MeasureSeries,
+    design: float,
+    signs: tuple[int, ...] = (1, -1),
+) -> Iterator[Figure]:
+    null = ShareNull.fit(counts[0], totals[0], series.reference_days, design)
+    if null is None:
+        return
+    scores = null.scores(counts[1], totals[1], series.window_days)
+    observed = counts[1] / np.maximum(totals[1], 1)
+    yield from _both(measure, aspect, name, scores, null.temper, observed, totals[1], signs)
+
+
+def _both(
+    measure: str,
+    aspect: Aspect,
+    name: str,
+    scores: Scores,
+    temper: float,
+    observed: Floats,
+    weight: npt.NDArray[np.generic],
+    signs: tuple[int, ...],
+) -> Iterator[Figure]:
+    for sign in signs:
+        log_e = log_e_values(sign * scores.standardised, scores.degrees, temper)
+        rows = np.asarray(weight, dtype=np.float64)
+        yield Figure(measure, aspect, name, sign, log_e, observed, rows, scores.usual)
+
+
+def _absent(name: str, series: MeasureSeries) -> Figure:
+    """A column that a window lacks, or that cannot be read, on at least half of its rows."""
+    rows = series.window_totals + series.absent
+    share = series.absent / np.maximum(rows, 1)
+    log_e = np.where(rows > 0, np.where(share >= 0.5, CERTAIN, -CERTAIN), np.nan)
+    return Figure(name, Aspect.ABSENT, "", 1, log_e, share, rows.astype(float), np.zeros(len(rows)))
+
+
+def _constant(measure: MeasureReference, series: MeasureSeries) -> Figure:
+    """All rows have one value, by the share of its bin: as if rows were drawn, entity by entity."""
+    shares = series.reference_cells.sum(axis=0)[1:]
+    shares = np.maximum(shares, 0.5) / max(float(shares.sum()), 1.0)
+    filled = series.window_cells[:, 1:]
+    rows = filled.sum(axis=1)
+    likely = -np.log(shares[filled.argmax(axis=1)]) * rows / measure.design.shares
+    log_e = np.where(series.is_constant, np.minimum(likely, CERTAIN), -CERTAIN)
+    says = rows > 1
+    ones = series.is_constant.astype(float)
+    weight = rows.astype(float)
+    log_e = np.where(says, log_e, np.nan)
+    zeros = np.zeros(len(rows))
+    return Figure(measure.bins.name, Aspect.CONSTANT, "", 1, log_e, ones, weight, zeros)
+
+
+def _of_rows(
+    reference: ModelReference, windows: Sequence[WindowSketch], budget: ErrorBudget
+) -> Iterator[Figure]:
+    """Rows a window: the reference says how much days vary, the first windows how many there are.
+
+    A service may decide on a part of what its model was trained on, so only the variation and the
+    weekdays are the reference's. Where training rows are not those of a service (snapshots of all
+    customers, say), both are learnt from the first windows.
+    """
+    days = days_of(windows)
+    sizes = np.log(np.array([window.rows for window in windows], dtype=np.float64) + 0.5)
+    learnt = 7 if reference.volume_is_served else budget.warm_up
+    if len(windows) <= learnt:
+        return
+    first, volumes = days[:learnt], sizes[:learnt]
+    if reference.volume_is_served:
+        first = np.arange(reference.days[0], reference.days[-1] + 1)
+        volumes = np.full(len(first), np.log(0.5))
+        volumes[np.array(reference.days) - first[0]] = np.log(np.array(reference.rows) + 0.5)
+    null = MeanNull.fit(volumes, np.exp(-volumes), first)
+    if null is None:
+        return
+    sampling = np.exp(-sizes)
+    scores = null.scores(sizes, sampling, days)
+    level = np.nanmedian((sizes - scores.usual)[:learnt]) if reference.volume_is_served else 0.0
+    scores = null.scores(sizes - level, sampling, days)
+    standardised = np.where(np.arange(len(sizes)) < learnt, np.nan, scores.standardised)
+    # the level rests on a week of windows, whose median varies as 1.57 / 7 of one
+    standardised = standardised / np.sqrt(1.0 + 1.57 / learnt)
+    scores = Scores(standardised, scores.degrees, scores.usual + level)
+    weight = np.ones(len(sizes))
+    yield from _both("rows", Aspect.ROWS, "", scores, null.temper, sizes, weight, (1, -1))
+
+
+def _of_repeated(reference: ModelReference, windows: Sequence[WindowSketch]) -> Iterator[Figure]:
+    null = ShareNull.fit(
+        np.array(reference.repeated), np.array(reference.sampled), np.array(reference.days)
+    )
+    if null is None:
+        return
+    repeated, sampled = (
+        np.array([getattr(window, name) for window in windows], dtype=np.int64)
+        for name in ("repeated", "sampled")
+    )
+    scores = null.scores(repeated, sampled, days_of(windows))
+    observed = repeated / np.maximum(sampled, 1)
+    yield from _both(
+        "duplicates", Aspect.REPEATED, "", scores, null.temper, observed, sampled, (1,)
+    )
+
+
+def _of_tallies(
+    reference: ModelReference, windows: Sequence[WindowSketch], budget: ErrorBudget
+) -> Iterator[Figure]:
+    """Shares of decisions, rules, labels; where the reference has none, against first windows."""
+    days = days_of(windows)
+    for tally in sorted({name for window in windows for name in window.tallies}):
+        kept = reference.tallies.get(tally)
+        parts = [window.tallies.get(tally) for window in windows]
+        totals = np.array([part.total if part else 0 for part in parts], dtype=np.int64)
+        first = np.flatnonzero(totals > 0)[: budget.warm_up]
+        if kept is None and len(first) < max(budget.warm_up, FEWEST_DAYS):
+            continue
+        for name in sorted({name for part in parts if part for name in part.counts}):
+            counts = np.array([part.counts[name] if part else 0 for part in parts], dtype=np.int64)
+            if kept is None:
+                null = ShareNull.fit(counts[first], totals[first], days[first])
+            else:
+                before = kept.counts.get(name, (0,) * len(kept.totals))
+                known = np.array(before), np.array(kept.totals), np.array(reference.days)
+                null = ShareNull.fit(*known)
+            if null is None:
+                continue
+            is_new = np.arange(len(windows)) > (first[-1] if kept is None else -1)
+            scores = null.scores(counts, np.where(is_new, totals, 0), days)
+            observed = counts / np.maximum(totals, 1)
+            aspect = Aspect.SHARE
+            yield from _both(tally, aspect, name, scores, null.temper, observed, totals, (1, -1))
+
+
+__all__ = ["CERTAIN", "DAY", "SHIFTS", "Aspect", "Figure", "watch"]
