@@ -47,11 +47,13 @@ def empty_records(folder: Path) -> str:
     return url
 
 
-def add_fact(url: str, system: str, subject: str, kind: str, at: int, *, value: bool) -> None:
-    """Something becomes known, and is received at once."""
+def add_fact(
+    url: str, system: str, subject: str, kind: str, at: int, *, value: bool, received_after: int = 0
+) -> None:
+    """Something becomes known, and is received so many microseconds later."""
     fact = Fact(
         system=system, subject_id=subject, kind=kind, value=value, observed_at=at, source="test",
-        received_at=at,
+        received_at=at + received_after,
     )  # fmt: skip
     with Records(url) as records:
         records.record_labels([fact])
