@@ -67,6 +67,8 @@ def _unit(metric: str) -> str:
     """Grafana's name of the unit of a metric."""
     if metric.startswith("share "):
         return "percentunit"
+    if metric.startswith("gauge "):
+        return "short"
     return next((unit for end, unit in _UNITS.items() if metric.endswith(end)), "ops")
 
 
@@ -74,6 +76,8 @@ def _query(system: str, legend: str, metric: str) -> str:
     """What Prometheus is asked for a metric, grouped by the labels of its legend."""
     word, _, name = metric.rpartition(" ")
     series = f"ray_forewarn_{name if name in _OF_ALL_SYSTEMS else f'{system}_{name}'}"
+    if word == "gauge":
+        return f"max({series})"
     total = f"(rate({series}_total[$__rate_interval]))"
     by = ", ".join(re.findall(r"{{(\w+)}}", legend))
     if word == "share":

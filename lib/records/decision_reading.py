@@ -159,7 +159,7 @@ class ExportedDecisions:
         """
         pieces = []
         for file in self._open().get_fragments():
-            fragment = file.subset(_inside(window))
+            fragment = file.subset(_inside(window, file.physical_schema))
             groups: list[int] = []
             rows = 0
             for group in fragment.row_groups:
@@ -178,7 +178,9 @@ class ExportedDecisions:
         fragment = ds.ParquetFileFormat().make_fragment(
             piece.path, files, row_groups=list(piece.row_groups)
         )
-        condition = _inside(piece.range) | pc.field("event_time").is_null()
+        condition = (
+            _inside(piece.range, fragment.physical_schema) | pc.field("event_time").is_null()
+        )
         batches = fragment.to_batches(
             filter=condition, batch_size=ROWS_PER_TABLE, use_threads=False
         )
@@ -216,8 +218,11 @@ def screen(table: pa.Table, counts: ReadCounts) -> pa.Table:
     return table
 
 
-def _inside(window: TimeRange) -> ds.Expression:
+def _inside(window: TimeRange, schema: pa.Schema) -> ds.Expression:
+    """The condition in the file's own unit and time zone, which Arrow does not convert."""
+    kind = schema.field("event_time").type
     first, last = (
-        pa.scalar(at, pa.timestamp("us", tz="UTC")) for at in (window.since, window.until)
+        pa.scalar(at, pa.timestamp("us", "UTC")).cast(pa.timestamp("us", kind.tz)).cast(kind)
+        for at in (window.since, window.until)
     )
     return (pc.field("event_time") >= first) & (pc.field("event_time") < last)

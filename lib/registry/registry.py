@@ -8,7 +8,7 @@ from pathlib import Path
 from pyarrow import fs
 
 from lib.registry.aliases import AliasBook, AliasChange, parse_book
-from lib.registry.artifact import verify_artifact
+from lib.registry.artifact import verified_file, verify_artifact
 from lib.registry.errors import ArtifactError, RegistryError
 from lib.registry.evidence import Evidence
 from lib.registry.manifest import Manifest, parse_manifest
@@ -157,6 +157,19 @@ class Registry:
                 f"got {manifest.system} {manifest.version}; publish the model again"
             )
         return manifest
+
+    def read_file(self, system: str, ref: str, name: str) -> bytes | None:
+        """One file of a version or an alias, verified; None where its manifest lists no such file.
+
+        Raises:
+            RegistryError: the version is unknown.
+            ArtifactError: the file is not the one that the manifest lists.
+        """
+        manifest = self.manifest(system, ref)
+        if name not in manifest.files:
+            return None
+        path = f"{system}/versions/{manifest.version}/{name}"
+        return verified_file(manifest, name, self._storage.read(path), f"{self.shown}/{path}")
 
     def fetch(self, system: str, ref: str, into: Path | str) -> Path:
         """Bring a version to `<into>/<system>/<version>`, verified, and return that directory.

@@ -13,7 +13,7 @@ from lib.report.document import (
     Table,
 )
 from lib.report.page import render_page, write_report
-from lib.report.plots import Axis, Curve, Span, bar_plot, histogram, line_plot, span_plot
+from lib.report.plots import Axis, Curve, Span, bar_plot, heat_map, histogram, line_plot, span_plot
 
 __all__ = [
     "Axis",
@@ -30,6 +30,7 @@ __all__ = [
     "Span",
     "Table",
     "bar_plot",
+    "heat_map",
     "histogram",
     "line_plot",
     "render_page",

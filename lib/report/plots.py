@@ -17,6 +17,7 @@ from lib.report.document import Figure
 
 COLOURS = ("#0b5cad", "#d1495b", "#2a9d6f", "#b07aa1", "#8a8f98", "#e0a030")
 _MOST_POINTS = 400
+_MOST_TICKS = 15
 _SOFT = "#5b6675"
 _SALT = "forewarn"
 
@@ -137,6 +138,46 @@ def span_plot(
         axes.legend(frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0, 1), ncols=6)
         axes.set_title(title, fontsize=10.5, loc="left", fontweight="bold", pad=22)
     return Figure(_svg(canvas), caption)
+
+
+def heat_map(
+    title: str,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    values: npt.ArrayLike,
+    *,
+    most: float,
+    label: str,
+    caption: str = "",
+) -> Figure:
+    """A cell for each row and column, darker for larger values; a cell without a value is grey.
+
+    Args:
+        title: of the plot.
+        rows: names, the first on top.
+        columns: names, e.g. days; some of them are written where there are many.
+        values: (rows, columns) from 0 up, NaN where there is none.
+        most: value of the darkest colour; larger ones have the same.
+        label: what the colour says.
+        caption: one line below.
+    """
+    canvas, axes = _blank(title, Axis(""), Axis(""))
+    canvas.set_size_inches(9.0, max(2.0, 1.0 + 0.17 * len(rows)))
+    axes.grid(visible=False)
+    axes.set_facecolor("#e3e7ec")
+    cells = np.ma.masked_invalid(np.asarray(values, dtype=np.float64))
+    mesh = axes.pcolormesh(
+        cells, cmap="Blues", vmin=0.0, vmax=most, edgecolors="white", linewidth=0.5
+    )
+    axes.set_yticks(np.arange(len(rows)) + 0.5, list(rows), fontsize=7)
+    step = max(1, -(-len(columns) // _MOST_TICKS))
+    axes.set_xticks(np.arange(0, len(columns), step) + 0.5, list(columns)[::step], fontsize=7)
+    axes.invert_yaxis()
+    bar = canvas.colorbar(mesh, ax=axes, pad=0.01, extend="max")
+    bar.set_label(label, fontsize=8, color=_SOFT)
+    bar.ax.tick_params(labelsize=7, colors=_SOFT, length=0)
+    bar.outline.set_visible(False)
+    return Figure(_svg(canvas), caption, wide=True)
 
 
 def _blank(title: str, x: Axis, y: Axis) -> tuple[Canvas, Axes]:

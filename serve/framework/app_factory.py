@@ -172,7 +172,9 @@ async def _on_error(request: Request, error: Exception) -> Response:
         problem = Problem(error.status_code, "http", str(error.detail))
     else:
         problem = problem_from(error)
-    return as_response(problem, (await _context_of(request)).request_id)
+    context = await _context_of(request)
+    context.field_errors = problem.errors
+    return as_response(problem, context.request_id)
 
 
 async def _on_refusal(status: int, kind: str, request: Request, error: Exception) -> Response:

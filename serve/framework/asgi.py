@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from serve.framework.problem import MEDIA_TYPE, Problem
+from serve.framework.problem import MEDIA_TYPE, FieldError, Problem
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -34,6 +34,7 @@ class RequestContext:
         log_fields: what the log line says beside the gateway's own fields; no personal data.
         body_read: whether the whole body was read.
         reviewers: names under which the key may act in review; None is any.
+        field_errors: fields that the answer refuses.
     """
 
     request_id: str
@@ -42,6 +43,7 @@ class RequestContext:
     log_fields: dict[str, Any] = field(default_factory=dict)
     body_read: bool = False
     reviewers: frozenset[str] | None = None
+    field_errors: Sequence[FieldError] = ()
 
     def latency_ms(self) -> float:
         """Milliseconds since the request came."""

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Self
 
 from fastapi import FastAPI
@@ -37,6 +38,7 @@ from serve.framework.json_log import JsonLog
 from serve.framework.metrics import REQUEST_MS, REQUESTS, Metrics
 from serve.framework.problem import Problem, fault_fields, problem_from
 from serve.framework.public_pages import PublicPages
+from serve.framework.refused_fields import declared_names, log_names
 from serve.framework.routes import PUBLIC, RequestLimits, Route, RouteTable, routed_path
 
 TIMED_ONE_IN = 8
@@ -81,8 +83,13 @@ class Gateway:
     def prepare_documentation(self) -> Self:
         """Computes the description of the API, which would hold the first request for it."""
         if isinstance(self.app, FastAPI):
-            self.app.openapi()
+            self._declared  # noqa: B018  computed, not read
         return self
+
+    @cached_property
+    def _declared(self) -> frozenset[str]:
+        """Names that the log may show."""
+        return declared_names(self.app.openapi() if isinstance(self.app, FastAPI) else {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request; the lifespan goes to the application, a websocket is closed."""
@@ -121,6 +128,7 @@ class Gateway:
         except Problem as problem:
             if not context.key_id:
                 await self._admission.public()
+            context.field_errors = problem.errors
             if has_body(headers) and not context.body_read:
                 sender.close_after()
             await sender.problem(problem)
@@ -131,7 +139,9 @@ class Gateway:
             await sender.problem(Problem(504, "deadline", late))
         except Exception as error:
             self._log_fault(error, context)
-            await sender.problem(problem_from(error))
+            problem = problem_from(error)
+            context.field_errors = problem.errors
+            await sender.problem(problem)
         finally:
             self._log_request(label, scope["method"], sender.status, context)
 
@@ -209,6 +219,8 @@ class Gateway:
 
     def _log_request(self, route: str, method: str, status: int, context: RequestContext) -> None:
         elapsed_ms = (time.perf_counter() - context.started) * _SECONDS
+        if context.field_errors:
+            context.log_fields["refused_fields"] = log_names(context.field_errors, self._declared)
         self.metrics.count(REQUESTS.name, route, str(status))
         if next(self._turns) == 0:  # a histogram's price is that of ten counts
             self.metrics.observe(REQUEST_MS.name, elapsed_ms, route)

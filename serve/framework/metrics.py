@@ -1,4 +1,4 @@
-"""Counters and histograms, which Ray exports."""
+"""Counters, gauges and histograms, which Ray exports."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,19 +11,21 @@ MILLISECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 7.5, 10, 15, 25, 50, 100, 250,
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A counter, or a histogram where `buckets` are given.
+    """A counter, a histogram where `buckets` are given, or a gauge.
 
     Attributes:
         name: e.g. `forewarn_fraud_stage_ms`, its unit last.
         words: what it counts.
         tags: names of its labels; values come from small fixed sets.
         buckets: upper bounds, rising.
+        is_gauge: whether it is a number that is set, not counted.
     """
 
     name: str
     words: str
     tags: tuple[str, ...] = ()
     buckets: tuple[float, ...] = ()
+    is_gauge: bool = False
 
 
 REQUESTS = Metric("forewarn_requests", "answers by route and status", ("route", "status"))
@@ -38,6 +40,12 @@ RESCORE_FAULTS = Metric(
 )
 
 
+def incidents_open(system: str) -> Metric:
+    """The gauge of a system's open incidents."""
+    words = "incidents of monitoring that are open"
+    return Metric(f"forewarn_{system}_incidents_open", words, is_gauge=True)
+
+
 def common_metrics(system: str) -> tuple[Metric, ...]:
     """What is counted in every application, to which a system adds its own."""
     name = f"forewarn_{system}"
@@ -48,6 +56,7 @@ def common_metrics(system: str) -> tuple[Metric, ...]:
         Metric(f"{name}_rule_hits", "rules that fired", ("rule", "status")),
         Metric(f"{name}_rescored", "fallbacks, and answers that had to wait, scored again"),
         Metric(f"{name}_reloads", "loads of a model or of declarations", ("part", "outcome")),
+        incidents_open(system),
     )
 
 
@@ -59,6 +68,9 @@ class Metrics(Protocol):
 
     def observe(self, name: str, value: float, *tags: str) -> None:
         """Adds to a histogram."""
+
+    def set(self, name: str, value: float, *tags: str) -> None:
+        """Sets a gauge."""
 
     def flush(self) -> None:
         """Hands on what was only noted; called a few times a second."""
@@ -95,6 +107,10 @@ class RayMetrics:
         """See `Metrics.observe`."""
         self._series[name].observe(value, self._named(name, tags))
 
+    def set(self, name: str, value: float, *tags: str) -> None:
+        """See `Metrics.set`."""
+        self._series[name].set(value, self._named(name, tags))
+
     def flush(self) -> None:
         """See `Metrics.flush`; what Ray refuses waits for the next.
 
@@ -127,6 +143,8 @@ def _ray_series(instrument: Metric) -> Any:
             boundaries=list(instrument.buckets),
             tag_keys=instrument.tags,
         )
+    if instrument.is_gauge:
+        return ray_metrics.Gauge(instrument.name, instrument.words, tag_keys=instrument.tags)
     return ray_metrics.Counter(instrument.name, instrument.words, tag_keys=instrument.tags)
 
 

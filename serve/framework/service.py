@@ -17,6 +17,7 @@ from lib.storage import redact_uri
 from serve.framework.decision import ServiceParts
 from serve.framework.decision_store import DecisionStore
 from serve.framework.health import Health, HealthChecks
+from serve.framework.incident_watch import IncidentWatch
 from serve.framework.json_log import JsonLog
 from serve.framework.metrics import Metrics
 from serve.framework.model_slot import ModelSlot
@@ -60,6 +61,8 @@ class RiskService:
         self.system, self.meter = system, meter
         self._settings, self.limits = args, args.limits
         self.periodic_tasks: list[tuple[float, Callable[[], Awaitable[object]]]] = []
+        self._incidents = IncidentWatch(system, args.records, meter)
+        self.periodic_tasks.append((args.follow_seconds, self._incidents.refresh))
         self.log = JsonLog(system, args.log_file)
         # threads of their own: a database or registry that hangs takes none of the others'
         self.loading = BoundedExecutor("loading", 1)
@@ -151,6 +154,7 @@ class RiskService:
             await self.background.close(self._settings.shutdown_s)
             await self.decision_store.drain()
             self.decision_store.close()
+            self._incidents.close()
             await self.close()
             for threads in (self.loading, self._logging, self.parsing):
                 threads.close()

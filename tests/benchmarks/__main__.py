@@ -43,6 +43,7 @@ ON_PAYMENTS: dict[str, tuple[str, ...]] = {
     "fraud_handbook": (),
     "fraud_features": (),
     "fraud_parity": ("--store", "redis"),
+    "delayed_labels": (),
 }
 ON_MACHINES = {
     "maintenance_azure": "azure_pdm",

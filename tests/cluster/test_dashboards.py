@@ -11,7 +11,9 @@ import pytest
 import yaml
 
 from cluster.dashboards import FOLDER, SYSTEMS, dashboard, text
+from lib.monitoring.exposition import METRICS, MonitorMetric
 from serve.churn import metrics as churn
+from serve.framework import Metric
 from serve.fraud import metrics as fraud
 from serve.maintenance import metrics as maintenance
 from serve.moderation import metrics as moderation
@@ -23,7 +25,7 @@ COUNTED = (
     *churn.INSTRUMENTS,
     *moderation.INSTRUMENTS,
 )
-KNOWN = {metric.name: metric for metric in COUNTED}
+KNOWN: dict[str, Metric | MonitorMetric] = {metric.name: metric for metric in (*COUNTED, *METRICS)}
 PANELS = [panel for system in SYSTEMS for panel in dashboard(system)["panels"]]
 GROUPS = yaml.safe_load((PROMETHEUS / "alerts.yml").read_text())["groups"]
 ALERTS = [rule for group in GROUPS for rule in group["rules"]]
@@ -32,7 +34,20 @@ QUERIES += [alert["expr"] for alert in ALERTS]
 
 
 def metrics_of(query: str) -> set[tuple[str, str]]:
-    return set(re.findall(r"ray_(forewarn_\w+?)_(total|bucket)\b", query))
+    """Names with their kind: a total, a bucket, or a gauge; those of a job have no prefix."""
+    names = re.findall(r"\b(?:ray_)?(forewarn_\w+)\b", query)
+    ends = [re.fullmatch(r"(\w+?)(?:_(total|bucket))?", name) for name in names]
+    return {(end[1], end[2] or "gauge") for end in ends if end is not None}
+
+
+def kind_of(metric: Metric | MonitorMetric) -> str:
+    if isinstance(metric, MonitorMetric) or metric.is_gauge:
+        return "gauge"
+    return "bucket" if metric.buckets else "total"
+
+
+def labels_with(metric: Metric | MonitorMetric) -> tuple[str, ...]:
+    return metric.labels if isinstance(metric, MonitorMetric) else metric.tags
 
 
 def labels_of(query: str) -> set[str]:
@@ -45,14 +60,15 @@ def test_a_query_asks_for_what_is_counted(query: str) -> None:
     metrics = metrics_of(query)
     assert metrics
     for name, kind in metrics:
-        assert bool(KNOWN[name].buckets) == (kind == "bucket")
-    tags = {label for name, _ in metrics for label in KNOWN[name].tags}
+        assert kind == kind_of(KNOWN[name])
+    tags = {label for name, _ in metrics for label in labels_with(KNOWN[name])}
     assert labels_of(query) <= tags
 
 
 def test_every_count_is_on_a_panel_or_in_an_alert() -> None:
     panel_metrics = {name for query in QUERIES for name, _ in metrics_of(query)}
-    assert set(KNOWN) - panel_metrics == {"forewarn_fraud_unknown_payment_methods"}
+    counted = {metric.name for metric in COUNTED}
+    assert counted - panel_metrics == {"forewarn_fraud_unknown_payment_methods"}
 
 
 @pytest.mark.parametrize("system", SYSTEMS)

@@ -1,11 +1,11 @@
-"""Counters and histograms of an application that runs without Ray."""
+"""Counters, gauges and histograms of an application that runs without Ray."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from serve.framework import Metric
 
@@ -30,6 +30,10 @@ class PrometheusMetrics:
         """See `Metrics.observe`."""
         self._child(name, tags).observe(value)
 
+    def set(self, name: str, value: float, *tags: str) -> None:
+        """See `Metrics.set`."""
+        self._child(name, tags).set(value)
+
     def flush(self) -> None:
         """See `Metrics.flush`; nothing waits here."""
 
@@ -53,4 +57,5 @@ class PrometheusMetrics:
                 buckets=instrument.buckets,
                 registry=self._registry,
             )
-        return Counter(instrument.name, instrument.words, instrument.tags, registry=self._registry)
+        kind = Gauge if instrument.is_gauge else Counter
+        return kind(instrument.name, instrument.words, instrument.tags, registry=self._registry)
