@@ -20,6 +20,7 @@ from lib.churn.model.model import ChurnModel
 from lib.churn.model.report import Subject, training_report, warned
 from lib.churn.snapshots import Snapshots
 from lib.contract import MatchCounts
+from lib.monitoring import SCORE, ModelReference, RowBlock, remember
 from lib.registry import SEEN_UNTIL, to_iso
 
 
@@ -60,6 +61,7 @@ def train_model(config: TrainConfig) -> str:
         source.fingerprint,
         {"train": training.parameters, SEEN_UNTIL: to_iso(_seen_until(source))},
         {**kept, "ece": findings.calibration_error},
+        _reference(source, split, judged),
     )
     lines = _closing_lines(config, source, findings, training.seconds)
     report = training_report(subject, findings)
@@ -112,6 +114,24 @@ def _fitted(
         capacity=config.capacity,
         threshold=float(np.quantile(probabilities, 1.0 - config.capacity)),
     )
+
+
+def _reference(source: RowsSource, split: Split, judged: ChurnModel) -> ModelReference:
+    """What monitoring compares with: all rows, scores of customers' test rows before the last fit.
+
+    A training has a row of each customer at chosen moments, a service one for each request, so
+    rows a day say nothing of the service's.
+    """
+    rows = source.rows
+    scores = judged.probabilities(split.test.matrix)
+    blocks = [
+        RowBlock(part.matrix, part.at_us, part.customers, part.labels, answers)
+        for part, answers in (
+            (rows.take(rows.at_us < split.first_test_us), None),
+            (split.test, {SCORE: scores}),
+        )
+    ]
+    return remember(SYSTEM, "customer_id", rows.names, blocks, volume_is_served=False)
 
 
 def _findings(

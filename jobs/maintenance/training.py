@@ -39,6 +39,7 @@ from lib.maintenance.model.model import SYSTEM, SurvivalModel
 from lib.maintenance.model.report import Subject, metrics, training_report
 from lib.maintenance.model.rows import TrainingRows
 from lib.maintenance.model.settings import time_grid
+from lib.monitoring import SCORE, ModelReference, RowBlock, remember
 from lib.registry import SEEN_UNTIL, to_iso
 from lib.survival.outcomes import SurvivalError
 
@@ -78,7 +79,14 @@ def train_model(config: TrainConfig) -> str:
         SEEN_UNTIL: to_iso(source.rows.seen_until),
     }
     findings = judgement.findings
-    version = training.save(model.save, stages, source.fingerprint, parameters, metrics(findings))
+    version = training.save(
+        model.save,
+        stages,
+        source.fingerprint,
+        parameters,
+        metrics(findings),
+        _reference(source, judgement, split_us),
+    )
     lines = _closing_lines(source, subject, findings, training.seconds)
     report = training_report(subject, findings)
     return training.finish(version, report, lines, source.quarantine or "none")
@@ -153,6 +161,30 @@ def _model(
         usual=usual,
         spread=spread,
     )
+
+
+def _reference(source: RowsSource, judgement: _Evaluation, split_us: int | None) -> ModelReference:
+    """What monitoring compares with: all rows, and scores by folds that did not see the machine.
+
+    The score of a decision is the probability of a failure within seven days. A training's rows
+    are not as many a day as a service's.
+    """
+    test, curves = judgement.test, judgement.findings.curves
+    score = 1.0 - curves.at(_SCORED_HOURS)[:, 0]
+    is_known = judgement.horizon >= _SCORED_HOURS
+    happened = test.watched.failed & (test.watched.time <= _SCORED_HOURS)
+    unknown = ~happened & (test.watched.time < _SCORED_HOURS)
+    labels = np.where(unknown, np.nan, happened.astype(np.float64))
+    scores = {SCORE: score if is_known else np.full(len(test), np.nan)}
+    blocks = [RowBlock(test.rows, test.at_us, test.machines, labels, scores)]
+    if split_us is not None:
+        earlier = source.rows.take(source.rows.at_us < split_us)
+        blocks.insert(0, RowBlock(earlier.rows, earlier.at_us, earlier.machines))
+    names = source.features.names
+    return remember(SYSTEM, "machine_id", names, blocks, volume_is_served=False)
+
+
+_SCORED_HOURS = 168.0
 
 
 def _inputs(config: TrainConfig, source: RowsSource) -> dict[str, object]:

@@ -13,11 +13,13 @@ from jobs.moderation.preprocess import PreprocessConfig
 from jobs.moderation.preprocessing import write_rows
 from jobs.moderation.sources import table_lines
 from jobs.moderation.training_config import TrainConfig
+from lib.calibration import sigmoid
 from lib.moderation.model import SYSTEM
 from lib.moderation.model.comparison import Evaluation, FittedModel, evaluate, ordered
 from lib.moderation.model.model_config import ModelConfig, read_size_option
 from lib.moderation.model.report import Subject, training_report
 from lib.moderation.model.splits import PARTS, PostSplit
+from lib.monitoring import SCORE, ModelReference, RowBlock, remember
 from lib.registry import SEEN_UNTIL, to_iso
 from lib.report import Report
 from lib.storage import open_storage
@@ -50,7 +52,29 @@ class TrainingResult:
             self.dataset.fingerprint,
             {"train": training.parameters, SEEN_UNTIL: to_iso(self.seen_until)},
             self.findings.metrics,
+            self.reference(),
         )
+
+    def reference(self) -> ModelReference:
+        """What monitoring compares with: scores of test posts, the highest and by policy.
+
+        The model reads posts, not numbers, so there are no features; a training's posts are not as
+        many a day as a service's.
+        """
+        rows, fit = self.split.rows("test"), self.fit
+        scores = sigmoid(fit.log_odds)
+        violates = np.where(
+            np.isnan(fit.targets).all(axis=1), np.nan, (fit.targets >= 0.5).any(axis=1)
+        )
+        by_policy = {f"score {name}": scores[:, k] for k, name in enumerate(fit.model.policies)}
+        block = RowBlock(
+            np.empty((len(rows), 0)),
+            self.dataset.at_us[rows],
+            fit.authors,
+            violates.astype(np.float64),
+            {SCORE: scores.max(axis=1), **by_policy},
+        )
+        return remember(SYSTEM, "author_id", (), [block], volume_is_served=False)
 
 
 def train_model(config: TrainConfig) -> str:

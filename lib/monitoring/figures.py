@@ -15,7 +15,8 @@ from lib.monitoring.measure_series import MeasureSeries, days_of
 from lib.monitoring.normal_scores import normal_scores
 from lib.monitoring.null import FEWEST_DAYS, MeanNull, Scores, ShareNull
 from lib.monitoring.reference import MeasureReference, ModelReference
-from lib.monitoring.window import DAY, WindowSketch
+from lib.monitoring.window import WindowSketch
+from lib.records.decision_table import FEATURE_PREFIX
 
 CERTAIN = 230.0
 """Logarithm of the e-value of what cannot happen by chance."""
@@ -201,6 +202,10 @@ def _absent(name: str, series: MeasureSeries) -> Figure:
     rows = series.window_totals + series.absent
     share = series.absent / np.maximum(rows, 1)
     log_e = np.where(rows > 0, np.where(share >= 0.5, CERTAIN, -CERTAIN), np.nan)
+    if not series.column.startswith(FEATURE_PREFIX):
+        # what only some sources of decisions hold counts once it was there
+        ever = np.maximum.accumulate(series.window_totals) > 0
+        log_e = np.where(ever, log_e, np.nan)
     return Figure(name, Aspect.ABSENT, "", 1, log_e, share, rows.astype(float), np.zeros(len(rows)))
 
 
@@ -298,6 +303,3 @@ def _of_tallies(
             observed = counts / np.maximum(totals, 1)
             aspect = Aspect.SHARE
             yield from _both(tally, aspect, name, scores, null.temper, observed, totals, (1, -1))
-
-
-__all__ = ["CERTAIN", "DAY", "SHIFTS", "Aspect", "Figure", "watch"]

@@ -23,6 +23,7 @@ class MeasureSeries:
     """Counts of one measure. Rows of several days that are pooled stand at the last of them.
 
     Attributes:
+        column: of decisions.
         reference_days: (days,) since 1970.
         reference_cells: (days, cells) rows.
         reference_unseen: (days,) rows with values that are not listed.
@@ -32,6 +33,7 @@ class MeasureSeries:
         is_constant: (windows,) whether all rows had one value.
     """
 
+    column: str
     reference_days: Ints
     reference_cells: Ints
     reference_unseen: Ints
@@ -60,6 +62,7 @@ class MeasureSeries:
         before, _ = pooled(before, least_rows)
         after, (lowest, highest) = pooled(np.column_stack([cells, unseen]), least_rows, low, high)
         return cls(
+            column=measure.bins.column,
             reference_days=days,
             reference_cells=before[:, :-1],
             reference_unseen=before[:, -1],

@@ -21,7 +21,8 @@ from lib.fraud.model.model import Ensemble
 from lib.fraud.model.scoring import Scorer
 from lib.fraud.model.settings import NetworkSettings, TreeSettings
 from lib.fraud.model.time_split import Lengths
-from lib.registry import Registry, read_artifact
+from lib.monitoring import REFERENCE_FILE, read_reference
+from lib.registry import Registry, read_artifact, verify_artifact
 from lib.storage import open_storage
 from tests.jobs.training_rows import write_rows
 
@@ -58,6 +59,25 @@ def test_published_model_is_what_the_alias_names_and_serves(trained: TrainConfig
     labels = np.asarray(table["fraud_from"].is_valid())
     assert roc_auc(labels, scorer.score(matrix)) > 0.8
     assert len(Ensemble.load(read_artifact(local, FRAUD)).trees.boosters) == 2
+
+
+def test_the_artifact_remembers_its_rows_for_monitoring(trained: TrainConfig) -> None:
+    artifact = verify_artifact(trained.output / "model")
+    reference = read_reference(artifact)
+    assert reference is not None
+    assert [measure.bins.name for measure in reference.measures] == [
+        *FRAUD.names,
+        "score",
+        "event hour",
+    ]
+    rows = sum(reference.rows)
+    assert reference.measure("amount").by_day.sum() == rows
+    assert 0 < reference.measure("score").by_day.sum() < rows
+    assert (
+        sum(part.rows for part in reference.calibration) == reference.measure("score").by_day.sum()
+    )
+    assert 0.0 < reference.prevalence < 0.5
+    assert artifact.manifest.files[REFERENCE_FILE].bytes < 300_000
 
 
 def test_report_compares_all_methods_and_states_its_assumptions(trained: TrainConfig) -> None:
