@@ -21,7 +21,14 @@ class BusinessError(ValueError):
 
 @dataclass(frozen=True)
 class Wording:
-    """A system's words, in the plural: decisions, entities, and decisions that were wrong."""
+    """A system's words.
+
+    Attributes:
+        title: of the page.
+        decisions, entities: what is decided, and of whom, in the plural.
+        missed, wrongly: decisions that were wrong, by not acting and by acting.
+        positives: subjects of label 1.
+    """
 
     title: str
     decisions: str

@@ -19,13 +19,9 @@ from lib.evaluation import Interval
 from lib.records.decision_table import FEATURE_PREFIX
 
 WORDING = Wording(
-    title="Churn",
-    decisions="scores",
-    entities="customers",
-    missed="customers who left without a warning",
-    wrongly="contacts with customers who stayed",
-    positives="leavers",
-)
+    "Churn", "scores", "customers", "customers who left without a warning",
+    "contacts with customers who stayed", "leavers",
+)  # fmt: skip
 _YEAR_DAYS, _MONTH_DAYS, _MONTHS_A_YEAR, _WEEK_DAYS = 365.25, 30.4375, 12.0, 7.0
 
 
@@ -38,7 +34,7 @@ class InterventionLog:
         planned_at: microseconds since 1970 UTC.
         treated: whether it was not held out.
         propensity: probability of treatment.
-        chance: foreseen, to leave untreated.
+        probability: foreseen, to leave untreated.
         revenue: of the customer, a year, currency units.
         hours, cost: of it, where treated.
         left: 1, 0, or NaN while the window is not over.
@@ -48,7 +44,7 @@ class InterventionLog:
     planned_at: Floats
     treated: Flags
     propensity: Floats
-    chance: Floats
+    probability: Floats
     revenue: Floats
     hours: Floats
     cost: Floats
@@ -83,7 +79,7 @@ class InterventionLog:
             planned_at=planned.astype(np.float64),
             treated=~np.array([row.held_out for row in interventions], dtype=np.bool_),
             propensity=column("propensity"),
-            chance=column("chance"),
+            probability=column("chance"),
             revenue=np.where(column("expected_fall") > 0, worth / share * _MONTHS_A_YEAR, 0.0),
             hours=column("hours"),
             cost=column("cost"),
@@ -154,7 +150,7 @@ def revenue_kept(period: Period, log: InterventionLog) -> Measure:
         return make_measure(name, label, "currency", "more", NOT_KNOWN, text)
     propensity = np.where(known, log.propensity, 0.5)
     weight = np.where(log.treated, 1.0 / propensity, -1.0 / (1.0 - propensity))
-    fall = np.where(known, -weight * (np.nan_to_num(log.left) - log.chance) * log.revenue, 0.0)
+    fall = np.where(known, -weight * (np.nan_to_num(log.left) - log.probability) * log.revenue, 0.0)
     bootstrap = EntityBootstrap(log.customers, period.seed, period.repeats)
     mean = bootstrap.ratio(fall, known)
     kept = Interval(*(value * treated for value in (mean.value, mean.low, mean.high)))

@@ -18,13 +18,9 @@ from lib.maintenance.outcomes import SAME_FAILURE_US, SERVICES, MachineOutcomes
 from lib.records.json_codec import read_json
 
 WORDING = Wording(
-    title="Maintenance",
-    decisions="predictions",
-    entities="machines",
-    missed="failures without a warning",
-    wrongly="alarms without a failure",
-    positives="failures",
-)
+    "Maintenance", "predictions", "machines", "failures without a warning",
+    "alarms without a failure", "failures",
+)  # fmt: skip
 _UNPLANNED = ("corrective", "emergency")
 _HOURS_A_DAY = 24.0
 

@@ -16,13 +16,9 @@ from lib.records.json_codec import read_json
 from lib.records.review import OpinionPair
 
 WORDING = Wording(
-    title="Moderation",
-    decisions="posts",
-    entities="authors",
-    missed="violations that were allowed",
-    wrongly="posts without a violation that were removed or reviewed",
-    positives="violations",
-)
+    "Moderation", "posts", "authors", "violations that were allowed",
+    "posts without a violation that were removed or reviewed", "violations",
+)  # fmt: skip
 _SECOND_US, _MS = 1_000_000.0, 1_000.0
 
 

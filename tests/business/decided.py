@@ -21,30 +21,45 @@ START = NOVEMBER - 322 * DAY
 """2026-01-05T10:15:00Z: what follows it for months is past."""
 
 
-def payments(draw: random.Random, count: int, days: int = 20) -> list[Decision]:
-    """Payments of few customers."""
+def drawn(
+    draw: random.Random,
+    system: str,
+    count: int,
+    days: int,
+    entity: dict[str, int],
+    names: list[str],
+) -> list[Decision]:
+    """Decisions of a system at times of some days, about so many entities."""
+    ((column, most),) = entity.items()
     rows = []
     for number in range(count):
         at = START + draw.randrange(days * DAY)
-        amount = draw.randrange(1, 200_000)
-        rows.append(
-            decision(
-                f"t{number}",
-                entities={"user_id": f"u{draw.randrange(9)}", "merchant_id": "m"},
-                event_time=at,
-                received_at=at,
-                decided_at=at,
-                decision=draw.choice(["APPROVE", "APPROVE", "REVIEW", "DECLINE"]),
-                score=draw.random(),
-                latency_ms=draw.uniform(1, 30),
-                request={
-                    "amount_minor": amount,
-                    "payment_method": draw.choice(["card", "wallet"]),
-                    "currency": "EUR",
-                },
-            )
+        row = decision(
+            f"{system[0]}{number}",
+            system=system,
+            entities={column: f"{column[0]}{draw.randrange(most)}"},
+            decision=draw.choice(names),
+            score=draw.random(),
         )
+        rows.append(moved(row, at))
     return rows
+
+
+def payments(draw: random.Random, count: int, days: int = 20) -> list[Decision]:
+    """Payments of few customers."""
+    rows = drawn(
+        draw, "fraud", count, days, {"user_id": 9}, ["APPROVE", "APPROVE", "REVIEW", "DECLINE"]
+    )
+    return [
+        replace(
+            row, latency_ms=draw.uniform(1, 30),
+            request={
+                "amount_minor": draw.randrange(1, 200_000), "currency": "EUR",
+                "payment_method": draw.choice(["card", "wallet"]),
+            },
+        )
+        for row in rows
+    ]  # fmt: skip
 
 
 def fraud_labels(draw: random.Random, rows: list[Decision]) -> list[Fact]:
@@ -61,24 +76,9 @@ def fraud_labels(draw: random.Random, rows: list[Decision]) -> list[Fact]:
 
 def predictions(draw: random.Random, count: int, days: int = 60) -> list[Decision]:
     """Predictions of few machines."""
-    rows = []
-    for number in range(count):
-        at = START + draw.randrange(days * DAY)
-        decided = draw.choice(["MONITOR", "MONITOR", "SERVICE", "INSPECT", "STOP"])
-        rows.append(
-            decision(
-                f"p{number}",
-                system="maintenance",
-                entities={"machine_id": f"m{draw.randrange(4)}"},
-                event_time=at,
-                received_at=at,
-                decided_at=at,
-                decision=decided,
-                score=draw.random(),
-                answer={"likely_mode": draw.choice(["bearing", "seal"])},
-            )
-        )
-    return rows
+    names = ["MONITOR", "MONITOR", "SERVICE", "INSPECT", "STOP"]
+    rows = drawn(draw, "maintenance", count, days, {"machine_id": 4}, names)
+    return [replace(row, answer={"likely_mode": draw.choice(["bearing", "seal"])}) for row in rows]
 
 
 def failures(draw: random.Random, machines: int = 4, days: int = 70) -> list[Fact]:
@@ -92,24 +92,12 @@ def failures(draw: random.Random, machines: int = 4, days: int = 70) -> list[Fac
 
 def scores(draw: random.Random, count: int, days: int = 100) -> list[Decision]:
     """Scores of few customers."""
-    rows = []
-    for number in range(count):
-        at = START + draw.randrange(days * DAY)
-        decided = draw.choice(["MONITOR", "MONITOR", "CONTACT", "ACT_NOW", "LEAVING"])
-        rows.append(
-            decision(
-                f"s{number}",
-                system="churn",
-                entities={"customer_id": f"c{draw.randrange(6)}"},
-                event_time=at,
-                received_at=at,
-                decided_at=at,
-                decision=decided,
-                score=draw.random(),
-                features={"mrr": draw.choice([float("nan"), 100.0, 2_500.0]), "segment_code": 1.0},
-            )
-        )
-    return rows
+    names = ["MONITOR", "MONITOR", "CONTACT", "ACT_NOW", "LEAVING"]
+    rows = drawn(draw, "churn", count, days, {"customer_id": 6}, names)
+    revenues = [float("nan"), 100.0, 2_500.0]
+    return [
+        replace(row, features={"mrr": draw.choice(revenues), "segment_code": 1.0}) for row in rows
+    ]
 
 
 def notices(draw: random.Random, customers: int = 6, days: int = 160) -> list[Fact]:
@@ -126,25 +114,16 @@ def notices(draw: random.Random, customers: int = 6, days: int = 160) -> list[Fa
 
 def posts(draw: random.Random, count: int, days: int = 30) -> list[Decision]:
     """Posts of few authors."""
-    rows = []
+    names = ["ALLOW", "ALLOW", "REVIEW", "REMOVE", "PENDING"]
+    rows = drawn(draw, "moderation", count, days, {"author_id": 9}, names)
     policies = packaged_policies().ids
-    for number in range(count):
-        at = START + draw.randrange(days * DAY)
-        rows.append(
-            decision(
-                f"p{number}",
-                system="moderation",
-                entities={"author_id": f"a{draw.randrange(9)}"},
-                event_time=at,
-                received_at=at,
-                decided_at=at,
-                decision=draw.choice(["ALLOW", "ALLOW", "REVIEW", "REMOVE", "PENDING"]),
-                score=draw.random(),
-                request={"reach": draw.choice([0, 1000, 7000]), "text": "x", "language": "en"},
-                answer={"policy": draw.choice([None, *policies])},
-            )
+    return [
+        replace(
+            row, request={"reach": draw.choice([0, 1000, 7000]), "text": "x", "language": "en"},
+            answer={"policy": draw.choice([None, *policies])},
         )
-    return rows
+        for row in rows
+    ]  # fmt: skip
 
 
 def review_labels(draw: random.Random, rows: list[Decision]) -> pa.Table:

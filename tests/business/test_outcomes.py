@@ -123,9 +123,9 @@ def test_no_decisions_give_no_outcomes(make: Make) -> None:
 def test_a_withdrawn_label_counts_and_one_that_is_not_known_yet_does_not() -> None:
     rows = [replace(row, event_time=START) for row in decided.payments(random.Random(3), 3)]
     facts = [
-        fact("t0", observed_at=START + DAY),
-        fact("t0", observed_at=START + 2 * DAY, value=False),
-        fact("t1", observed_at=START + DAY),
+        fact("f0", observed_at=START + DAY),
+        fact("f0", observed_at=START + 2 * DAY, value=False),
+        fact("f1", observed_at=START + DAY),
     ]
     decisions, labels = decided.tables(rows, facts, "user_id")
     system = FraudOutcomes(label_days=7.0)
@@ -143,9 +143,9 @@ def test_a_failure_that_is_taken_back_is_none() -> None:
     rows = [replace(row, event_time=START) for row in decided.predictions(random.Random(2), 1)]
     machine = str(rows[0].entities["machine_id"])
     at = START + HOUR
-    told = decided.event("maintenance", "failure", machine, at)
-    back = replace(told, value=False, received_at=at + HOUR)
-    decisions, labels = decided.tables(rows, [told, back], "machine_id")
+    report = decided.event("maintenance", "failure", machine, at)
+    back = replace(report, value=False, received_at=at + HOUR)
+    decisions, labels = decided.tables(rows, [report, back], "machine_id")
     table = MachineOutcomes().outcomes(decisions, labels, START + 30 * DAY)
     assert table["label"].to_pylist() == [0.0]
 
@@ -195,7 +195,7 @@ def test_a_declined_payment_may_wait_for_a_label() -> None:
         replace(row, event_time=START, decision="DECLINE")
         for row in decided.payments(random.Random(5), 2)
     ]
-    late = fact("t1", value=False, observed_at=START + 30 * DAY)
+    late = fact("f1", value=False, observed_at=START + 30 * DAY)
     decisions, labels = decided.tables(rows, [late], "user_id")
     system = FraudOutcomes(silence_of_declined=None)
     early = system.outcomes(decisions, labels, START + 20 * DAY)
@@ -343,12 +343,12 @@ def test_money_of_posts_is_that_of_the_policies() -> None:
             ("pends", "PENDING", {"reach": 0}),
         )
     ]  # fmt: skip
-    said = [("allowed", "hate", True), ("reviewed", "hate", True), ("wronged", "hate", False)]
+    reviews = [("allowed", "hate", True), ("reviewed", "hate", True), ("wronged", "hate", False)]
     labels = pa.Table.from_pylist(
         [
             {"subject_id": name, "kind": policy, "value": value, "observed_at": START + DAY,
              "received_at": START + DAY, "source": "single"}
-            for name, policy, value in said
+            for name, policy, value in reviews
         ],
         LABEL_SCHEMA,
     )  # fmt: skip
@@ -378,11 +378,11 @@ def test_what_cannot_be_meant_is_named() -> None:
         system.outcomes(odd, labels, START)
     poor = decision_table([replace(rows[0], request={})], "user_id")
     with pytest.raises(
-        OutcomeError, match="request: t0: expected amount_minor, a number, got None"
+        OutcomeError, match="request: f0: expected amount_minor, a number, got None"
     ):
         system.outcomes(poor, labels, START)
     table = system.outcomes(decisions, label_table([]), START)
-    with pytest.raises(OutcomeError, match="scores: expected 2 numbers"):
+    with pytest.raises(OutcomeError, match="scores: expected the shape"):
         system.money_if(table, [0.5])
     with pytest.raises(OutcomeError, match="label_days: expected above 0"):
         FraudOutcomes(label_days=0.0)

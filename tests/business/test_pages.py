@@ -88,7 +88,7 @@ def ten_payments() -> list[Decision]:
 
 
 def test_figures_of_ten_payments_are_those_of_a_calculator(url: str, tmp_path: Path) -> None:
-    keep(url, ten_payments(), [fraud("t0"), fraud("t9")])
+    keep(url, ten_payments(), [fraud("f0"), fraud("f9")])
     fraud_page(fraud_options(url, tmp_path / "out", currency="EUR"))
     shown = figures(tmp_path / "out")
     # an approved fraud of 100.00 with a fee of 15.00 in 27 days
@@ -132,7 +132,7 @@ def test_a_period_stands_beside_the_one_before_however_that_is_told(
         decided.moved(row, row.event_time - 40 * DAY, subject_id=f"before-{row.subject_id}")
         for row in rows
     ]
-    keep(url, [*rows, *earlier], [fraud("t0"), fraud("before-t1"), fraud("before-t2")])
+    keep(url, [*rows, *earlier], [fraud("f0"), fraud("before-f1"), fraud("before-f2")])
     dates = {"before_from": "2025-11-26", "before_to": "2026-01-02"}
     fraud_page(fraud_options(url, tmp_path / "a", **dates))
     alone = {"since": dates["before_from"], "until": dates["before_to"]}
@@ -152,7 +152,7 @@ def test_a_period_stands_beside_the_one_before_however_that_is_told(
 def test_figures_of_a_time_without_the_product_may_be_written_by_hand(
     url: str, tmp_path: Path
 ) -> None:
-    keep(url, ten_payments(), [fraud("t0"), fraud("t9")])
+    keep(url, ten_payments(), [fraud("f0"), fraud("f9")])
     measure = {
         "name": "good_blocked_share", "label": "Good payments blocked", "unit": "share",
         "better": "less", "value": 0.05, "low": 0.045, "high": 0.055,
@@ -212,7 +212,7 @@ def test_what_cannot_be_reported_is_refused_and_nothing_is_written(
 
 
 def test_decisions_and_labels_of_files_give_the_same_page(url: str, tmp_path: Path) -> None:
-    rows, facts = ten_payments(), [fraud("t0"), fraud("t9")]
+    rows, facts = ten_payments(), [fraud("f0"), fraud("f9")]
     keep(url, rows, facts)
     pq.write_table(decision_table(rows, "user_id"), tmp_path / "decisions.parquet")
     pq.write_table(label_table(facts), tmp_path / "labels.parquet")
@@ -367,12 +367,12 @@ def test_time_accuracy_and_workload_of_posts(tmp_path: Path) -> None:
         )
         for number, name in enumerate(names)
     ]  # fmt: skip
-    said = {"p0": True, "p6": False, "p7": True, "p8": True}
+    reviews = {"p0": True, "p6": False, "p7": True, "p8": True}
     labels = pa.Table.from_pylist(
         [
             {"subject_id": name, "kind": "hate", "value": value, "observed_at": START + HOUR,
              "received_at": START + HOUR, "source": "single"}
-            for name, value in said.items()
+            for name, value in reviews.items()
         ],
         label_table([]).schema,
     )  # fmt: skip

@@ -155,8 +155,8 @@ async def test_posts_and_what_reviewers_said(tmp_path: Path) -> None:
         app.clock.us += 60_000_000
         claim, *_ = (await app.post("review/claim", {"reviewer": "rob"}))["claims"]
         verdicts = dict.fromkeys(claim["policies"], True)
-        said = {"reviewer": "rob", "token": claim["token"], "verdicts": verdicts}
-        await app.post(f"review/items/{claim['item_id']}/decide", said)
+        verdict = {"reviewer": "rob", "token": claim["token"], "verdicts": verdicts}
+        await app.post(f"review/items/{claim['item_id']}/decide", verdict)
         await app.settled()
         url = str(app.service.args.records)
     options = ModerationBusinessConfig(
