@@ -11,16 +11,14 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from lib.monitoring.reference import MonitoringError as MonitoringError  # noqa: PLC0414
+
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 Matrix = npt.NDArray[np.floating]
 DAY = 86_400_000_000
 _COLUMNS = ("entity_id", "event_time", "score", "label", "ripe_at", "money")
-
-
-class MonitoringError(ValueError):
-    """Rows of which no figure can be computed; names the field, what was expected and what came."""
 
 
 @dataclass(frozen=True)
