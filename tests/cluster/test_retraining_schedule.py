@@ -123,7 +123,7 @@ def crontab() -> tuple[dict[str, str], list[str]]:
 
 def test_the_crontab_retrains_every_system_weekly_and_on_incidents() -> None:
     variables, lines = crontab()
-    commands = [line.split(maxsplit=5)[5] for line in lines]
+    commands = [line.split(maxsplit=5)[5] for line in lines if ".retrain" in line]
     kinds = [(re.search(r"jobs\.(\w+)\.retrain", c)[1], "--on-incident" in c) for c in commands]
     assert sorted(kinds) == [(s, on) for s in SYSTEMS for on in (False, True)]
     for command in commands:
