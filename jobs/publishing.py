@@ -1,13 +1,16 @@
 """Publish trained models to the registry, and store reports beside what a job writes."""
 
+import hashlib
 import tempfile
 import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from lib.registry import Registry, verify_artifact
+from lib.registry import Evidence, Registry, verify_artifact
 from lib.report import Report, write_report
 from lib.storage import Storage
+
+_ROOT, _CODE = Path(__file__).parents[1], ("lib", "jobs")
 
 
 def code_version() -> str:
@@ -18,7 +21,25 @@ def code_version() -> str:
         return "unpackaged"
 
 
-def publish(registry: str, system: str, directory: Path, alias: str, by: str) -> None:
+def code_digest() -> str:
+    """SHA-256 of the sources of this project that train models, in hex."""
+    total = hashlib.sha256()
+    for folder in _CODE:
+        for path in sorted((_ROOT / folder).rglob("*")):
+            if path.suffix in {".py", ".yaml"}:
+                total.update(f"{path.relative_to(_ROOT).as_posix()}\n".encode())
+                total.update(path.read_bytes())
+    return total.hexdigest()
+
+
+def publish(
+    registry: str,
+    system: str,
+    directory: Path,
+    alias: str,
+    by: str,
+    evidence: Evidence | None = None,
+) -> None:
     """Publish an artifact under its version, unless it is there, and let the alias name it.
 
     Args:
@@ -26,14 +47,16 @@ def publish(registry: str, system: str, directory: Path, alias: str, by: str) ->
         system: of the model.
         directory: the artifact.
         alias: `champion`, `challenger`, or `none`.
-        by: who says so, for the registry's log.
+        by: who says so, for the history of the aliases.
+        evidence: what it rests on.
     """
     model_registry = Registry(registry)
     name = verify_artifact(directory).manifest.version
     if name not in model_registry.versions(system):
         model_registry.publish(directory, system)
     if alias != "none":
-        model_registry.set_alias(system, alias, name, at=time.time_ns() // 1000, by=by)
+        at = time.time_ns() // 1000
+        model_registry.set_alias(system, alias, name, at=at, by=by, evidence=evidence)
 
 
 def store_report(report: Report, output: Storage) -> list[str]:

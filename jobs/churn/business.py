@@ -1,18 +1,18 @@
 """What scores and interventions came to, as a page: `python -m jobs.churn.business --help`."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from jobs.framework.business import BusinessOptions, PagePart, write_business
+from jobs.framework.business import BusinessOptions, PagePart, SystemPage, write_business
 from jobs.framework.command import run_job
 from jobs.framework.decision_source import DecisionSource
 from jobs.framework.outcomes import event_labels, labels_of
 from jobs.framework.paths import InputPath, LocalInput
 from jobs.ingestion import checked_mapping
-from lib.business.period import Period, period_rows
+from lib.business.period import Period
 from lib.business.spans import standing_events
-from lib.business.statement import Statement
 from lib.churn.business import (
     WORDING,
     InterventionLog,
@@ -60,7 +60,7 @@ class ChurnBusinessConfig(BusinessOptions):
             checked_mapping(CHURN, self.mapping_notices, self.notices)
 
 
-class ChurnPage:
+class ChurnPage(SystemPage):
     """See `SystemPage`."""
 
     wording, by_row = WORDING, False
@@ -85,10 +85,11 @@ class ChurnPage:
         more = event_labels(CHURN, config.notices, config.mapping_notices, "customer_id", NOTICE)
         return pa.concat_tables([labels, more])
 
-    def rows(self, decisions: pa.Table, labels: pa.Table, as_of: int) -> pa.Table:
+    def segments(
+        self, decisions: pa.Table, _outcomes: pa.Table
+    ) -> Mapping[str, Sequence[str | None]]:
         """See `SystemPage`."""
-        outcomes = self.outcomes.outcomes(decisions, labels, as_of)
-        return period_rows(decisions, outcomes, churn_segments(decisions, self._base))
+        return churn_segments(decisions, self._base)
 
     def part(self, period: Period, labels: pa.Table) -> PagePart:
         """See `SystemPage`."""
@@ -100,10 +101,6 @@ class ChurnPage:
             interventions = [row for row in planned if row.planned_at < period.until]
         log = InterventionLog.of(interventions, notices, self.outcomes, period.as_of)
         return PagePart(churn_measures(period, self.outcomes, log), churn_notes(self.outcomes, log))
-
-    def compared(self, now: Statement, _before: Statement | None) -> Statement:
-        """See `SystemPage`."""
-        return now
 
 
 def main(config: ChurnBusinessConfig) -> str:

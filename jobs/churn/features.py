@@ -16,7 +16,7 @@ from jobs.framework.row_folder import RowFolder
 from lib.churn.features import churn_features, untold
 from lib.churn.snapshots import moments_between, snapshots, to_table
 from lib.churn.target import FEWEST_CUSTOMERS, Target
-from lib.churn.vocabulary import ChurnError
+from lib.churn.vocabulary import ChurnError, CustomerVocabulary
 from lib.feature import DAY
 from lib.storage import Storage, open_dataset, open_storage
 
@@ -68,8 +68,12 @@ def main(config: FeaturesConfig) -> str:
     return data
 
 
-def write_features(config: FeaturesConfig) -> str:
+def write_features(config: FeaturesConfig, base: CustomerVocabulary | None = None) -> str:
     """The folder of rows, computed unless it is there for the same inputs already.
+
+    Args:
+        config: of the job.
+        base: vocabularies, of a model; None takes those that the customers show.
 
     Raises:
         ContractError: a column is missing or of the wrong type, or there is nothing to read.
@@ -77,12 +81,12 @@ def write_features(config: FeaturesConfig) -> str:
     """
     config.check()
     folder = RowFolder(open_storage(config.output), NOTE)
-    inputs = _inputs(config)
+    inputs = _inputs(config, base)
     if not config.overwrite and folder.has(inputs):
         return folder.data
     started = time.monotonic()
     folder.start()
-    stream = read_stream(config, folder.quarantine)
+    stream = read_stream(config, folder.quarantine, base)
     counted = _computed(config, stream, folder)
     folder.publish()
     note = {
@@ -104,7 +108,7 @@ def write_features(config: FeaturesConfig) -> str:
     return folder.data
 
 
-def _inputs(config: FeaturesConfig) -> dict[str, Any]:
+def _inputs(config: FeaturesConfig, base: CustomerVocabulary | None) -> dict[str, Any]:
     """What the rows depend on."""
     return {
         "data_fingerprint": ingestion.fingerprint_of(config.files),
@@ -112,6 +116,7 @@ def _inputs(config: FeaturesConfig) -> dict[str, Any]:
         "every_days": config.every_days,
         "warm_up_days": config.warm_up_days,
         "until": config.until,
+        "declared_base": None if base is None else base.to_yaml(),
     }
 
 

@@ -21,6 +21,7 @@ from lib.churn.model.report import Subject, training_report, warned
 from lib.churn.snapshots import Snapshots
 from lib.contract import MatchCounts
 from lib.monitoring import SCORE, ModelReference, RowBlock, remember
+from lib.registry import SEEN_UNTIL, to_iso
 
 
 def train_model(config: TrainConfig) -> str:
@@ -58,13 +59,18 @@ def train_model(config: TrainConfig) -> str:
         model.save,
         stages,
         source.fingerprint,
-        {"train": training.parameters},
+        {"train": training.parameters, SEEN_UNTIL: to_iso(_seen_until(source))},
         {**kept, "ece": findings.calibration_error},
         _reference(source, split, judged),
     )
     lines = _closing_lines(config, source, findings, training.seconds)
     report = training_report(subject, findings)
     return training.finish(version, report, lines, source.quarantine or "none")
+
+
+def _seen_until(source: RowsSource) -> int:
+    """When the last outcome that was learnt from was known, microseconds UTC."""
+    return int(source.rows.known().at_us.max()) + source.target.reach_us
 
 
 def _inputs(config: TrainConfig, source: RowsSource) -> dict[str, object]:
@@ -77,6 +83,7 @@ def _inputs(config: TrainConfig, source: RowsSource) -> dict[str, object]:
         "data": source.fingerprint,
         "model": asdict(config.model),
         "test_share": config.test_share,
+        "learn_until": config.learn_until,
         "engine": [config.engine, config.boosting, config.num_workers, config.min_workers],
         "seed": config.seed,
     }

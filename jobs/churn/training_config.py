@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from jobs.churn.sources import Sources
+from jobs.framework.options import parse_time
 from jobs.framework.paths import InputPath
 from jobs.framework.training_options import TrainingOptions
 from lib.churn.model.settings import ModelSettings
@@ -45,6 +46,9 @@ class TrainConfig(TrainingOptions, Sources):
     num_workers: int = 2
     """number of worker processes that train the trees; more than the cluster can ever run are
     refused"""
+    learn_until: str | None = None
+    """train as if it were this time, ISO 8601 in UTC: rows whose outcome was not known by then are
+    not learnt from; default: all"""
     quick: bool = False
     """train a small model in about a minute: fewer trees and bootstrap samples"""
     model: ModelSettings = field(default_factory=ModelSettings)
@@ -55,16 +59,26 @@ class TrainConfig(TrainingOptions, Sources):
     def check(self) -> None:
         """See `JobOptions`."""
         _ = self.request
+        if self.learn_until is not None:
+            parse_time("--learn-until", self.learn_until)
+        self.check_shares()
+        if (self.features is None) == (self.customers is None):
+            raise ContractError("expected either --features or --customers (with the other tables)")
+        if self.features is None:
+            super().check()
+
+    def check_shares(self) -> None:
+        """Refuse shares that mean nothing.
+
+        Raises:
+            ChurnError: names the option.
+        """
         for name in ("test_share", "capacity"):
             value = getattr(self, name)
             if not 0.0 < value < 1.0:
                 raise ChurnError(
                     f"--{name.replace('_', '-')}: expected between 0 and 1, got {value}"
                 )
-        if (self.features is None) == (self.customers is None):
-            raise ContractError("expected either --features or --customers (with the other tables)")
-        if self.features is None:
-            super().check()
 
     def settled(self) -> "TrainConfig":
         """The options that `quick` stands for."""

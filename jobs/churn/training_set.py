@@ -1,10 +1,11 @@
 """Reading what `jobs.churn.train` and `tune` learn from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from jobs.churn.features import NOTE, FeaturesConfig, write_features
 from jobs.churn.training_config import TrainConfig
+from jobs.framework.options import parse_time
 from jobs.framework.row_folder import find_or_write_rows, find_row_folder
 from lib.churn.features import churn_features
 from lib.churn.snapshots import Snapshots, from_table
@@ -37,7 +38,11 @@ def rows_of(config: TrainConfig) -> RowsSource:
     Raises:
         ContractError: neither or both are given, or a table cannot be read.
     """
-    return find_rows(find_or_write_rows(config, "rows", write_features, FeaturesConfig))
+    source = find_rows(find_or_write_rows(config, "rows", write_features, FeaturesConfig))
+    if config.learn_until is None:
+        return source
+    until_us = parse_time("--learn-until", config.learn_until)
+    return replace(source, rows=source.rows.known_at(until_us, source.target.reach_us))
 
 
 def find_rows(folder: str) -> RowsSource:

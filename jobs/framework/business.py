@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Protocol
 
 import pyarrow as pa
 
@@ -15,7 +15,7 @@ from jobs.framework.decision_source import DecisionOptions, DecisionSource, wind
 from jobs.framework.paths import InputPath, OutputPath
 from lib.business.measures import FEWEST_ENTITIES
 from lib.business.outcomes import SystemOutcomes
-from lib.business.period import Period, to_time
+from lib.business.period import Period, period_rows, to_time
 from lib.business.report import business_report, number_text
 from lib.business.statement import BusinessError, Measure, Statement, Wording, read_statement
 from lib.contract import ContractError
@@ -99,7 +99,7 @@ class PagePart:
     notes: Sequence[str]
 
 
-class SystemPage(Protocol):
+class SystemPage(ABC):
     """What differs between the pages of systems.
 
     Attributes:
@@ -115,21 +115,28 @@ class SystemPage(Protocol):
     label_source: str
     by_row: bool
 
+    @abstractmethod
     def labels(self, source: DecisionSource) -> pa.Table:
         """What became known, as rows of `LABEL_SCHEMA`."""
-        ...
+
+    @abstractmethod
+    def segments(
+        self, decisions: pa.Table, outcomes: pa.Table
+    ) -> Mapping[str, Sequence[str | None]]:
+        """See `lib.business.period.period_rows`."""
+
+    @abstractmethod
+    def part(self, period: Period, labels: pa.Table) -> PagePart:
+        """Figures of a period."""
 
     def rows(self, decisions: pa.Table, labels: pa.Table, as_of: int) -> pa.Table:
         """See `lib.business.period.period_rows`."""
-        ...
+        outcomes = self.outcomes.outcomes(decisions, labels, as_of)
+        return period_rows(decisions, outcomes, self.segments(decisions, outcomes))
 
-    def part(self, period: Period, labels: pa.Table) -> PagePart:
-        """Figures of a period."""
-        ...
-
-    def compared(self, now: Statement, before: Statement | None) -> Statement:
+    def compared(self, now: Statement, before: Statement | None) -> Statement:  # noqa: ARG002
         """The statement with figures that need the period before, where a system has such."""
-        ...
+        return now
 
 
 def is_statement(path: str) -> bool:
@@ -212,6 +219,11 @@ def _statement(
         measures=tuple(part.measures),
         missed=int(missed.sum()),
         wrongly_acted=int(wrongly.sum()),
+        wrongly_by={
+            name: count
+            for name in period.acting
+            if (count := int((wrongly & period.decided(name)).sum()))
+        },
         segments=period.segments(),
         daily=period.daily(),
         notes=tuple(notes),

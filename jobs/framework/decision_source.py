@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -41,6 +41,7 @@ from lib.storage import open_dataset, open_storage
 if TYPE_CHECKING:
     from jobs.framework.pieces_on_ray import Work
 
+Result = TypeVar("Result")
 USUAL_DAYS = 28
 """Length of the window where `--from` is absent."""
 _MOST_AHEAD = 0.05
@@ -163,12 +164,12 @@ class DecisionSource:
         tables = [*self.tables()]
         return pa.concat_tables(tables, promote_options="default").combine_chunks()
 
-    def on_ray(self, work: Work) -> Iterator[pa.Table]:
+    def on_ray(self, work: Work[Result]) -> Iterator[Result]:
         """What `work` makes of the decisions of each piece, on Ray Data, in any order.
 
         Args:
-            work: takes a piece's tables, one at a time, and returns one table; runs in a task of
-                its own, and again where that task is lost.
+            work: takes a piece's tables, one at a time, and returns something small; runs in a
+                task of its own, and again where that task is lost.
 
         Raises:
             DecisionSourceError: no decision is in the window, or its clocks disagree.

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import json
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, Generic, TypeAlias, TypeVar
 
+import numpy as np
 import pyarrow as pa
 import ray.data
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from lib.records.decision_reading import DecisionReader, Piece, ReadCounts, screen
 
-Work: TypeAlias = Callable[[Iterator[pa.Table]], pa.Table]
-"""Takes the tables of a piece, one at a time, and returns one table."""
+Result = TypeVar("Result")
+Work: TypeAlias = Callable[[Iterator[pa.Table]], Result]
+"""Takes the tables of a piece, one at a time, and returns something small."""
 _PIECES_PER_CORE = 2
+_NODE = "ray.io/node-id"  # a label that Ray gives every node
 
 
 def pieces_at_least() -> int:
@@ -25,8 +26,8 @@ def pieces_at_least() -> int:
 
 
 def work_on_pieces(
-    reader: DecisionReader, pieces: Sequence[Piece], work: Work, *, local: bool
-) -> Iterator[tuple[pa.Table, ReadCounts]]:
+    reader: DecisionReader, pieces: Sequence[Piece], work: Work[Result], *, local: bool
+) -> Iterator[tuple[Result, ReadCounts]]:
     """What `work` made of each piece and what became of its rows, as pieces are done.
 
     Args:
@@ -35,34 +36,32 @@ def work_on_pieces(
         work: runs in a task for each piece, and again where that task is lost.
         local: whether the pieces can be read on this machine alone.
     """
-    options: dict[str, Any] = {}
-    if local:
-        node = ray.get_runtime_context().get_node_id()
-        options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(node, soft=False)
+    node = ray.get_runtime_context().get_node_id()
     results = ray.data.range(len(pieces), override_num_blocks=len(pieces)).map_batches(
         partial(_work_on, reader=reader, pieces=pieces, work=work),
         batch_size=None,
-        batch_format="pyarrow",
-        **options,
+        batch_format="numpy",
+        label_selector={_NODE: node} if local else None,
     )
     for row in results.iter_rows():
-        counts = ReadCounts(row["rows"], Counter(json.loads(row["left_out"])))
-        yield pa.ipc.open_stream(row["result"]).read_all(), counts
+        done = row["done"]
+        yield done.result, done.counts
+
+
+@dataclass(frozen=True)
+class _Done(Generic[Result]):
+    """What became of a piece; one object, whatever the result is."""
+
+    result: Result
+    counts: ReadCounts
 
 
 def _work_on(
-    numbers: pa.Table, reader: DecisionReader, pieces: Sequence[Piece], work: Work
-) -> Iterator[pa.Table]:
-    for number in numbers.column("id").to_pylist():
+    numbers: dict[str, Any], reader: DecisionReader, pieces: Sequence[Piece], work: Work[Result]
+) -> Iterator[dict[str, Any]]:
+    for number in numbers["id"].tolist():
         counts = ReadCounts()
         result = work(screen(table, counts) for table in reader.read(pieces[number]))
-        buffer = pa.BufferOutputStream()
-        with pa.ipc.new_stream(buffer, result.schema) as stream:
-            stream.write_table(result)
-        yield pa.table(
-            {
-                "rows": [counts.rows],
-                "left_out": [json.dumps(counts.left_out)],
-                "result": pa.array([buffer.getvalue().to_pybytes()], pa.large_binary()),
-            }
-        )
+        done = np.empty(1, dtype=object)
+        done[0] = _Done(result, counts)
+        yield {"done": done}

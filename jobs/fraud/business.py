@@ -1,15 +1,15 @@
 """What fraud decisions came to in a period, as a page: `python -m jobs.fraud.business --help`."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from jobs.framework.business import BusinessOptions, PagePart, write_business
+from jobs.framework.business import BusinessOptions, PagePart, SystemPage, write_business
 from jobs.framework.command import run_job
 from jobs.framework.decision_source import DecisionSource
 from jobs.framework.outcomes import labels_of
-from lib.business.period import Period, period_rows
-from lib.business.statement import Statement
+from lib.business.period import Period
 from lib.fraud.amounts import AmountScale
 from lib.fraud.business import WORDING, fraud_measures, fraud_notes, fraud_segments
 from lib.fraud.model.policy import Costs
@@ -32,7 +32,7 @@ class FraudBusinessConfig(BusinessOptions):
     """decimal digits of the settlement currency, as the service is started with"""
 
 
-class FraudPage:
+class FraudPage(SystemPage):
     """See `SystemPage`."""
 
     wording, by_row = WORDING, True
@@ -45,19 +45,15 @@ class FraudPage:
         """See `SystemPage`."""
         return labels_of(source, None)
 
-    def rows(self, decisions: pa.Table, labels: pa.Table, as_of: int) -> pa.Table:
+    def segments(
+        self, decisions: pa.Table, outcomes: pa.Table
+    ) -> Mapping[str, Sequence[str | None]]:
         """See `SystemPage`."""
-        outcomes = self.outcomes.outcomes(decisions, labels, as_of)
-        segments = fraud_segments(decisions, outcomes, self.outcomes)
-        return period_rows(decisions, outcomes, segments)
+        return fraud_segments(decisions, outcomes, self.outcomes)
 
     def part(self, period: Period, _labels: pa.Table) -> PagePart:
         """See `SystemPage`."""
         return PagePart(fraud_measures(period, self.outcomes), fraud_notes(period, self.outcomes))
-
-    def compared(self, now: Statement, _before: Statement | None) -> Statement:
-        """See `SystemPage`."""
-        return now
 
 
 def main(config: FraudBusinessConfig) -> str:

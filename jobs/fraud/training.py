@@ -26,6 +26,7 @@ from lib.fraud.model.policy import fit_policy
 from lib.fraud.model.report import OURS, Findings, build_report, outcome_facts
 from lib.fraud.model.time_split import Plan, plan_slices
 from lib.monitoring import SCORE, ModelReference, RowBlock, remember
+from lib.registry import SEEN_UNTIL, to_iso
 
 _SAMPLE = 20_000
 _KEPT_MEASURES = ("auc", "ap", "precision_at_1000", "cp_100", "recall_at_fpr_1_8")
@@ -222,7 +223,7 @@ def _save(
     names = ("loss_reduction", "false_positive_rate", "reviews_per_day", "alerts_per_day")
     metrics |= {name: kept[name] for name in names}
     save = findings.ensemble.save
-    parameters = training.parameters
+    parameters = training.parameters | {SEEN_UNTIL: to_iso(findings.plan.test.start)}
     return training.save(save, stages, source.fingerprint, parameters, metrics, reference)
 
 

@@ -1,16 +1,17 @@
 """What predictions came to in a period, as a page: `python -m jobs.maintenance.business --help`."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from jobs.framework.business import BusinessOptions, PagePart, write_business
+from jobs.framework.business import BusinessOptions, PagePart, SystemPage, write_business
 from jobs.framework.command import run_job
 from jobs.framework.decision_source import DecisionSource
 from jobs.framework.outcomes import event_labels, labels_of
 from jobs.framework.paths import InputPath
 from jobs.ingestion import checked_mapping, mapping_for, read_whole
-from lib.business.period import Period, period_rows
+from lib.business.period import Period
 from lib.business.spans import standing_events
 from lib.business.statement import Statement
 from lib.maintenance.business import (
@@ -62,7 +63,7 @@ class MaintenanceBusinessConfig(BusinessOptions):
                 checked_mapping(contract, mapping, path)
 
 
-class MaintenancePage:
+class MaintenancePage(SystemPage):
     """See `SystemPage`."""
 
     wording, by_row = WORDING, False
@@ -82,10 +83,11 @@ class MaintenancePage:
         )
         return pa.concat_tables([labels, more])
 
-    def rows(self, decisions: pa.Table, labels: pa.Table, as_of: int) -> pa.Table:
+    def segments(
+        self, decisions: pa.Table, _outcomes: pa.Table
+    ) -> Mapping[str, Sequence[str | None]]:
         """See `SystemPage`."""
-        outcomes = self.outcomes.outcomes(decisions, labels, as_of)
-        return period_rows(decisions, outcomes, maintenance_segments(decisions))
+        return maintenance_segments(decisions)
 
     def part(self, period: Period, labels: pa.Table) -> PagePart:
         """See `SystemPage`."""

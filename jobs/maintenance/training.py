@@ -40,6 +40,7 @@ from lib.maintenance.model.report import Subject, metrics, training_report
 from lib.maintenance.model.rows import TrainingRows
 from lib.maintenance.model.settings import time_grid
 from lib.monitoring import SCORE, ModelReference, RowBlock, remember
+from lib.registry import SEEN_UNTIL, to_iso
 from lib.survival.outcomes import SurvivalError
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -72,7 +73,11 @@ def train_model(config: TrainConfig) -> str:
         faults=source.note.get("sensor_faults", {}),
         failures=source.failures,
     )
-    parameters = {"kind": kind_text(model.features), "train": training.parameters}
+    parameters = {
+        "kind": kind_text(model.features),
+        "train": training.parameters,
+        SEEN_UNTIL: to_iso(source.rows.seen_until),
+    }
     findings = judgement.findings
     version = training.save(
         model.save,
@@ -190,6 +195,7 @@ def _inputs(config: TrainConfig, source: RowsSource) -> dict[str, object]:
         "model": asdict(config.model),
         "test_share": config.test_share,
         "split": config.split,
+        "learn_until": config.learn_until,
         "engine": [config.engine, config.num_workers, config.min_workers],
         "seed": config.seed,
     }

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from jobs.framework.options import parse_time
 from jobs.framework.paths import InputPath
 from jobs.framework.training_options import TrainingOptions
 from jobs.maintenance.sources import Sources
@@ -54,6 +55,9 @@ class TrainConfig(TrainingOptions, Sources):
     min_workers: int = 0
     """minimum number of worker processes with which elastic training starts and continues while
     nodes are missing; 0 keeps the number fixed"""
+    learn_until: str | None = None
+    """train as if it were this time, ISO 8601 in UTC: later rows, and outcomes that became known
+    later, are not learnt from; default: all"""
     quick: bool = False
     """train a small model in about a minute: 3 folds, 4 replicates, 8 epochs, short intervals"""
     test_proportionality: bool = True
@@ -70,6 +74,8 @@ class TrainConfig(TrainingOptions, Sources):
         _ = self.request
         if not 0.05 <= self.test_share <= 0.9:
             raise ContractError(f"--test-share: expected 0.05 to 0.9, got {self.test_share}")
+        if self.learn_until is not None:
+            parse_time("--learn-until", self.learn_until)
         if self.every_hours <= 0:
             raise FeatureError(f"--every-hours: expected above 0, got {self.every_hours}")
         if (self.features is None) == (self.telemetry is None):

@@ -1,9 +1,10 @@
 """Reading what `jobs.maintenance.train` and `tune` learn from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from jobs import ingestion
+from jobs.framework.options import parse_time
 from jobs.framework.row_folder import find_or_write_rows, find_row_folder
 from jobs.maintenance.features import NOTE, FeaturesConfig, write_features
 from jobs.maintenance.training_config import TrainConfig
@@ -39,7 +40,11 @@ def rows_of(config: TrainConfig) -> RowsSource:
     """
     preventive = config.model.preventive
     rows = find_or_write_rows(config, "rows", write_features, FeaturesConfig, preventive=preventive)
-    return find_rows(rows, preventive)
+    source = find_rows(rows, preventive)
+    if config.learn_until is None:
+        return source
+    until_us = parse_time("--learn-until", config.learn_until)
+    return replace(source, rows=source.rows.until(until_us))
 
 
 def find_rows(folder: str, preventive: str) -> RowsSource:

@@ -1,16 +1,16 @@
 """What decisions about posts came to, as a page: `python -m jobs.moderation.business --help`."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
 
-from jobs.framework.business import BusinessOptions, PagePart, write_business
+from jobs.framework.business import BusinessOptions, PagePart, SystemPage, write_business
 from jobs.framework.command import run_job
 from jobs.framework.decision_source import DecisionSource
 from jobs.framework.outcomes import labels_of
 from jobs.framework.paths import LocalInput
-from lib.business.period import Period, period_rows
-from lib.business.statement import Statement
+from lib.business.period import Period
 from lib.declaration import read_yaml_text
 from lib.moderation.business import (
     WORDING,
@@ -42,7 +42,7 @@ class ModerationBusinessConfig(BusinessOptions):
         load_policies(read_yaml_text(self.policies), str(self.policies))
 
 
-class ModerationPage:
+class ModerationPage(SystemPage):
     """See `SystemPage`."""
 
     wording, by_row = WORDING, True
@@ -57,10 +57,11 @@ class ModerationPage:
         """See `SystemPage`."""
         return labels_of(source, self._records)
 
-    def rows(self, decisions: pa.Table, labels: pa.Table, as_of: int) -> pa.Table:
+    def segments(
+        self, decisions: pa.Table, _outcomes: pa.Table
+    ) -> Mapping[str, Sequence[str | None]]:
         """See `SystemPage`."""
-        outcomes = self.outcomes.outcomes(decisions, labels, as_of)
-        return period_rows(decisions, outcomes, moderation_segments(decisions))
+        return moderation_segments(decisions)
 
     def part(self, period: Period, _labels: pa.Table) -> PagePart:
         """See `SystemPage`."""
@@ -72,10 +73,6 @@ class ModerationPage:
         return PagePart(
             moderation_measures(period, verdicts, pairs), moderation_notes(period, self.outcomes)
         )
-
-    def compared(self, now: Statement, _before: Statement | None) -> Statement:
-        """See `SystemPage`."""
-        return now
 
 
 def main(config: ModerationBusinessConfig) -> str:

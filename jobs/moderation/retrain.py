@@ -1,57 +1,46 @@
 """Learn from what people decided since: `python -m jobs.moderation.retrain --help`."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from jobs.framework.command import run_job
 from jobs.framework.paths import InputPath
+from jobs.framework.retraining_options import RetrainingOptions
 from jobs.moderation.training_config import TrainConfig
 from lib.contract import ContractError
 
 
 @dataclass(frozen=True, kw_only=True)
-class RetrainConfig(TrainConfig):
-    """Train a challenger on the archive with the labels from reviews since the last training.
+class RetrainConfig(RetrainingOptions, TrainConfig):
+    """Train a challenger on the archive with reviewers' labels, and publish it if it is worth more.
 
     Give --records, --registry, --posts and --media (the archive), and --labels for labels from
-    elsewhere. The new model and the champion score the same newest posts, of authors outside the
-    training of the new one; it becomes the challenger only if it is better by --margin. Every
-    step is in OUTPUT/report.json, below `retraining`. The same command continues where it was cut
-    off, and ends with a message if there are no new verdicts.
+    elsewhere. The new model and the champion decide the same newest posts, of authors outside the
+    training of the new one and later than what the champion saw. The challenger is published where
+    the lower limit of its gain in money beats --margin and mean average precision does not fall by
+    more than --measure-margin. The report is OUTPUT/retraining/report.html. The same command
+    continues where it was cut off, and ends with a message if there are no new verdicts.
     """
 
-    records: str | None = None
-    """database of the review queue: sqlite:///path or postgresql+psycopg://user@host/database"""
-    margin: float = 0.005
-    """mean average precision by which the new model must be better; and its 95% interval, by
-    drawing authors, must lie above 0"""
     former_policies: tuple[InputPath, ...] = ()
     """YAML files of former policies; verdicts under a former version of a policy are then set
     aside; verdicts under policies whose file is not given count as current"""
-    least: int = 1
-    """minimum number of new labels since the last training; with fewer the job ends without
-    training"""
-    alias: Literal["champion", "challenger", "none"] = "challenger"
-    """alias that the model gets if it is better"""
 
     def check(self) -> None:
         """See `JobOptions`."""
-        for name in ("records", "registry", "posts"):
-            if getattr(self, name) is None:
-                raise ContractError(f"--{name} is missing: see --help for what retraining needs")
-        if self.rows is not None:
-            raise ContractError("--rows: expected --posts, since labels have changed, got rows")
-        if self.margin < 0:
-            raise ContractError(f"--margin: expected 0 or more, got {self.margin}")
+        self.check_retraining("rows")
+        if self.posts is None:
+            raise ContractError("--posts is missing: see --help for what retraining needs")
         self.check_training()
         self.check_tables()
 
 
 def main(config: RetrainConfig) -> dict[str, Any]:
-    """Retrain and compare; returns what is written to report.json, below `retraining`."""
-    from jobs.moderation.retraining import retrain_model
+    """Retrain and compare; returns what the records keep, with `decision` in words."""
+    from jobs.framework.retraining import retrain
+    from jobs.moderation.retraining import PostRetraining
 
-    return retrain_model(config)
+    return retrain(config, PostRetraining())
 
 
 if __name__ == "__main__":

@@ -1,128 +1,111 @@
-"""Training on what people decided since, and comparison with the champion."""
+"""Moderation: labels of reviews and of files, both models on newest posts of other authors."""
 
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
+from jobs.framework import label_tables
 from jobs.framework.options import shared_options
-from jobs.model_source import model_directory
+from jobs.framework.retrained_system import Champion, NewLabels, TrainedModel
 from jobs.moderation.dataset import PreparedDataset
 from jobs.moderation.retrain import RetrainConfig
-from jobs.moderation.review_labels import ReviewLabels, read_review_labels
+from jobs.moderation.review_labels import read_review_labels
 from jobs.moderation.scoring import shape_of
 from jobs.moderation.sources import read_policies
 from jobs.moderation.training import TrainingResult, build_report, trained_by
 from jobs.moderation.training_config import TrainConfig
 from jobs.publishing import store_report
+from lib.calibration import sigmoid
 from lib.contract import ContractError
-from lib.evaluation import Interval, bootstrap_interval
+from lib.moderation.contracts import LABELS
 from lib.moderation.model import SYSTEM
-from lib.moderation.model.comparison import OURS, mean_precision, overall_precision
+from lib.moderation.model.comparison import overall_precision
 from lib.moderation.model.inputs import PostInputs
 from lib.moderation.model.model import ModerationModel, load_model
 from lib.moderation.model.outputs import Floats, Ints, Presence
+from lib.moderation.outcomes import PostOutcomes
 from lib.moderation.post import MODALITIES
-from lib.registry import Registry
+from lib.retraining import recent_slice
+from lib.retraining.comparison import Comparison, require_span
+from lib.retraining.recent_slice import RecentSlice, ScoredModel
 from lib.storage import open_storage
 
-REPORT = "report.json"
 _AT_ONCE = 64
+_NEVER_LOG_ODDS = -50.0  # of a policy that a model does not know: it finds nothing
 
 
-def retrain_model(config: RetrainConfig) -> dict[str, Any]:
-    """Retrain and compare; returns what is written to report.json, below `retraining`."""
-    config.check()
-    output = open_storage(config.output)
-    files = [read_policies(path) for path in (config.policies, *config.former_policies)]
-    decisions = read_review_labels(str(config.records), output, files)
-    report: dict[str, Any] = {"labels": asdict(decisions), "margin": config.margin}
-    if decisions.new < config.least:
-        report["decision"] = (
-            f"nothing trained: {decisions.new:,} labels since number {decisions.since}, expected "
-            f"--least {config.least}"
+class PostRetraining:
+    """See `RetrainedSystem`.
+
+    Decisions of the records do not hold media, so posts come from --posts and --media, as in
+    training. What the records add are reviewers' labels, each under the version that its policy had
+    then. A policy that the champion does not know costs it what it misses; the measure is over the
+    policies that both know.
+    """
+
+    name = SYSTEM
+    measure = "mean average precision"
+
+    def read_labels(self, config: RetrainConfig, marks: Mapping[str, int], as_of: int) -> NewLabels:
+        """See `RetrainedSystem`; marks are the `number` of reviews and `known` of files."""
+        files = [read_policies(path) for path in (config.policies, *config.former_policies)]
+        reviews = read_review_labels(str(config.records), files, marks.get("number", 0), as_of)
+        filed, known = label_tables.given_rows(config, LABELS), marks.get("known", -1)
+        if reviews.of_unknown_policies:
+            print(
+                f"{reviews.of_unknown_policies:,} labels were given under policies whose file is "
+                "not at hand; they count as given under today's (--former-policies)"
+            )
+        path = label_tables.write_labels(config, LABELS, (reviews.rows, filed))
+        return label_tables.new_labels(
+            reviews.new + label_tables.times_after(filed, "known_at", known),
+            reviews.rows.num_rows + filed.num_rows,
+            {"number": reviews.until, "known": label_tables.newest(filed, "known_at", known)},
+            {LABELS.name: path},
         )
-        return _finished(report, output, config)
-    train_config = _training(config, decisions)
-    trained = trained_by(train_config)
-    report["training"] = {
-        "parts": trained.split.counts,
-        "rows": {key: trained.dataset.note[key] for key in ("posts", "labelled", "tables")},
-        "test_from_us": trained.split.test_from_us,
-    }
-    champion = _champion(config)
-    report |= compared(trained, champion, config)
-    won = bool(report["won"])
-    save_config = (
-        replace(train_config, alias=config.alias) if won else replace(train_config, registry=None)
-    )
-    report["version"] = trained.save(replace(trained.training, options=save_config))
-    report["decision"] = _decision_text(report, won, config.alias)
-    store_report(build_report(train_config, trained), output)
-    decisions.settle(output)
-    return _finished(report, output, config)
 
+    def train(
+        self,
+        config: RetrainConfig,
+        labels: NewLabels,
+        champion: Champion,  # noqa: ARG002
+    ) -> TrainedModel:
+        """See `RetrainedSystem`."""
+        more = label_tables.as_options(labels)
+        settings = shared_options(TrainConfig, config, **more, registry=None, alias="none")
+        trained = trained_by(settings)
+        trained.save(trained.training)
+        output = open_storage(config.output)
+        store_report(build_report(settings, trained), output)
+        return TrainedModel(output.address("model"), (config, trained))
 
-def compared(
-    trained: TrainingResult, champion: ModerationModel | None, config: RetrainConfig
-) -> dict[str, Any]:
-    """The new model and the champion on the same posts; without a champion the new one wins."""
-    rows, targets = trained.split.rows("test"), trained.fit.targets
-    policies = trained.fit.model.policies
-    ours = trained.fit.log_odds
-    comparison: dict[str, Any] = {"posts": len(rows), OURS: mean_precision(ours, targets, policies)}
-    if champion is None:
-        return comparison | {"champion": None, "won": True}
-    _refuse_other_shape(champion, trained.dataset)
-    lacking = sorted(set(policies) - set(champion.policies))
-    shared = [name for name in policies if name not in lacking]
-    columns = [policies.index(name) for name in shared]
-    champion_log_odds = answers_of(champion, trained.dataset, rows)
-    champion_log_odds = champion_log_odds[:, [champion.policies.index(name) for name in shared]]
-    gain = paired(
-        ours[:, columns],
-        champion_log_odds,
-        targets[:, columns],
-        shared,
-        trained.fit.authors.tolist(),
-        config.seed,
-        config.bootstrap,
-    )
-    return comparison | {
-        "champion": {
-            "version": champion.version,
-            "measures": mean_precision(champion_log_odds, targets[:, columns], shared),
-            "policies_it_lacks": lacking,
-        },
-        "gain": asdict(gain),
-        "won": bool(gain.value >= config.margin and gain.low > 0.0),
-    }
-
-
-def paired(
-    ours: Floats,
-    champion_log_odds: Floats,
-    targets: Floats,
-    policies: list[str],
-    authors: Sequence[str],
-    seed: int,
-    repeats: int,
-) -> Interval:
-    """Ours less theirs in mean average precision, both on the same draws of authors."""
-
-    def gain(draw: Ints) -> float:
-        own, other = (
-            overall_precision(log_odds[draw], targets[draw], policies)
-            for log_odds in (ours, champion_log_odds)
+    def compare(self, trained: TrainedModel, challenger: Path, champion: Champion) -> Comparison:
+        """See `RetrainedSystem`; on the test posts that the champion did not see."""
+        config, result = trained.context
+        start = max(result.split.test_from_us, champion.seen_until)
+        at_us = result.dataset.at_us[result.split.rows("test")]
+        end = int(at_us.max()) + 1
+        require_span(start, end, champion.seen_until)
+        kept = np.flatnonzero(at_us >= start)
+        champion_model = load_model(champion.directory)
+        _refuse_other_shape(champion_model, result.dataset)
+        shared = [name for name in result.fit.model.policies if name in champion_model.policies]
+        own = _scored(
+            load_model(challenger).version, result.fit.log_odds[kept], result, kept, shared
         )
-        return own - other
-
-    return bootstrap_interval(gain, authors, seed, repeats)
+        answers = _champion_log_odds(champion_model, result, kept)
+        other = _scored(champion_model.version, answers, result, kept, shared)
+        recent = _slice(result, kept, (start, end))
+        outcomes = PostOutcomes(result.dataset.policies)
+        return recent_slice.compare_on(
+            recent, outcomes, own, other, self.measure, config.seed, config.bootstrap
+        )
 
 
 def answers_of(model: ModerationModel, dataset: PreparedDataset, rows: Ints) -> Floats:
@@ -150,18 +133,57 @@ def inputs_of(dataset: PreparedDataset, rows: Ints) -> list[PostInputs]:
     return inputs
 
 
-def _training(config: RetrainConfig, decisions: ReviewLabels) -> TrainConfig:
-    """Options of the training: those of this job, with the decisions beside other labels."""
-    labels = decisions.with_others(config, open_storage(config.output))
-    return shared_options(TrainConfig, config, labels=labels, mapping_labels=None, alias="none")
+def _champion_log_odds(champion: ModerationModel, result: TrainingResult, kept: Ints) -> Floats:
+    """Its answers (kept, policies) in the order of the new model's policies."""
+    own = answers_of(champion, result.dataset, result.split.rows("test")[kept])
+    policies = result.fit.model.policies
+    log_odds = np.full((len(kept), len(policies)), _NEVER_LOG_ODDS)
+    for column, name in enumerate(policies):
+        if name in champion.policies:
+            log_odds[:, column] = own[:, champion.policies.index(name)]
+    return log_odds
 
 
-def _champion(config: RetrainConfig) -> ModerationModel | None:
-    registry = Registry(str(config.registry))
-    if "champion" not in registry.aliases(SYSTEM):
-        return None
-    with model_directory(SYSTEM, None, config.registry, "champion") as folder:
-        return load_model(folder)
+def _scored(
+    version: str, log_odds: Floats, result: TrainingResult, kept: Ints, shared: Sequence[str]
+) -> ScoredModel:
+    """A model's answers about the posts; the measure is over the policies that both models know."""
+    policies = result.fit.model.policies
+    columns = [policies.index(name) for name in shared]
+    targets = result.fit.targets[kept][:, columns]
+    own = log_odds[:, columns]
+    return ScoredModel(
+        version,
+        sigmoid(log_odds),
+        None,
+        lambda rows: overall_precision(own[rows], targets[rows], list(shared)),
+    )
+
+
+def _slice(result: TrainingResult, kept: Ints, span: tuple[int, int]) -> RecentSlice:
+    """Posts as decisions that allow, and what people found."""
+    rows = result.split.rows("test")[kept]
+    posts = result.dataset.posts.take(pa.array(rows))
+    names, reach = posts["post_id"].to_pylist(), result.fit.reach[kept].tolist()
+    languages = [result.fit.languages[row] for row in kept.tolist()]
+    requests = [
+        json.dumps({"reach": views, "language": language})
+        for views, language in zip(reach, languages, strict=True)
+    ]
+    at_us, authors = result.dataset.at_us[rows], posts["author_id"].to_pylist()
+    decisions = recent_slice.slice_decisions(names, authors, at_us, "ALLOW", requests)
+    labels = [
+        _labels(names, policy, result.fit.targets[kept, column], at_us)
+        for column, policy in enumerate(result.fit.model.policies)
+    ]
+    return RecentSlice(decisions, pa.concat_tables(labels), span[1], *span)
+
+
+def _labels(names: Sequence[str], policy: str, targets: Floats, at_us: Ints) -> pa.Table:
+    """What most people found of posts by one policy, as of when they were posted."""
+    rows = np.flatnonzero(np.isfinite(targets))
+    subjects = [names[row] for row in rows.tolist()]
+    return recent_slice.slice_labels(subjects, policy, (targets[rows] >= 0.5).tolist(), at_us[rows])
 
 
 def _refuse_other_shape(champion: ModerationModel, dataset: PreparedDataset) -> None:
@@ -178,37 +200,3 @@ def _refuse_other_shape(champion: ModerationModel, dataset: PreparedDataset) -> 
             f"--size: expected media as the champion sees them, {champion_shape}, got {shape}: "
             "the two could not be compared on the same rows"
         )
-
-
-def _decision_text(report: Mapping[str, Any], won: bool, alias: str) -> str:
-    if report["champion"] is None:
-        return f"there is no champion to beat: published as {alias}"
-    gain = report["gain"]
-    figures = (
-        f"{gain['value']:+.4f} mean average precision ({gain['low']:+.4f} to {gain['high']:+.4f}) "
-        f"on {report['posts']:,} posts, margin {report['margin']:g}"
-    )
-    if won:
-        return f"better than the champion by {figures}: published as {alias}"
-    return f"not better than the champion by the margin, {figures}: not published"
-
-
-def _finished(report: dict[str, Any], output: Any, config: RetrainConfig) -> dict[str, Any]:
-    report["at_us"] = time.time_ns() // 1000
-    document = json.loads(output.read(REPORT) or b"{}") | {"retraining": report}
-    output.write(REPORT, json.dumps(document, indent=2, default=_plain).encode())
-    labels = report["labels"]
-    lines = [
-        f"labels:      {labels['new']:,} since number {labels['since']}, up to {labels['until']}",
-        f"decision:    {report['decision']}",
-        f"model:       {output.shown('model') if 'version' in report else 'none'}"
-        + (f" ({report['version']})" if "version" in report else ""),
-        f"registry:    {config.registry}",
-        f"report:      {output.shown(REPORT)}",
-    ]
-    print("\n".join(lines))
-    return report
-
-
-def _plain(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else str(value)

@@ -20,6 +20,7 @@ from lib.moderation.model.model_config import ModelConfig, read_size_option
 from lib.moderation.model.report import Subject, training_report
 from lib.moderation.model.splits import PARTS, PostSplit
 from lib.monitoring import SCORE, ModelReference, RowBlock, remember
+from lib.registry import SEEN_UNTIL, to_iso
 from lib.report import Report
 from lib.storage import open_storage
 
@@ -28,6 +29,7 @@ from lib.storage import open_storage
 class TrainingResult:
     """What a training came to."""
 
+    config: TrainConfig
     training: Training
     dataset: PreparedDataset
     split: PostSplit
@@ -35,13 +37,20 @@ class TrainingResult:
     findings: Evaluation
     stages: StepCache
 
+    @property
+    def seen_until(self) -> int:
+        """Posts from then on taught nothing, microseconds UTC; where times part none, after all."""
+        if self.config.split in {"author-time", "time"}:
+            return self.split.test_from_us
+        return int(self.dataset.at_us[self.dataset.labelled].max()) + 1
+
     def save(self, training: Training) -> str:
         """Save the model as the options of a training say; returns its version."""
         return training.save(
             self.fit.model.save,
             self.stages,
             self.dataset.fingerprint,
-            {"train": training.parameters},
+            {"train": training.parameters, SEEN_UNTIL: to_iso(self.seen_until)},
             self.findings.metrics,
             self.reference(),
         )
@@ -96,7 +105,7 @@ def trained_by(config: TrainConfig) -> TrainingResult:
     fit = fit_final(dataset, split, size, config, stages.storage)
     step("measuring on the test posts")
     findings = evaluate(fit, config.seed, config.bootstrap)
-    return TrainingResult(training, dataset, split, fit, findings, stages)
+    return TrainingResult(config, training, dataset, split, fit, findings, stages)
 
 
 def rows_of(config: TrainConfig, size: ModelConfig) -> PreparedDataset:

@@ -17,3 +17,6 @@ class AliasOptions(JobOptions):
     """The risk system, e.g. fraud."""
     by: str = field(default_factory=getpass.getuser)
     """Name of the person who decides, for the history of the aliases."""
+    records: str | None = None
+    """Database of the records: sqlite:///path or postgresql+psycopg://user@host/database; where
+    --evidence names an experiment."""

@@ -6,7 +6,7 @@ from jobs.framework.command import run_job
 from jobs.framework.paths import InputPath
 from jobs.framework.progress import JobOptions
 from jobs.registry.console import format_table, format_time
-from lib.registry import Registry
+from lib.registry import AliasChange, Registry
 
 
 @dataclass(frozen=True)
@@ -36,14 +36,27 @@ def versions(registry: Registry, systems: tuple[str, ...]) -> str:
     return format_table(("system", "version", "alias", "created", "features", "metrics"), rows)
 
 
-def changes(registry: Registry, systems: tuple[str, ...]) -> str:
-    """One row per change of an alias, oldest first within its system."""
+def changes(registry: Registry, systems: tuple[str, ...], newest: int | None = None) -> str:
+    """One row per change of an alias, oldest first within its system, with what it rests on.
+
+    Args:
+        registry: of the models.
+        systems: to list.
+        newest: of each system so many of the newest changes; None lists all.
+    """
     rows = [
-        (format_time(c.at), system, c.alias, c.action, c.before or "-", c.after, c.by)
+        (format_time(c.at), system, c.alias, c.action, c.before or "-", c.after, c.by, _why(c))
         for system in systems
-        for c in registry.history(system)
+        for c in registry.history(system)[-(newest or 0) :]
     ]
-    return format_table(("when", "system", "alias", "action", "from", "to", "by"), rows)
+    header = ("when", "system", "alias", "action", "from", "to", "by", "evidence or reason")
+    return format_table(header, rows)
+
+
+def _why(change: AliasChange) -> str:
+    """What a change rests on, in one line."""
+    text = change.reason if change.evidence is None else change.evidence.text
+    return " ".join((text or "-").split())
 
 
 def main(options: List) -> str:

@@ -12,10 +12,16 @@ from lib.registry import Registry
 
 @dataclass(frozen=True, kw_only=True)
 class Rollback(AliasOptions):
-    """Undo the last promotion; run it again to undo the one before."""
+    """Undo the last promotion; run it again to undo the one before.
+
+    Services follow within seconds. The change, who made it and the reason are kept in the history
+    of the aliases (`jobs.registry.list --history`).
+    """
 
     alias: Literal["champion", "challenger"] = "champion"
     """Alias that is moved back to its previous version."""
+    reason: str | None = None
+    """Why, in words, for the history of the aliases."""
 
 
 def main(options: Rollback, now: int) -> str:
@@ -26,7 +32,7 @@ def main(options: Rollback, now: int) -> str:
         now: microseconds since 1970 UTC.
     """
     registry = Registry(options.registry)
-    registry.rollback(options.system, options.alias, at=now, by=options.by)
+    registry.rollback(options.system, options.alias, at=now, by=options.by, reason=options.reason)
     return versions(registry, (options.system,))
 
 

@@ -122,6 +122,33 @@ def require_columns(table: pa.Table, names: Sequence[str], origin: str) -> None:
         )
 
 
+def require_length(name: str, value: float, most: float = 100_000.0) -> None:
+    """Refuse a length of time that is not above 0 or far too long.
+
+    Raises:
+        OutcomeError: names it.
+    """
+    if not 0 < value < most:
+        raise OutcomeError(f"{name}: expected above 0 and below {most:,.0f}, got {value}")
+
+
+def score_array(scores: Any, *shape: int) -> Floats:
+    """Scores as an array of a shape.
+
+    Raises:
+        OutcomeError: they have another one.
+    """
+    values = np.asarray(scores, dtype=np.float64)
+    if values.shape != shape:
+        raise OutcomeError(f"scores: expected the shape {shape}, got {values.shape}")
+    return values
+
+
+def ripe_money(outcomes: pa.Table, money: Floats) -> Floats:
+    """(rows,) money, NaN where the outcome is not ripe."""
+    return np.where(outcomes["money"].is_valid().to_numpy(), money, np.nan)
+
+
 def microseconds(column: pa.ChunkedArray | pa.Array) -> Ints:
     """(rows,) times as microseconds since 1970 UTC; null is `NEVER`."""
     whole_numbers = pc.fill_null(column.cast(_TIME).cast(pa.int64()), NEVER)

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import ArrayLike
+from scipy.stats import binomtest
 
 from lib.business.measures import EntityBootstrap
 from lib.business.outcomes import (
@@ -32,6 +33,8 @@ HOW_DECIDED = ("method", "rule_id", "latency_ms", "received_at", "decided_at")
 """Columns of decisions that are kept beside their outcomes."""
 SEGMENT = "segment: "
 """Stands before the kind of a segment in the name of its column."""
+NOT_KNOWN = Interval(float("nan"), float("nan"), float("nan"))
+"""Of a figure that has no value."""
 _FEWEST_IN_SEGMENT = 20
 _MOST_SEGMENTS = 8
 Better = Literal["more", "less", "neither"]
@@ -117,12 +120,13 @@ class Period:
         """A clause: of how many decisions, how ripe, by which labels."""
         count = len(self.ripe) if rows is None else int(rows.sum())
         share = f"{self.ripe.mean():.0%}" if len(self.ripe) else "none"
-        return f"{count:,} decisions, {share} of the period ripe; {self.source}"
+        return f"{count:,} decisions, {share} of the period final; {self.source}"
 
     def labelled(
         self, name: str, label: str, unit: str, better: Better, interval: Interval
     ) -> Measure:
         """A measure of ripe rows; it has no value where none is ripe."""
+        interval = interval if self.ripe.any() else NOT_KNOWN
         return make_measure(
             name, label, unit, better, interval, self.rests_on(self.ripe), self.known_from
         )
@@ -141,8 +145,7 @@ class Period:
     ) -> Measure:
         """A sum of rows (n,) of the ripe days, by day."""
         if not self.ripe_days:
-            nothing = Interval(float("nan"), float("nan"), float("nan"))
-            return self.labelled(name, label, unit, better, nothing)
+            return self.labelled(name, label, unit, better, NOT_KNOWN)
         rows = np.where(self.in_ripe_days, values, 0.0)
         return self.labelled(name, label, unit, better, self.bootstrap.total(rows, self.ripe_days))
 
@@ -172,8 +175,13 @@ class Period:
         return (self.label == 1.0) & ~self.is_acting, (self.label == 0.0) & self.is_acting
 
     def segments(self) -> tuple[Segment, ...]:
-        """Where decisions were wrong most often, of parts with enough ripe rows."""
+        """Where decisions were wrong more often than elsewhere by more than chance.
+
+        Of parts with enough ripe rows those whose lower limit (Wilson, 95%) is above the share of
+        all decisions that were wrong; the worst first.
+        """
         missed, wrongly = self.wrong()
+        overall = float((missed | wrongly).sum()) / max(float(self.ripe.sum()), 1.0)
         counted = (self.ripe, self.label == 1.0, missed, wrongly)
         parts = [
             Segment(
@@ -188,9 +196,16 @@ class Period:
             if column.startswith(SEGMENT)
             for name, counts in _counts(self.rows[column], counted)
         ]
-        wrong = [p for p in parts if p.decisions >= _FEWEST_IN_SEGMENT and p.wrong_share > 0]
+        enough = [part for part in parts if part.decisions >= _FEWEST_IN_SEGMENT]
+        wrong = [part for part in enough if _lower_limit(part) > overall]
         wrong.sort(key=lambda part: (-part.wrong_share, part.kind, part.name))
         return tuple(wrong[:_MOST_SEGMENTS])
+
+
+def _lower_limit(part: Segment) -> float:
+    """Of the 95% interval of the share that was wrong: Wilson, JASA 22 (1927)."""
+    wrong, rows = part.missed + part.wrongly_acted, part.decisions
+    return float(binomtest(wrong, rows).proportion_ci(0.95, "wilson").low)
 
 
 def _counts(

@@ -4,28 +4,20 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from lib import report
 from lib.business.measures import Change
 from lib.business.statement import Measure, Segment, Statement, Wording, changes
-from lib.report import (
-    Axis,
-    Block,
-    Curve,
-    Figure,
-    KeyFigure,
-    KeyFigures,
-    Note,
-    Report,
-    Section,
-    Table,
-    line_plot,
-)
 
 _HEADLINES = 4
 _MARK = "✓"
+_TIMES = ((86_400.0 * 2, "days"), (7_200.0, "h"), (120.0, "min"), (1.0, "s"), (0.0, "ms"))
+"""Seconds from which on a time is told in a unit."""
 _NOT_YET = "not known yet"
 
 
-def business_report(now: Statement, wording: Wording, before: Statement | None = None) -> Report:
+def business_report(
+    now: Statement, wording: Wording, before: Statement | None = None
+) -> report.Report:
     """The page of a period, beside that of one before it.
 
     Raises:
@@ -33,16 +25,18 @@ def business_report(now: Statement, wording: Wording, before: Statement | None =
     """
     changed = {} if before is None else changes(now, before)
     shown_before = {} if before is None else before.named()
-    return Report(
+    return report.Report(
         title=f"{wording.title}: {_span(now)}",
         subtitle=f"As of {now.as_of:%Y-%m-%d %H:%M} UTC. {now.decisions:,} {wording.decisions} of "
         f"{now.entities:,} {wording.entities}; {now.ripe:,} with a final outcome. Amounts in "
         f"{now.currency or 'the settlement currency'}.",
         sections=[
-            Section("In short", _short(now, before, changed)),
-            Section("The figures", [_figures(now, shown_before, changed)]),
-            Section("What was wrong", _wrong(now, wording)),
-            Section("What this rests on", [Note(text) for text in _basis(now, before)]),
+            report.Section("In short", _short(now, before, changed)),
+            report.Section("The figures", [_figures(now, shown_before, changed)]),
+            report.Section("What was wrong", _wrong(now, wording)),
+            report.Section(
+                "What this rests on", [report.Note(text) for text in _basis(now, before)]
+            ),
         ],
         facts=now.model_dump(mode="json"),
     )
@@ -53,8 +47,10 @@ def number_text(value: float | None, unit: str, sign: bool = False) -> str:
 
     >>> number_text(0.0213, "share"), number_text(-0.004, "share", sign=True)
     ('2.13%', '-0.4 points')
-    >>> number_text(12345.6, "currency"), number_text(3.14159, "days")
-    ('12,346', '3.14')
+    >>> number_text(12345.6, "currency"), number_text(3.14159, "days"), number_text(31, "ms")
+    ('12,346', '3.14', '31 ms')
+    >>> number_text(5400, "seconds"), number_text(864000, "seconds")
+    ('90 min', '10 days')
     """
     if value is None or not np.isfinite(value):
         return "–"
@@ -62,6 +58,11 @@ def number_text(value: float | None, unit: str, sign: bool = False) -> str:
     if unit == "share":
         digits = _significant(value * 100.0)
         return f"{plus}{digits} points" if sign else f"{digits}%"
+    if unit == "seconds":
+        size, name = next((size, name) for size, name in _TIMES if abs(value) >= size or size == 0)
+        return f"{plus}{_significant(value / (size or 0.001))} {name}"
+    if unit == "ms":
+        return f"{plus}{_significant(value)} ms"
     return f"{plus}{_significant(value)}"
 
 
@@ -78,19 +79,21 @@ def _span(statement: Statement) -> str:
     return f"{statement.since:%Y-%m-%d} to {statement.until:%Y-%m-%d}"
 
 
-def _short(now: Statement, before: Statement | None, changed: Mapping[str, Change]) -> list[Block]:
+def _short(
+    now: Statement, before: Statement | None, changed: Mapping[str, Change]
+) -> list[report.Block]:
     known = [measure for measure in now.measures if measure.better != "neither"]
     figures = tuple(
-        KeyFigure(
+        report.KeyFigure(
             measure.label,
             _NOT_YET if measure.value is None else number_text(measure.value, measure.unit),
             _key_detail(measure, changed.get(measure.name)),
         )
         for measure in known[:_HEADLINES]
     )
-    blocks: list[Block] = [KeyFigures(figures)]
+    blocks: list[report.Block] = [report.KeyFigures(figures)]
     if before is not None:
-        blocks.append(Note(_verdict(now, before, changed)))
+        blocks.append(report.Note(_verdict(now, before, changed)))
     return blocks
 
 
@@ -120,7 +123,9 @@ def _verdict(now: Statement, before: Statement, changed: Mapping[str, Change]) -
     return f"Against {_span(before)}. " + " ".join([*parts, rest])
 
 
-def _figures(now: Statement, former: Mapping[str, Measure], changed: Mapping[str, Change]) -> Table:
+def _figures(
+    now: Statement, former: Mapping[str, Measure], changed: Mapping[str, Change]
+) -> report.Table:
     header: tuple[str, ...] = ("figure", "this period", "95% interval", "rests on")
     if former:
         header = ("figure", "before", "this period", "95% interval", "change", "rests on")
@@ -138,7 +143,7 @@ def _figures(now: Statement, former: Mapping[str, Measure], changed: Mapping[str
     caption = f"{_MARK} the change is larger than chance: its 95% interval excludes 0." * bool(
         former
     )
-    return Table(header, tuple(rows), caption=caption)
+    return report.Table(header, tuple(rows), caption=caption)
 
 
 def _change_text(move: Change | None, measure: Measure) -> str:
@@ -170,20 +175,28 @@ def _when(measure: Measure) -> str:
     return f"{'known' if measure.value is None else 'final'} from {measure.known_from:%Y-%m-%d}"
 
 
-def _wrong(now: Statement, wording: Wording) -> list[Block]:
+def _wrong(now: Statement, wording: Wording) -> list[report.Block]:
     text = (
         f"Of {now.ripe:,} {wording.decisions} with a final outcome {now.missed:,} were "
-        f"{wording.missed}, and {now.wrongly_acted:,} were {wording.wrongly}."
+        f"{wording.missed}, and {now.wrongly_acted:,} were {wording.wrongly}"
     )
-    blocks: list[Block] = [Note(text)]
+    by_decision = ", ".join(f"{name} {count:,}" for name, count in now.wrongly_by.items())
+    text += f" ({by_decision})." if by_decision else "."
+    blocks: list[report.Block] = [report.Note(text)]
     if now.segments:
         blocks.append(_segments(now.segments, wording))
+    elif now.ripe:
+        blocks.append(
+            report.Note(
+                "In no part of them was it wrong more often than elsewhere by more than chance."
+            )
+        )
     if len(now.daily) > 1:
         blocks.append(_daily(now))
     return blocks
 
 
-def _segments(segments: tuple[Segment, ...], wording: Wording) -> Table:
+def _segments(segments: tuple[Segment, ...], wording: Wording) -> report.Table:
     rows = tuple(
         (
             f"{part.kind}: {part.name}",
@@ -197,19 +210,19 @@ def _segments(segments: tuple[Segment, ...], wording: Wording) -> Table:
     )
     header = ("where it is wrong most often", wording.decisions, wording.positives, "missed",
               "wrongly acted on", "wrong")  # fmt: skip
-    return Table(header, rows)
+    return report.Table(header, rows)
 
 
-def _daily(now: Statement) -> Figure:
+def _daily(now: Statement) -> report.Figure:
     start = now.daily[0].day
     days = [(point.day - start).days for point in now.daily]
-    curve = Curve(days, [point.money for point in now.daily])
+    curve = report.Curve(days, [point.money for point in now.daily])
     unit = now.currency or "currency units"
-    return line_plot(
+    return report.line_plot(
         "What decisions brought, less what they cost, by day",
         {"money": curve},
-        Axis(f"days since {start:%Y-%m-%d}"),
-        Axis(unit),
+        report.Axis(f"days since {start:%Y-%m-%d}"),
+        report.Axis(unit),
         points=len(days) < 60,
     )
 

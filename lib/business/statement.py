@@ -21,7 +21,14 @@ class BusinessError(ValueError):
 
 @dataclass(frozen=True)
 class Wording:
-    """A system's words, in the plural: decisions, entities, and decisions that were wrong."""
+    """A system's words.
+
+    Attributes:
+        title: of the page.
+        decisions, entities: what is decided, and of whom, in the plural.
+        missed, wrongly: decisions that were wrong, by not acting and by acting.
+        positives: subjects of label 1.
+    """
 
     title: str
     decisions: str
@@ -110,6 +117,7 @@ class Statement(_Part):
         ripe: how many of the decisions have a final outcome.
         measures: rows of the page, in order.
         missed, wrongly_acted: decisions that were wrong, among ripe ones.
+        wrongly_by: those that wrongly acted, by decision.
         segments: where they were wrong most often.
         daily: money of each day, ripe decisions only.
         notes: sentences on what the figures assume.
@@ -127,6 +135,7 @@ class Statement(_Part):
     measures: tuple[Measure, ...] = Field(min_length=1)
     missed: int = Field(0, ge=0)
     wrongly_acted: int = Field(0, ge=0)
+    wrongly_by: dict[str, int] = Field({})
     segments: tuple[Segment, ...] = ()
     daily: tuple[Point, ...] = ()
     notes: tuple[str, ...] = ()

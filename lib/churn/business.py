@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from lib.business.measures import EntityBootstrap
 from lib.business.outcomes import Flags, Floats, column_values
-from lib.business.period import DAY_US, Period, make_measure
+from lib.business.period import DAY_US, NOT_KNOWN, Period, make_measure
 from lib.business.spans import EntityRows
 from lib.business.statement import Measure, Wording
 from lib.churn.intervention_repository import Intervention
@@ -19,13 +19,9 @@ from lib.evaluation import Interval
 from lib.records.decision_table import FEATURE_PREFIX
 
 WORDING = Wording(
-    title="Churn",
-    decisions="scores",
-    entities="customers",
-    missed="customers who left without a warning",
-    wrongly="contacts with customers who stayed",
-    positives="leavers",
-)
+    "Churn", "scores", "customers", "customers who left without a warning",
+    "contacts with customers who stayed", "leavers",
+)  # fmt: skip
 _YEAR_DAYS, _MONTH_DAYS, _MONTHS_A_YEAR, _WEEK_DAYS = 365.25, 30.4375, 12.0, 7.0
 
 
@@ -38,7 +34,7 @@ class InterventionLog:
         planned_at: microseconds since 1970 UTC.
         treated: whether it was not held out.
         propensity: probability of treatment.
-        chance: foreseen, to leave untreated.
+        probability: foreseen, to leave untreated.
         revenue: of the customer, a year, currency units.
         hours, cost: of it, where treated.
         left: 1, 0, or NaN while the window is not over.
@@ -48,7 +44,7 @@ class InterventionLog:
     planned_at: Floats
     treated: Flags
     propensity: Floats
-    chance: Floats
+    probability: Floats
     revenue: Floats
     hours: Floats
     cost: Floats
@@ -83,7 +79,7 @@ class InterventionLog:
             planned_at=planned.astype(np.float64),
             treated=~np.array([row.held_out for row in interventions], dtype=np.bool_),
             propensity=column("propensity"),
-            chance=column("chance"),
+            probability=column("chance"),
             revenue=np.where(column("expected_fall") > 0, worth / share * _MONTHS_A_YEAR, 0.0),
             hours=column("hours"),
             cost=column("cost"),
@@ -148,14 +144,13 @@ def revenue_kept(period: Period, log: InterventionLog) -> Measure:
     known = log.known
     treated, held_out = int((known & log.treated).sum()), int((known & ~log.treated).sum())
     rests_on = f"{treated:,} treated and {held_out:,} held out customers whose window is over"
-    nothing = Interval(*[float("nan")] * 3)
     is_certain = known & ((log.propensity <= 0.0) | (log.propensity >= 1.0))
     if not treated or not held_out or is_certain.any():
         text = f"{rests_on}; needs both, with a known probability of treatment"
-        return make_measure(name, label, "currency", "more", nothing, text)
+        return make_measure(name, label, "currency", "more", NOT_KNOWN, text)
     propensity = np.where(known, log.propensity, 0.5)
     weight = np.where(log.treated, 1.0 / propensity, -1.0 / (1.0 - propensity))
-    fall = np.where(known, -weight * (np.nan_to_num(log.left) - log.chance) * log.revenue, 0.0)
+    fall = np.where(known, -weight * (np.nan_to_num(log.left) - log.probability) * log.revenue, 0.0)
     bootstrap = EntityBootstrap(log.customers, period.seed, period.repeats)
     mean = bootstrap.ratio(fall, known)
     kept = Interval(*(value * treated for value in (mean.value, mean.low, mean.high)))
@@ -225,7 +220,7 @@ def _first_ripe(period: Period) -> Flags:
 
 def _daily_loss(period: Period) -> Interval:
     if not period.ripe_days:
-        return Interval(*[float("nan")] * 3)
+        return NOT_KNOWN
     loss = np.where(period.in_ripe_days, -column_values(period.rows, "money"), 0.0)
     return period.bootstrap.total(loss, period.ripe_days)
 

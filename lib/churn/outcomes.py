@@ -11,14 +11,15 @@ from lib.business.outcomes import (
     NEVER,
     Flags,
     Floats,
-    OutcomeError,
     column_values,
     decision_masks,
     is_ripe,
     outcome_table,
     require_columns,
+    ripe_money,
+    score_array,
     with_money,
-)
+)  # fmt: skip
 from lib.business.spans import EntityRows, labels_within, standing_events
 from lib.churn.features import churn_features
 from lib.churn.interventions.daily import Economics
@@ -98,9 +99,7 @@ class CustomerOutcomes:
         Without it a customer is contacted where the margin that the playbook keeps is expected to
         be more than it costs.
         """
-        values = np.asarray(scores, dtype=np.float64)
-        if values.shape != (outcomes.num_rows,):
-            raise OutcomeError(f"scores: expected {outcomes.num_rows} numbers, got {values.shape}")
+        values = score_array(scores, outcomes.num_rows)
         if thresholds is not None:
             return self._replayed(outcomes, values >= thresholds["churn"])
         kept = values * self._effect * column_values(outcomes, VALUE)
@@ -141,7 +140,7 @@ class CustomerOutcomes:
         lost = column_values(outcomes, VALUE) * column_values(outcomes, _LEFT)
         money = -lost * np.where(reached, 1.0 - self._effect, 1.0)
         money -= column_values(outcomes, _CONTACT) * contacts
-        return np.where(outcomes["money"].is_valid().to_numpy(), money, np.nan)
+        return ripe_money(outcomes, money)
 
 
 def packaged_playbooks() -> Playbooks:

@@ -56,6 +56,10 @@ class Snapshots:
         """Rows whose outcome is known."""
         return self.take(~np.isnan(self.labels))
 
+    def known_at(self, time_us: int, reach_us: int) -> Snapshots:
+        """Rows whose outcome, known `reach_us` after its moment, was known at a time."""
+        return self.take(self.at_us + reach_us <= time_us)
+
 
 def snapshots(
     happened: pa.Table,

@@ -5,21 +5,17 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
-from lib.business.outcomes import column_values
-from lib.business.period import Period
+from lib.business.outcomes import Floats, column_values
+from lib.business.period import NOT_KNOWN, Period, make_measure
 from lib.business.statement import Measure, Wording
 from lib.fraud.outcomes import AMOUNT, FraudOutcomes, loss_parts
 from lib.records.json_codec import read_json
 
 TOP = 1_000
 WORDING = Wording(
-    title="Fraud",
-    decisions="payments",
-    entities="customers",
-    missed="frauds that were approved",
-    wrongly="good payments that were stopped or reviewed",
-    positives="frauds",
-)
+    "Fraud", "payments", "customers", "frauds that were approved",
+    "good payments that were stopped or reviewed", "frauds",
+)  # fmt: skip
 _AMOUNT_BANDS = (0.0, 10.0, 50.0, 200.0, 1_000.0, np.inf)
 
 
@@ -30,75 +26,69 @@ def fraud_measures(period: Period, system: FraudOutcomes) -> list[Measure]:
     reviewers and declines cost good customers stands beside them, so that neither hides the other.
     """
     unit, label = system.scale.minor_per_unit, period.label
-    parts = {
-        name: values / unit
-        for name, values in loss_parts(period.rows, period.rows["decision"], system.costs).items()
-    }
+    prices = loss_parts(period.rows, period.rows["decision"], system.costs)
+    parts = {name: values / unit for name, values in prices.items()}
     amount = column_values(period.rows, AMOUNT)
     risk = label * (amount * system.costs.chargeback_share + system.costs.chargeback_fee_minor)
-    hurt = np.where(
-        period.decided("DECLINE"),
-        1.0,
-        np.where(period.decided("REVIEW"), system.costs.reviewer_false_share, 0.0),
-    )
-    spent = parts["review"] + parts["blocked"] + parts["running"]
-    saved = risk / unit - parts["lost"] - spent
-    scores = np.where(period.ripe, column_values(period.rows, "score"), np.nan)
-    top = period.bootstrap.top_share(label, scores, TOP)
     return [
-        period.per_day(
-            "fraud_losses", "Fraud losses a day", "currency", "less", parts["lost"]
-        ),
-        period.share(
-            "fraud_loss_share",
-            "Share of the fraud that was lost",
-            "less",
-            parts["lost"],
-            risk / unit,
-        ),
-        period.share(
-            "good_blocked_share",
-            "Good payments blocked",
-            "less",
-            (1.0 - label) * hurt,
-            1.0 - label,
-        ),
-        period.labelled(
-            "precision_top_1000",
-            f"Frauds among the {TOP:,} highest scores",
-            "share",
-            "more",
-            top,
-        ),
+        *_losses(period, parts["lost"], risk / unit, system),
+        _precision(period),
         period.share("prevalence", "Frauds among all payments", "neither", label, period.ripe),
+        *_operation(period),
+        *_costs(period, parts, risk / unit),
+    ]
+
+
+def _losses(period: Period, lost: Floats, risk: Floats, system: FraudOutcomes) -> list[Measure]:
+    review = np.where(period.decided("REVIEW"), system.costs.reviewer_false_share, 0.0)
+    hurt = np.where(period.decided("DECLINE"), 1.0, review)
+    good = 1.0 - period.label
+    return [
+        period.per_day("fraud_losses", "Fraud losses a day", "currency", "less", lost),
+        period.share("fraud_loss_share", "Share of the fraud that was lost", "less", lost, risk),
+        period.share("good_blocked_share", "Good payments blocked", "less", good * hurt, good),
+    ]
+
+
+def _precision(period: Period) -> Measure:
+    scores = np.where(period.ripe, column_values(period.rows, "score"), np.nan)
+    ranked = int(np.isfinite(scores).sum())
+    top = period.bootstrap.top_share(period.label, scores, TOP) if ranked >= TOP else NOT_KNOWN
+    return make_measure(
+        "precision_top_1000",
+        f"Frauds among the {TOP:,} highest scores",
+        "share",
+        "more",
+        top,
+        f"{ranked:,} scored payments with a final outcome; needs {TOP:,}",
+        period.known_from,
+    )
+
+
+def _operation(period: Period) -> list[Measure]:
+    latency = period.bootstrap.quantile(column_values(period.rows, "latency_ms"), 0.99)
+    reviews = period.bootstrap.total(period.decided("REVIEW"), period.days)
+    return [
         period.counted(
-            "p99_ms",
-            "Answer time that 99 of 100 payments stay below",
-            "ms",
-            "less",
-            period.bootstrap.quantile(column_values(period.rows, "latency_ms"), 0.99),
+            "p99_ms", "Answer time that 99 of 100 payments stay below", "ms", "less", latency
         ),
         period.counted(
-            "reviews_per_day",
-            "Payments sent to review a day",
-            "payments",
-            "less",
-            period.bootstrap.total(period.decided("REVIEW"), period.days),
+            "reviews_per_day", "Payments sent to review a day", "payments", "less", reviews
         ),
-        period.per_day(
-            "blocked_cost", "Cost of good payments blocked a day", "currency", "less",
-            parts["blocked"],
-        ),
+    ]
+
+
+def _costs(period: Period, parts: dict[str, Floats], risk: Floats) -> list[Measure]:
+    spent = parts["review"] + parts["blocked"] + parts["running"]
+    saved = np.where(period.ripe, risk - parts["lost"] - spent, 0.0)
+    ratio = period.bootstrap.ratio(saved, np.where(period.ripe, spent, 0.0))
+    label = "Cost of good payments blocked a day"
+    return [
+        period.per_day("blocked_cost", label, "currency", "less", parts["blocked"]),
         period.labelled(
-            "return_on_cost",
-            "Saved for each unit of money spent",
-            "ratio",
-            "more",
-            period.bootstrap.ratio(
-                np.where(period.ripe, saved, 0.0), np.where(period.ripe, spent, 0.0)
-            ),
+            "return_on_cost", "Saved for each unit of money spent", "ratio", "more", ratio
         ),
-    ]  # fmt: skip
+    ]
 
 
 def fraud_segments(

@@ -17,8 +17,11 @@ from lib.business.outcomes import (
     microseconds,
     outcome_table,
     require_columns,
+    require_length,
+    ripe_money,
+    score_array,
     with_money,
-)
+)  # fmt: skip
 from lib.fraud.amounts import AmountScale
 from lib.fraud.model.policy import DECISIONS, Costs, Policy, expected_costs
 from lib.fraud.model.time_split import Lengths
@@ -58,10 +61,7 @@ class FraudOutcomes:
     acting = ("REVIEW", "DECLINE")
 
     def __post_init__(self) -> None:
-        if not 0 < self.label_days < 10_000:
-            raise OutcomeError(
-                f"label_days: expected above 0 and below 10,000, got {self.label_days}"
-            )
+        require_length("label_days", self.label_days)
 
     def outcomes(self, decisions: pa.Table, labels: pa.Table, as_of: int) -> pa.Table:
         """See `SystemOutcomes`; `amount_minor` follows."""
@@ -81,7 +81,7 @@ class FraudOutcomes:
     def money_of(self, outcomes: pa.Table, decisions: Sequence[str]) -> Floats:
         """See `SystemOutcomes`."""
         money = self._money(outcomes, pa.chunked_array([pa.array(decisions, pa.string())]))
-        return np.where(outcomes["money"].is_valid().to_numpy(), money, np.nan)
+        return ripe_money(outcomes, money)
 
     def money_if(
         self, outcomes: pa.Table, scores: Any, thresholds: Mapping[str, float] | None = None
@@ -93,9 +93,7 @@ class FraudOutcomes:
         self, outcomes: pa.Table, scores: Any, thresholds: Mapping[str, float] | None = None
     ) -> list[str]:
         """(rows,) decisions by calibrated scores: of a model's policy, or of least cost."""
-        values = np.asarray(scores, dtype=np.float64)
-        if values.shape != (outcomes.num_rows,):
-            raise OutcomeError(f"scores: expected {outcomes.num_rows} numbers, got {values.shape}")
+        values = score_array(scores, outcomes.num_rows)
         if thresholds is None:
             costs = expected_costs(values, column_values(outcomes, AMOUNT), self.costs)
             places = costs.argmin(axis=0)

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from lib.business.measures import EntityBootstrap, change
 from lib.business.outcomes import Flags, Floats, column_values, microseconds
-from lib.business.period import DAY_US, Better, Period, make_measure
+from lib.business.period import DAY_US, NOT_KNOWN, Better, Period, make_measure
 from lib.business.spans import EntityRows
 from lib.business.statement import Measure, Statement, Wording
 from lib.evaluation import Interval
@@ -18,13 +18,9 @@ from lib.maintenance.outcomes import SAME_FAILURE_US, SERVICES, MachineOutcomes
 from lib.records.json_codec import read_json
 
 WORDING = Wording(
-    title="Maintenance",
-    decisions="predictions",
-    entities="machines",
-    missed="failures without a warning",
-    wrongly="alarms without a failure",
-    positives="failures",
-)
+    "Maintenance", "predictions", "machines", "failures without a warning",
+    "alarms without a failure", "failures",
+)  # fmt: skip
 _UNPLANNED = ("corrective", "emergency")
 _HOURS_A_DAY = 24.0
 
@@ -39,7 +35,7 @@ class Stops:
         planned, unplanned: hours that each stood.
         cost: labour and parts, currency units.
         failures: how often each failed.
-        known_hours, known_cost: share of the services that report it.
+        known_hours, known_cost: share of the services and repairs that report it.
     """
 
     machines: tuple[str, ...]
@@ -77,15 +73,16 @@ class Stops:
         def sums(values: Floats) -> Floats:
             return np.bincount(places, np.nan_to_num(values), len(machines)).astype(np.float64)
 
+        failed = _failures(period, failures)
         return cls(
             machines=tuple(machines.to_pylist()),
             hours=np.full(len(machines), _watched_days(period) * _HOURS_A_DAY),
             planned=sums(np.where(unplanned, 0.0, stood)),
             unplanned=sums(np.where(unplanned, stood, 0.0)),
             cost=sums(cost),
-            failures=_failures(period, failures),
-            known_hours=_known(stood),
-            known_cost=_known(cost),
+            failures=failed,
+            known_hours=_known(stood, unplanned, float(failed.sum())),
+            known_cost=_known(cost, unplanned, float(failed.sum())),
             bootstrap=EntityBootstrap(machines, period.seed, period.repeats),
         )
 
@@ -166,9 +163,9 @@ def stop_measure(
     """A ratio of sums over machines, drawn as machines."""
     rests_on = (
         f"{len(stops.machines):,} machines, {period.days:,.4g} days, {stops.failures.sum():,.0f} "
-        f"failures; {known:.0%} of the services report it"
+        f"failures; reported by {known:.0%} of the services and repairs"
     )
-    interval = stops.bootstrap.ratio(above, below) if known else Interval(*[float("nan")] * 3)
+    interval = stops.bootstrap.ratio(above, below) if known else NOT_KNOWN
     return make_measure(name, label, unit, better, interval, rests_on)
 
 
@@ -177,12 +174,11 @@ def return_on_cost(now: Statement, before: Statement | None) -> Measure:
 
     The cost of services is taken as it is; the interval is that of the saving.
     """
-    nothing = Interval(*[float("nan")] * 3)
     name, label = "return_on_cost", "Saved for each unit of money spent on services"
     spent = now.named()["service_cost"].value
     if before is None or "decision_cost" not in before.named() or not spent:
         text = "needs the figures of the time before (--before)"
-        return make_measure(name, label, "ratio", "more", nothing, text)
+        return make_measure(name, label, "ratio", "more", NOT_KNOWN, text)
     saved = change(before.named()["decision_cost"].interval, now.named()["decision_cost"].interval)
     interval = Interval(saved.value / spent, saved.low / spent, saved.high / spent)
     text = f"against {before.since.date()} to {before.until.date()}"
@@ -215,9 +211,11 @@ def _watched_days(period: Period) -> float:
     return max((min(period.until, period.as_of) - period.since) / DAY_US, 1e-9)
 
 
-def _known(values: Floats) -> float:
-    """Share that is reported; all of nothing is."""
-    return float(np.isfinite(values).mean()) if len(values) else 1.0
+def _known(values: Floats, unplanned: Flags, failures: float) -> float:
+    """Share of services and repairs that report a value; a failure without repair has none."""
+    unreported = max(failures - float(unplanned.sum()), 0.0)
+    stops = len(values) + unreported
+    return float(np.isfinite(values).sum()) / stops if stops else 1.0
 
 
 def _failures(period: Period, failures: pa.Table) -> Floats:

@@ -12,15 +12,17 @@ from lib.business.outcomes import (
     Flags,
     Floats,
     Ints,
-    OutcomeError,
     column_values,
     decision_masks,
     is_ripe,
     microseconds,
     outcome_table,
+    require_length,
+    ripe_money,
+    score_array,
     time_array,
     with_money,
-)
+)  # fmt: skip
 from lib.business.spans import EntityRows, labels_within, standing_events
 from lib.maintenance.feature_set import HOUR_US
 from lib.maintenance.model.settings import Costs, ModelSettings
@@ -57,10 +59,7 @@ class MachineOutcomes:
     acting = ("INSPECT", "SERVICE", "STOP")
 
     def __post_init__(self) -> None:
-        if not 0 < self.horizon_hours < 100_000:
-            raise OutcomeError(
-                f"horizon_hours: expected above 0 and below 100,000, got {self.horizon_hours}"
-            )
+        require_length("horizon_hours", self.horizon_hours)
 
     def outcomes(self, decisions: pa.Table, labels: pa.Table, as_of: int) -> pa.Table:
         """See `SystemOutcomes`; `failures`, `failed_at` and `services` follow.
@@ -95,9 +94,7 @@ class MachineOutcomes:
         Without it a service is called for from the probability on at which it pays: its cost over
         that of a failure.
         """
-        values = np.asarray(scores, dtype=np.float64)
-        if values.shape != (outcomes.num_rows,):
-            raise OutcomeError(f"scores: expected {outcomes.num_rows} numbers, got {values.shape}")
+        values = score_array(scores, outcomes.num_rows)
         pays = min(1.0, self.costs.service / max(self.costs.failure, 1e-9))
         threshold = pays if thresholds is None else thresholds["alarm_threshold"]
         return self._replayed(outcomes, values >= threshold)
@@ -124,7 +121,7 @@ class MachineOutcomes:
         services = self._services(rows, calling, failed_at)
         avoided = (failures > 0) & self._helped(rows, services, failed_at)
         money = -self.costs.service * services - self.costs.failure * (failures - avoided)
-        return np.where(outcomes["money"].is_valid().to_numpy(), money, np.nan)
+        return ripe_money(outcomes, money)
 
     def _helped(self, rows: EntityRows, services: Flags, failed_at: Ints) -> Flags:
         """(n,) whether the failure after each row falls into the credit of a service."""

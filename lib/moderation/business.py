@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from lib.business.measures import EntityBootstrap
 from lib.business.outcomes import Flags, Floats, column_values, microseconds
-from lib.business.period import Period, make_measure
+from lib.business.period import NOT_KNOWN, Period, make_measure
 from lib.business.statement import Measure, Wording
 from lib.evaluation import Interval
 from lib.moderation.outcomes import PENDING, PostOutcomes
@@ -16,13 +16,9 @@ from lib.records.json_codec import read_json
 from lib.records.review import OpinionPair
 
 WORDING = Wording(
-    title="Moderation",
-    decisions="posts",
-    entities="authors",
-    missed="violations that were allowed",
-    wrongly="posts without a violation that were removed or reviewed",
-    positives="violations",
-)
+    "Moderation", "posts", "authors", "violations that were allowed",
+    "posts without a violation that were removed or reviewed", "violations",
+)  # fmt: skip
 _SECOND_US, _MS = 1_000_000.0, 1_000.0
 
 
@@ -41,6 +37,10 @@ def moderation_measures(
     checked = automatic & period.ripe & period.rows["observed_at"].is_valid().to_numpy()
     seconds = seconds_to_decision(period)
     boot = period.bootstrap
+    # silence alone says nothing: without a single check it would confirm whatever was decided
+    is_checked = bool(checked.any())
+    accuracy = boot.ratio(period.ripe & right, period.ripe & automatic)
+    violations = boot.ratio((period.label == 1.0) & period.is_acting, period.label == 1.0)
     return [
         _time(period, "median_seconds", "Time to decision of half of the posts", seconds, 0.5),
         _time(period, "p95_seconds", "Time to decision of 95 of 100 posts", seconds, 0.95),
@@ -48,8 +48,9 @@ def moderation_measures(
             "coverage", "Posts decided without a person", "share", "more",
             boot.ratio(automatic, 1.0),
         ),
-        period.share(
-            "automatic_accuracy", "Right among them", "more", right, automatic
+        period.labelled(
+            "automatic_accuracy", "Right among them, where silence confirms", "share", "more",
+            accuracy if is_checked else NOT_KNOWN,
         ),
         period.labelled(
             "checked_accuracy", "Right among those of them that a person checked", "share", "more",
@@ -57,7 +58,7 @@ def moderation_measures(
         ),
         period.labelled(
             "violations_found", "Violations that were removed or reviewed", "share", "more",
-            boot.ratio((period.label == 1.0) & period.is_acting, period.label == 1.0),
+            violations if is_checked else NOT_KNOWN,
         ),
         period.counted(
             "workload", "Posts sent to a person, of 1,000", "posts", "less",

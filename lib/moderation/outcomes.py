@@ -14,16 +14,18 @@ from lib.business.outcomes import (
     Floats,
     Ints,
     KnownLabels,
-    OutcomeError,
     column_values,
     decision_masks,
     is_ripe,
     microseconds,
     outcome_table,
     require_columns,
+    require_length,
+    ripe_money,
+    score_array,
     standing_labels,
     with_money,
-)
+)  # fmt: skip
 from lib.declaration import read_yaml_text
 from lib.moderation.policies import ACTIONS, POLICIES_FILE, Policies, load_policies
 from lib.moderation.routing import Routing
@@ -69,10 +71,7 @@ class PostOutcomes:
     acting = ("REVIEW", "REMOVE")
 
     def __post_init__(self) -> None:
-        if not 0 < self.silent_days < 10_000:
-            raise OutcomeError(
-                f"silent_days: expected above 0 and below 10,000, got {self.silent_days}"
-            )
+        require_length("silent_days", self.silent_days)
 
     def outcomes(self, decisions: pa.Table, labels: pa.Table, as_of: int) -> pa.Table:
         """See `SystemOutcomes`; `reach`, `language` and what each decision costs follow.
@@ -97,7 +96,7 @@ class PostOutcomes:
     def money_of(self, outcomes: pa.Table, decisions: Sequence[str]) -> Floats:
         """See `SystemOutcomes`."""
         masks = decision_masks(decisions, _DECISIONS)
-        return np.where(outcomes["money"].is_valid().to_numpy(), _cost(outcomes, masks), np.nan)
+        return ripe_money(outcomes, _cost(outcomes, masks))
 
     def money_if(
         self,
@@ -109,10 +108,7 @@ class PostOutcomes:
 
         `scores` are (rows, policies), in the order of the policies.
         """
-        values = np.asarray(scores, dtype=np.float64)
-        shape = (outcomes.num_rows, len(self.policies.ids))
-        if values.shape != shape:
-            raise OutcomeError(f"scores: expected the shape {shape}, got {values.shape}")
+        values = score_array(scores, outcomes.num_rows, len(self.policies.ids))
         languages = outcomes["language"].to_pylist()
         routed = Routing(self.policies).route(
             values, column_values(outcomes, "reach"), languages=languages

@@ -4,6 +4,7 @@ An artifact is a directory with a manifest and weights in formats that execute n
 loaded. A registry keeps immutable versions and the aliases `champion` and `challenger`.
 """
 
+from lib.registry.aliases import AliasChange
 from lib.registry.artifact import (
     Artifact,
     TrainingRecord,
@@ -12,19 +13,27 @@ from lib.registry.artifact import (
     write_artifact,
 )
 from lib.registry.errors import ArtifactError, RegistryError
-from lib.registry.manifest import Manifest
-from lib.registry.names import MANIFEST
+from lib.registry.evidence import Evidence, make_evidence, statement_in
+from lib.registry.manifest import SEEN_UNTIL, Manifest
+from lib.registry.names import MANIFEST, from_iso, to_iso
 from lib.registry.registry import Registry
 
 __all__ = [
     "MANIFEST",
+    "SEEN_UNTIL",
+    "AliasChange",
     "Artifact",
     "ArtifactError",
+    "Evidence",
     "Manifest",
     "Registry",
     "RegistryError",
     "TrainingRecord",
+    "from_iso",
+    "make_evidence",
     "read_artifact",
+    "statement_in",
+    "to_iso",
     "verify_artifact",
     "write_artifact",
 ]

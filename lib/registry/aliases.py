@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lib.registry.errors import RegistryError
+from lib.registry.evidence import Evidence
 from lib.registry.manifest import Moment
 from lib.registry.names import ALIASES, VERSION_PATTERN
 
@@ -19,6 +20,8 @@ class AliasChange(BaseModel):
         after: the version it names from then on.
         at: microseconds since 1970 UTC.
         by: who changed it.
+        evidence: what the change rests on; None where none was given, and in older books.
+        reason: why, in words; None where none was given, and in older books.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -29,6 +32,8 @@ class AliasChange(BaseModel):
     after: Annotated[str, Field(pattern=f"^{VERSION_PATTERN.pattern}$")]
     at: Moment
     by: str
+    evidence: Evidence | None = None
+    reason: Annotated[str, Field(min_length=1, max_length=2_000)] | None = None
 
 
 class AliasBook(BaseModel):
@@ -42,13 +47,17 @@ class AliasBook(BaseModel):
         """Each alias that was ever set and the version it names."""
         return {change.alias: change.after for change in self.history}
 
-    def set(self, alias: str, version: str, at: int, by: str) -> "AliasBook":
+    def set(
+        self, alias: str, version: str, at: int, by: str, evidence: Evidence | None = None
+    ) -> "AliasBook":
         """Point `alias` to `version`; the same version again changes nothing."""
         require_alias(alias)
         before = self.current().get(alias)
-        return self if before == version else self._with(alias, "set", before, version, at, by)
+        if before == version:
+            return self
+        return self._with(alias, "set", before, version, at=at, by=by, evidence=evidence)
 
-    def rollback(self, alias: str, at: int, by: str) -> "AliasBook":
+    def rollback(self, alias: str, at: int, by: str, reason: str | None = None) -> "AliasBook":
         """Take back the last change not yet taken back; again goes one further back.
 
         Raises:
@@ -60,11 +69,13 @@ class AliasBook(BaseModel):
             raise RegistryError(
                 f"{alias}: no earlier version to return to; set the alias to a version instead"
             )
-        return self._with(alias, "rollback", standing[-1], standing[-2], at, by)
+        return self._with(
+            alias, "rollback", standing[-1], standing[-2], at=at, by=by, reason=reason
+        )
 
     def to_json(self) -> bytes:
-        """Write the book as indented JSON."""
-        return self.model_dump_json(indent=2).encode() + b"\n"
+        """Write the book as indented JSON; what a change leaves open is left out of it."""
+        return self.model_dump_json(indent=2, exclude_defaults=True).encode() + b"\n"
 
     def _standing(self, alias: str) -> list[str]:
         versions: list[str] = []
@@ -73,10 +84,14 @@ class AliasBook(BaseModel):
                 versions.append(change.after) if change.action == "set" else versions.pop()
         return versions
 
-    def _with(self, *change: object) -> "AliasBook":
-        names = ("alias", "action", "before", "after", "at", "by")
-        alias_change = AliasChange.model_validate(dict(zip(names, change, strict=True)))
-        return AliasBook(history=(*self.history, alias_change))
+    def _with(
+        self, alias: str, action: str, before: str | None, after: str, **more: object
+    ) -> "AliasBook":
+        change = {"alias": alias, "action": action, "before": before, "after": after, **more}
+        try:
+            return AliasBook(history=(*self.history, AliasChange.model_validate(change)))
+        except ValidationError as error:
+            raise RegistryError(f"change of {alias}: {error}") from error
 
 
 def require_alias(alias: str) -> None:

@@ -49,6 +49,21 @@ class Artifact:
         return self.directory / name
 
 
+def verified_file(manifest: Manifest, name: str, content: bytes | None, origin: str) -> bytes:
+    """The content of a file, once it is the one that a manifest lists.
+
+    Raises:
+        ArtifactError: it is absent or another one.
+    """
+    listed = manifest.files.get(name)
+    digest = None if content is None else hashlib.sha256(content).hexdigest()
+    if content is None or listed is None or digest != listed.sha256:
+        raise ArtifactError(
+            f"{origin}: expected the {name} that {MANIFEST} lists; publish it again"
+        )
+    return content
+
+
 @dataclass(frozen=True)
 class TrainingRecord:
     """What a manifest says about how a model came to be.

@@ -26,6 +26,9 @@ from lib.registry.names import (
     version_name,
 )
 
+SEEN_UNTIL = "seen_until"
+"""Parameter of a manifest: rows of that time or later were not seen; see `Manifest.seen_until`."""
+
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Moment = Annotated[
     int,
@@ -85,6 +88,25 @@ class Manifest(_Strict):
         if len(set(self.feature_names)) != len(self.feature_names):
             raise ValueError("feature_names: expected every name once")
         return self
+
+    @property
+    def seen_until(self) -> int:
+        """When what the model was fitted and calibrated on ends, microseconds since 1970 UTC.
+
+        Rows of that time or later taught it nothing, so they can judge it.
+
+        Raises:
+            ArtifactError: the model was trained by a version of this code that did not say so.
+        """
+        value = self.parameters.get(SEEN_UNTIL)
+        try:
+            return from_iso(value)  # type: ignore[arg-type]
+        except (TypeError, ValueError) as error:
+            raise ArtifactError(
+                f"{self.system} {self.version}: parameters.{SEEN_UNTIL}: expected the time up to "
+                f"which the model saw rows (ISO 8601 with a zone), got {value!r}; train it again "
+                "with this version of the code"
+            ) from error
 
     @property
     def digest(self) -> str:

@@ -8,8 +8,9 @@ from pathlib import Path
 from pyarrow import fs
 
 from lib.registry.aliases import AliasBook, AliasChange, parse_book
-from lib.registry.artifact import verify_artifact
+from lib.registry.artifact import verified_file, verify_artifact
 from lib.registry.errors import ArtifactError, RegistryError
+from lib.registry.evidence import Evidence
 from lib.registry.manifest import Manifest, parse_manifest
 from lib.registry.names import ALIASES, MANIFEST, SYSTEM_PATTERN, VERSION_PATTERN
 from lib.storage import StorageError, open_storage, redact_uri
@@ -83,7 +84,16 @@ class Registry:
         """Every change of an alias, oldest first."""
         return self._book(system).history
 
-    def set_alias(self, system: str, alias: str, version: str, *, at: int, by: str) -> None:
+    def set_alias(
+        self,
+        system: str,
+        alias: str,
+        version: str,
+        *,
+        at: int,
+        by: str,
+        evidence: Evidence | None = None,
+    ) -> None:
         """Let `champion` or `challenger` name a published version.
 
         Args:
@@ -92,24 +102,28 @@ class Registry:
             version: a version, or an alias whose version is meant.
             at: microseconds since 1970 UTC.
             by: who decided it.
+            evidence: what the decision rests on.
 
         Raises:
             RegistryError: the alias or the version is unknown.
         """
         version = self.resolve(system, version)
-        self._change(system, lambda book: book.set(alias, version, at, by))
+        self._change(system, lambda book: book.set(alias, version, at, by, evidence))
 
-    def rollback(self, system: str, alias: str, *, at: int, by: str) -> str:
+    def rollback(
+        self, system: str, alias: str, *, at: int, by: str, reason: str | None = None
+    ) -> str:
         """Take back the last change of `alias`, and return the version it names now.
 
-        Rolling back again goes one version further back, not to and fro.
+        Rolling back again goes one version further back, not to and fro. `reason` is kept in the
+        history.
 
         Raises:
             RegistryError: no version stood before, or it is no longer published.
         """
 
         def back(book: AliasBook) -> AliasBook:
-            changed = book.rollback(alias, at, by)
+            changed = book.rollback(alias, at, by, reason)
             self.resolve(system, changed.current()[alias])
             return changed
 
@@ -143,6 +157,19 @@ class Registry:
                 f"got {manifest.system} {manifest.version}; publish the model again"
             )
         return manifest
+
+    def read_file(self, system: str, ref: str, name: str) -> bytes | None:
+        """One file of a version or an alias, verified; None where its manifest lists no such file.
+
+        Raises:
+            RegistryError: the version is unknown.
+            ArtifactError: the file is not the one that the manifest lists.
+        """
+        manifest = self.manifest(system, ref)
+        if name not in manifest.files:
+            return None
+        path = f"{system}/versions/{manifest.version}/{name}"
+        return verified_file(manifest, name, self._storage.read(path), f"{self.shown}/{path}")
 
     def fetch(self, system: str, ref: str, into: Path | str) -> Path:
         """Bring a version to `<into>/<system>/<version>`, verified, and return that directory.

@@ -64,10 +64,11 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """A plot as SVG text made by `lib.report.plots`, with a caption."""
+    """A plot as SVG text of `lib.report.plots`, with a caption; `wide` takes the page's width."""
 
     svg: str
     caption: str = ""
+    wide: bool = False
 
 
 @dataclass(frozen=True)

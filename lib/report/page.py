@@ -44,6 +44,7 @@ caption{caption-side:bottom;text-align:left;color:var(--soft);font-size:13px;pad
 .plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(380px,1fr));gap:18px;
  margin:0 0 8px}
 figure{margin:0;max-width:640px} figure svg{width:100%;height:auto;display:block}
+figure.wide{max-width:none;grid-column:1/-1}
 figcaption{color:var(--soft);font-size:13px;padding-top:4px}
 @page{size:A4;margin:12mm}
 @media print{body{background:#fff;font-size:11px;line-height:1.4}main{max-width:none;padding:0}
@@ -76,7 +77,8 @@ _PAGE = """<!doctype html>
 {% for cell in row %}<td{% if numeric[loop.index0] %} class="number"{% endif %}>
 {{- written(cell, block.digits_below(loop.index0)) }}</td>{% endfor %}</tr>{% endfor %}
 </tbody></table></div>
-{% else %}<div class="plots">{% for one in plots_of(block) %}<figure>{{ safe(one.svg) }}
+{% else %}<div class="plots">{% for one in plots_of(block) %}<figure
+{%- if one.wide %} class="wide"{% endif %}>{{ safe(one.svg) }}
 {% if one.caption %}<figcaption>{{ one.caption }}</figcaption>{% endif %}</figure>
 {% endfor %}</div>{% endif %}{% endfor %}</section>{% endfor %}
 </main></body></html>

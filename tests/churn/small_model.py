@@ -22,6 +22,7 @@ from tests.churn.tables import base_in, day, world
 TARGET = Target()
 
 
+SMALL_TREES = ModelSettings(trees=TreeSettings(trees=20, boosters=1, min_child_weight=5.0))
 SETTINGS = ModelSettings(trees=TreeSettings(trees=40, boosters=2, min_child_weight=5.0))
 
 

@@ -24,12 +24,12 @@ from lib.churn.events import stream
 from lib.churn.interventions.playbooks import PLAYBOOKS_FILE, PlaybookError
 from lib.churn.model.model import load_model
 from lib.churn.model.scores import features_in
-from lib.churn.model.settings import ModelSettings, TreeSettings
 from lib.churn.snapshots import features_at, snapshots, to_table
 from lib.churn.target import Target
 from lib.churn.vocabulary import ChurnError
 from lib.contract import ContractError
 from lib.registry import Registry
+from tests.churn.small_model import SMALL_TREES
 from tests.churn.tables import base_in
 
 pytestmark = [
@@ -38,7 +38,7 @@ pytestmark = [
     pytest.mark.usefixtures("ray_on_two_cores"),
 ]
 NAMES = ("customers", "usage", "tickets", "invoices", "payments", "surveys", "signals", "churn")
-MODEL = ModelSettings(trees=TreeSettings(trees=20, boosters=1, min_child_weight=5.0))
+MODEL = SMALL_TREES
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import shlex
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from jobs.framework.options import read_options
 from lib.records.systems import SYSTEMS
 from tests.cluster.operator_schemas import complaints
 
+CRONTAB = (Path(__file__).parents[2] / "cluster/crontab").read_text()
 MANIFEST = Path(__file__).parents[2] / "cluster/kubernetes/monitor.yaml"
 DOCUMENTS = {document["kind"]: document for document in yaml.safe_load_all(MANIFEST.read_text())}
 
@@ -36,6 +38,15 @@ def test_a_job_is_what_the_operator_takes_and_the_command_reads(system: str) -> 
     python, flag, module, *options = shlex.split(job["spec"]["entrypoint"])
     assert (python, flag, module) == ("python", "-m", f"jobs.{system}.monitor")
     assert read_options(importlib.import_module(module).Options, options).registry
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_the_crontab_monitors_every_system_each_night(system: str) -> None:
+    (line,) = [own for own in CRONTAB.splitlines() if f"jobs.{system}.monitor " in own]
+    assert re.match(r"\d+ 1 \* \* \* cd \$FOREWARN && flock -n ", line)
+    words = shlex.split(line.partition(" python ")[2])
+    options = read_options(importlib.import_module(words[1]).Options, words[2:])
+    assert options.records == "$RECORDS"
 
 
 def test_the_schedule_may_create_rayjobs_and_has_no_other_right() -> None:

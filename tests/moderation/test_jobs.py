@@ -39,7 +39,7 @@ from lib.moderation.review.settings import ReviewSettings
 from lib.moderation.routing import Routing
 from lib.records.review import ReviewStore
 from lib.registry import ArtifactError, Registry
-from lib.storage import open_storage
+from tests.jobs.retraining_records import empty_records
 from tests.moderation.media_factories import decode_image
 
 pytestmark = [
@@ -331,34 +331,30 @@ def test_decisions_are_learnt_from_and_the_champion_stays_unless_it_is_beaten(
         registry=str(trained / "registry"),
         engine="process",
         bootstrap=20,
-        margin=0.9,
+        margin="1e9",
+        least_entities=2,
     )
     result = retrain.main(config)
-    assert result["labels"] == {
-        "since": 0,
-        "until": 150,
-        "new": 150,
-        "total": 150,
-        "of_unknown_policies": 0,
-    }
+    filed = pq.read_table(dataset / "labels.parquet").num_rows
+    labels = result["detail"]["labels"]
+    assert (labels["new"], labels["total"]) == (150 + filed, 150 + filed)
+    assert labels["marks"]["number"] == 150
     assert result["won"] is False
-    assert result["gain"]["low"] <= result["gain"]["value"] <= result["gain"]["high"]
-    assert "not better than the champion by the margin" in result["decision"]
+    assert "does not beat the margin of 1,000,000,000" in result["decision"]
     assert registry.versions("moderation") == before
-    report = json.loads((tmp_path / "r" / "report.json").read_text())
-    assert report["test_posts"] == result["posts"]
-    kept = report["retraining"]
-    assert kept["champion"]["version"] == registry.resolve("moderation", "champion")
-    assert kept["training"]["rows"]["posts"] == POSTS
+    report = json.loads((tmp_path / "r" / "retraining" / "report.json").read_text())
+    assert report["champion"]["version"] == registry.resolve("moderation", "champion")
+    assert report["measure"] == "mean average precision"
+    assert report["money_gain"]["low"] <= report["money_gain"]["value"]
+    assert json.loads((tmp_path / "r" / "report.json").read_text())["test_posts"] > 0
     capsys.readouterr()
     again = retrain.main(config)
-    assert again["decision"].startswith("nothing trained: 0 labels since number 150")
+    assert again["decision"].startswith("nothing trained: 0 new labels since the last time")
 
 
 def test_decisions_keep_the_version_that_their_policy_had(dataset, scored, tmp_path):
     url = f"sqlite:///{tmp_path / 'records.db'}"
     at = 1_780_000_000_000_000
-    output = open_storage(tmp_path / "r")
     select.main(
         SelectConfig(scores=str(scored), output=str(tmp_path / "b"), count=5, records=url, at=at)
     )
@@ -376,34 +372,40 @@ def test_decisions_keep_the_version_that_their_policy_had(dataset, scored, tmp_p
     assert now.label != then.label
 
     def versions(*files):
-        decisions = read_review_labels(url, output, files)
-        kept = pq.read_table(tmp_path / "r" / "decisions" / "labels.parquet").to_pylist()
-        return decisions.of_unknown_policies, {row["policy_version"] for row in kept}
+        decisions = read_review_labels(url, files, since=0, as_of=at + 1_000_000)
+        kept = decisions.rows["policy_version"].to_pylist()
+        return decisions.of_unknown_policies, set(kept)
 
     assert versions(then) == (0, {1})
     assert versions(now, then) == (0, {1})
     assert versions(now) == (25, {None})
 
 
-def test_a_first_model_needs_no_champion_to_beat(dataset, scored, tmp_path):
-    url = f"sqlite:///{tmp_path / 'records.db'}"
-    at = 1_780_000_000_000_000
-    select.main(
-        SelectConfig(scores=str(scored), output=str(tmp_path / "b"), count=5, records=url, at=at)
-    )
-    decide(url, dataset, at + 1)
+def test_a_challenger_that_learnt_from_the_right_labels_is_published(dataset, tmp_path):
+    labels = pq.read_table(dataset / "labels.parquet")
+    place = labels.schema.get_field_index("violates")
+    rare = np.random.default_rng(2).random(labels.num_rows) < 0.03
+    wrong = labels.set_column(place, "violates", pa.array(rare))
+    pq.write_table(wrong, tmp_path / "wrong.parquet")
     registry = tmp_path / "registry"
-    config = RetrainConfig(
-        **tables(dataset, media=None),
-        size=str(dataset / "size.yaml"),
-        output=str(tmp_path / "r"),
-        records=url,
-        registry=str(registry),
-        engine="process",
-        bootstrap=10,
-    )
-    result = retrain.main(config)
-    assert result["champion"] is None
+    options = {
+        "size": str(dataset / "size.yaml"),
+        "registry": str(registry),
+        "engine": "process",
+        "bootstrap": 40,
+        "test_share": 0.5,
+        "test_authors": 0.5,
+    }
+    mistaken = tables(dataset, media=None, labels=str(tmp_path / "wrong.parquet"))
+    train.main(TrainConfig(**mistaken, **options, output=str(tmp_path / "t"), alias="champion"))
+    url = empty_records(tmp_path)
+    result = retrain.main(
+        RetrainConfig(
+            **tables(dataset, media=None), **options, output=str(tmp_path / "r"), records=url,
+            least_entities=5,
+        )
+    )  # fmt: skip
+    assert result["won"], result["decision"]
     assert Registry(registry).resolve("moderation", "challenger") == result["version"]
     assert load_model(tmp_path / "r" / "model").video is None
 
@@ -530,6 +532,18 @@ def test_options_that_cannot_be_meant_are_refused(dataset, rows, trained, scored
         )
     with pytest.raises(ContractError, match="--records is missing"):
         retrain.main(RetrainConfig(output=str(tmp_path)))
+    config = RetrainConfig(
+        **tables(dataset),
+        size=str(dataset / "size.yaml"),
+        output=str(tmp_path / "r"),
+        registry=str(tmp_path / "empty"),
+        records=empty_records(tmp_path),
+        engine="process",
+    )
+    with pytest.raises(ContractError, match="has no champion of moderation to compare with"):
+        retrain.main(config)
+    with pytest.raises(ContractError, match="--rows: expected the tables that rows are computed"):
+        retrain.main(replace(config, rows="rows"))
 
 
 def test_the_policies_of_simulated_posts_are_as_the_product_reads_them(dataset):

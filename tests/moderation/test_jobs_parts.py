@@ -17,7 +17,6 @@ from jobs.moderation import simulate
 from jobs.moderation.dataset import PreparedDataset, split_dataset
 from jobs.moderation.distributed import Backend, SharedRun, share_of
 from jobs.moderation.post_events import LABEL, POST, to_events
-from jobs.moderation.retraining import paired
 from jobs.moderation.row_builder import RowBuilder
 from jobs.moderation.selection import labelled_posts
 from jobs.moderation.simulate import Simulate
@@ -128,18 +127,6 @@ def test_too_few_posts_to_part_are_refused():
         split_posts(author_ids, at_us, np.ones(6, dtype=bool), 0.25, 0.3, seed=1)
     with pytest.raises(ContractError, match="expected posts with labels for every part, got 0"):
         split_posts(author_ids, at_us, np.zeros(6, dtype=bool), 0.25, 0.3, seed=1)
-
-
-def test_a_model_wins_by_what_it_is_better_on_the_same_posts():
-    rng = np.random.default_rng(5)
-    targets = (rng.random((400, 2)) < 0.3).astype(np.float64)
-    worse = targets + rng.normal(0.0, 1.2, targets.shape)
-    better = targets + rng.normal(0.0, 0.6, targets.shape)
-    authors = [f"author-{k % 130}" for k in range(400)]
-    gain = paired(better, worse, targets, ["a", "b"], authors, seed=1, repeats=60)
-    assert 0.0 < gain.low < gain.value < gain.high
-    same = paired(worse, worse, targets, ["a", "b"], authors, seed=1, repeats=20)
-    assert (same.low, same.value, same.high) == (0.0, 0.0, 0.0)
 
 
 class HaltError(Exception):

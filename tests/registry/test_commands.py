@@ -1,10 +1,15 @@
+import hashlib
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from sqlalchemy import insert
 
+from lib.records.schema import EXPERIMENT_CHANGES, EXPERIMENTS
 from lib.registry import Registry
+from lib.retraining.promotion import PromotionRepository
 from tests.registry.conftest import NOVEMBER, WriteModel
 
 
@@ -49,3 +54,74 @@ def test_an_unknown_version_ends_with_a_message_and_no_traceback(root: Path) -> 
     assert ended.returncode == 1
     assert ended.stderr.startswith("error: fraud: no version 'newest'")
     assert "Traceback" not in ended.stderr
+
+
+def test_a_promotion_names_its_evidence_and_a_rollback_its_reason(root: Path) -> None:
+    common = ("--registry", root, "--system", "fraud", "--alias", "champion", "--by", "ana")
+    first, second = Registry(root).versions("fraud")
+    report = root.parent / "report.json"
+    report.write_text(json.dumps({"retraining": {"decision": "keeps 120 a week more"}}))
+    assert run("promote", *common, "--version", first).returncode == 0
+    ended = run("promote", *common, "--version", second, "--evidence", report)
+    assert "keeps 120 a week more" in ended.stdout.splitlines()[-1]
+    assert run("rollback", *common, "--reason", "reviews doubled").returncode == 0
+    _, promoted, rolled_back = Registry(root).history("fraud")
+    assert promoted.evidence is not None
+    assert promoted.evidence.sha256 == hashlib.sha256(report.read_bytes()).hexdigest()
+    assert rolled_back.reason == "reviews doubled"
+    lines = run("list", "--registry", root, "--history").stdout.splitlines()
+    assert lines[2].endswith("-")
+    assert lines[3].endswith(f"report {report}: keeps 120 a week more")
+    assert lines[4].endswith("ana  reviews doubled")
+
+
+def test_evidence_that_is_nowhere_ends_with_a_message_and_moves_nothing(root: Path) -> None:
+    first, _ = Registry(root).versions("fraud")
+    common = ("--registry", root, "--system", "fraud", "--version", first, "--evidence", "spring")
+    ended = run("promote", *common)
+    assert ended.stderr.startswith("error: --evidence: there is no file spring; if it is the name")
+    absent = run("promote", *common, "--records", f"sqlite:///{root}/no.db")
+    assert "there is no file" in absent.stderr
+    assert Registry(root).aliases("fraud") == {}
+
+
+def test_the_verdict_of_an_experiment_is_evidence_and_its_audit_says_so(root: Path) -> None:
+    url = f"sqlite:///{root.parent / 'records.db'}"
+    change = {"experiment_id": "e1", "action": "judged", "by": "ana", "at": 2}
+    first, second = Registry(root).versions("fraud")
+    declaration = {"name": "spring", "challenger": second}
+    declared = {"id": "e1", "system": "fraud", "key": "k", "declaration": declaration}
+    with PromotionRepository(url) as repository:
+        repository.migrate()
+        with repository._database.writing() as connection:
+            connection.execute(insert(EXPERIMENTS), [declared | {"share": 0.5, "started_at": 1}])
+            detail = {"sentence": "the challenger keeps 12,400 USD a week more; promote"}
+            connection.execute(insert(EXPERIMENT_CHANGES), [change | {"detail": detail}])
+    common = ("--registry", root, "--system", "fraud", "--alias", "champion", "--by", "ben")
+    named = ("--evidence", "spring", "--records", url)
+    refused = run("promote", *common, "--version", first, *named)
+    assert f"compared {second} with the champion, not {first}" in refused.stderr
+    ended = run("promote", *common, "--version", second, *named)
+    assert ended.returncode == 0, ended.stderr
+    (kept,) = Registry(root).history("fraud")
+    assert kept.evidence is not None
+    assert kept.evidence.text.startswith("experiment spring: the challenger keeps 12,400 USD")
+    with PromotionRepository(url) as repository, repository._database.reading() as connection:
+        rows = connection.execute(EXPERIMENT_CHANGES.select()).all()
+    assert (rows[-1].action, rows[-1].by) == ("promoted", "ben")
+    assert rows[-1].detail == {"alias": "champion", "version": second}
+
+
+def test_a_history_of_before_evidence_was_kept_is_read_and_goes_on(root: Path) -> None:
+    first, second = Registry(root).versions("fraud")
+    old = {
+        "alias": "champion", "action": "set", "before": None, "after": first,
+        "at": "2026-11-23T10:15:00.000000Z", "by": "ana",
+    }  # fmt: skip
+    (root / "fraud/aliases.json").write_text(json.dumps({"history": [old]}))
+    registry = Registry(root)
+    registry.set_alias("fraud", "champion", second, at=NOVEMBER, by="ben")
+    kept = json.loads((root / "fraud/aliases.json").read_text())["history"]
+    assert kept[0] == old
+    assert "evidence" not in kept[1]
+    assert [change.by for change in registry.history("fraud")] == ["ana", "ben"]

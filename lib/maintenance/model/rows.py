@@ -82,6 +82,12 @@ class TrainingRows:
         watched = Outcomes(np.minimum(early.watched.time, left), event)
         return replace(early, watched=watched, modes=np.where(cut, "", early.modes))
 
+    @property
+    def seen_until(self) -> int:
+        """When the last outcome of these rows (one or more) was known, microseconds UTC."""
+        ends = self.at_us + np.round(self.watched.time * HOUR_US).astype(np.int64)
+        return int(ends.max())
+
     def thinned(self, most: int, seed: int) -> TrainingRows:
         """At most so many rows, drawn at random, in their order."""
         if len(self) <= most:

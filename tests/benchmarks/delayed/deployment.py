@@ -4,7 +4,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
-from lib.fraud.outcomes import FraudOutcomes
 
 from lib.calibration import fit_calibrator
 from lib.contract import TIME
@@ -17,6 +16,7 @@ from lib.fraud.model.payments import Payments, read_payments
 from lib.fraud.model.policy import DECISIONS, Costs, fit_policy
 from lib.fraud.model.settings import ModelSettings, NetworkSettings, TreeSettings
 from lib.fraud.model.time_split import Fold, Slice
+from lib.fraud.outcomes import FraudOutcomes
 from lib.monitoring.scored_rows import ScoredRows, money_by_label
 
 SETTINGS = ModelSettings(

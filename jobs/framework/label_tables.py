@@ -1,0 +1,126 @@
+"""Tables of labels: those of the records and those of files as one, and how many are new."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from jobs.data_fingerprint import fingerprint_of
+from jobs.framework.retrained_system import NewLabels
+from jobs.ingestion import mapping_for, read_whole
+from lib.business.spans import standing_events
+from lib.contract import Contract
+from lib.records import Records
+from lib.records.decision_table import label_table
+from lib.storage import open_storage, write_parquet
+
+FOLDER = "labels"
+"""Folder of OUTPUT with what was learnt from."""
+
+
+def given_rows(config: Any, contract: Contract) -> pa.Table:
+    """The good rows of the table that an option named after its contract gives; none without."""
+    path = getattr(config, contract.name)
+    if path is None:
+        return contract.schema.empty_table()
+    mapping = mapping_for(contract, getattr(config, f"mapping_{contract.name}"), path)
+    return read_whole(mapping, path, may_be_empty=True)
+
+
+def write_labels(config: Any, contract: Contract, rows: Iterable[pa.Table]) -> str:
+    """All rows of a contract, in the order of the tables, to OUTPUT/labels; the file's address."""
+    schema = contract.schema
+    tables = [table.select(schema.names).cast(schema) for table in rows]
+    storage = open_storage(config.output)
+    return write_parquet(pa.concat_tables(tables), storage, f"{FOLDER}/{contract.name}.parquet")
+
+
+def write_tables(config: Any, rows: Mapping[Contract, Sequence[pa.Table]]) -> dict[str, str]:
+    """As `write_labels`, of several contracts; a table that is nowhere stays away."""
+    return {
+        contract.name: write_labels(config, contract, tables)
+        for contract, tables in rows.items()
+        if getattr(config, contract.name) is not None or any(t.num_rows for t in tables)
+    }
+
+
+def times_after(table: pa.Table, column: str, mark: int) -> int:
+    """Rows of a table whose time is later than a mark, microseconds since 1970 UTC."""
+    return int((times_of(table, column) > mark).sum())
+
+
+def newest(table: pa.Table, column: str, mark: int) -> int:
+    """The latest time of a table, or the mark where that is later."""
+    return int(max(times_of(table, column), default=mark))
+
+
+def times_of(table: pa.Table, column: str) -> Any:
+    """(rows,) times of a column as microseconds since 1970 UTC; null is 0."""
+    times = pc.fill_null(table[column].cast(pa.timestamp("us", tz="UTC")).cast(pa.int64()), 0)
+    return np.asarray(times.to_numpy(), dtype=np.int64)
+
+
+def new_labels(
+    new: int, total: int, marks: Mapping[str, int], tables: Mapping[str, str]
+) -> NewLabels:
+    """Labels with the digest of their tables.
+
+    Args:
+        new: since the last time.
+        total: in all.
+        marks: up to where they were read.
+        tables: options of the training to addresses of tables.
+    """
+    return NewLabels(new, total, marks, tables, fingerprint_of(sorted(tables.values())))
+
+
+def as_options(labels: NewLabels) -> dict[str, Any]:
+    """Options of a training that learns from these tables, which are in their contracts' form."""
+    return labels.tables | {f"mapping_{name}": None for name in labels.tables}
+
+
+def recorded_events(records: str, system: str, kinds: tuple[str, ...], as_of: int) -> pa.Table:
+    """Events that the records know of, each once: `subject_id`, `observed_at`, `received_at`.
+
+    Args:
+        records: URL of the database.
+        system: the risk system.
+        kinds: of facts that report such events.
+        as_of: facts received from then on are left out, microseconds since 1970 UTC.
+    """
+    with Records(records) as database:
+        facts = label_table(fact for fact in database.facts(system, as_of) if fact.kind in kinds)
+    return standing_events(facts, kinds, as_of).select(["subject_id", "observed_at", "received_at"])
+
+
+def without_repeats(events: pa.Table, reported: pa.Table, entity: str, within_us: int) -> pa.Table:
+    """Events of the records that no row of a table reports already, by entity and about the time.
+
+    Args:
+        events: see `recorded_events`.
+        reported: rows with `event_time` and the entity.
+        entity: column of `reported` that `subject_id` is of.
+        within_us: two reports of an entity within so long are of one event.
+    """
+    if not (events.num_rows and reported.num_rows):
+        return events
+    events_by_time = _ordered(events, "subject_id", "observed_at")
+    others = _ordered(reported, entity, "event_time")
+    others["reported"] = others["at"]
+    merged = pd.merge_asof(
+        events_by_time, others[["at", "entity", "reported"]], on="at", by="entity",
+        direction="nearest", tolerance=within_us,
+    )  # fmt: skip
+    return events.take(pa.array(merged.loc[merged["reported"].isna(), "row"].sort_values()))
+
+
+def _ordered(table: pa.Table, entity: str, time: str) -> pd.DataFrame:
+    """Rows by time: `entity`, `at` in microseconds, and `row`, its number in the table."""
+    frame = pd.DataFrame({"entity": table[entity].to_pylist(), "at": times_of(table, time)})
+    frame["row"] = np.arange(len(frame))
+    return frame.sort_values("at", kind="stable")

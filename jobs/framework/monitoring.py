@@ -1,0 +1,314 @@
+"""Monitoring of a system's decisions: counted on Ray Data, judged, recorded, reported."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial, reduce
+from pathlib import Path
+
+import pyarrow as pa
+
+from jobs.framework.decision_source import DecisionOptions, DecisionSource
+from jobs.framework.outcomes import labels_of
+from jobs.framework.paths import InputPath, LocalInput, OutputPath
+from jobs.publishing import store_report
+from lib.contract import ContractError
+from lib.monitoring import REFERENCE_FILE, ErrorBudget, ModelReference, ReferenceBins, WindowSketch
+from lib.monitoring.assessment import (
+    Assessment,
+    ExplainedIncident,
+    Material,
+    WatchedSystem,
+    assess,
+)
+from lib.monitoring.decision_window import DecisionWindow
+from lib.monitoring.exposition import (
+    DECISIONS,
+    INCIDENT_SINCE,
+    INCIDENTS_OPEN,
+    PERFORMANCE,
+    RIPE_SHARE,
+    WINDOW_END,
+    Sample,
+    write_metrics,
+)
+from lib.monitoring.report import monitoring_report
+from lib.monitoring.repository import MonitoredWindow, MonitoringRepository, ObservedIncident
+from lib.monitoring.request_quality import DailyCounts, count_log_lines
+from lib.registry import MANIFEST, ArtifactError, Registry
+from lib.registry.artifact import verified_file
+from lib.registry.manifest import parse_manifest
+from lib.storage import open_storage
+
+INCIDENT_OPEN = 3
+"""Exit code where an incident is open at the end of the window."""
+_DAY = 86_400_000_000
+_EARLIER_DAYS = 180
+_VERSIONS = 30
+
+
+@dataclass(frozen=True, kw_only=True)
+class MonitorOptions(DecisionOptions):
+    """Options of every system's monitoring."""
+
+    output: OutputPath
+    """output folder or URI for report.html and report.json"""
+    registry: InputPath | None = None
+    """directory or URI of the model registry, whose models remember what they were trained on;
+    without it and --model only decisions, rules and labels are followed"""
+    model: InputPath | None = None
+    """folder or URI of a model in place of --registry: that of all decisions"""
+    metrics: Path | None = None
+    """file of figures for the textfile collector of Prometheus' node_exporter, e.g.
+    /var/lib/node_exporter/forewarn_fraud.prom"""
+    access_log: tuple[LocalInput, ...] = ()
+    """access logs of the service (JSON lines), for refused requests by route and field"""
+    rows: int = 100_000
+    """most decisions whose outcomes are followed one by one; where there are more, whole entities
+    are drawn"""
+    false_incidents: float = 1.0
+    """false incidents in 90 days that are accepted, over all systems together"""
+    systems: int = 4
+    """systems of the installation that share them"""
+
+    def check(self) -> None:
+        """See `JobOptions`.
+
+        Raises:
+            ContractError: an option cannot be meant.
+        """
+        if self.registry is not None and self.model is not None:
+            raise ContractError("expected --registry or --model, got both")
+        if self.rows < 1_000:
+            raise ContractError(f"--rows: expected 1,000 or more, got {self.rows:,}")
+        if self.metrics is not None and self.metrics.suffix != ".prom":
+            raise ContractError(
+                f"--metrics: expected a file that ends in .prom, got {self.metrics}"
+            )
+        self.budget()
+        super().check()
+
+    def budget(self) -> ErrorBudget:
+        """How many false incidents are accepted.
+
+        Raises:
+            ValueError: it is not above 0.
+        """
+        if self.false_incidents <= 0 or self.systems < 1:
+            raise ContractError("--false-incidents, --systems: expected above 0")
+        return ErrorBudget(false_incidents=self.false_incidents, systems=self.systems)
+
+
+def monitor(options: MonitorOptions, watched: WatchedSystem) -> None:
+    """Monitor a window; ends the program with `INCIDENT_OPEN` where an incident is open.
+
+    Nothing is written before everything is judged; what is recorded is recorded in one transaction.
+
+    Raises:
+        DecisionSourceError: no decision is in the window, or clocks disagree.
+    """
+    system = watched.outcomes.system
+    source = DecisionSource(options, system)
+    references, usual = _references(options, system)
+    window = _counted(source, references, usual, options.rows)
+    requests = _requests(options.access_log, system)
+    material = Material(
+        window=window,
+        references=references,
+        earlier=_earlier(options, system, source.window.since, references),
+        labels=labels_of(source, options.records),
+        requests=requests,
+        since=source.window.since,
+        until=source.window.until,
+        as_of=source.now,
+    )
+    assessment = assess(material, watched, options.budget())
+    recorded = _record(options, assessment)
+    pages = store_report(monitoring_report(assessment, requests), open_storage(options.output))
+    if options.metrics is not None:
+        write_metrics(options.metrics, _samples(assessment, source))
+    print("\n".join(_closing_lines(source, assessment, recorded, pages, options)))
+    if any(own.incident.is_open for own in assessment.incidents):
+        raise SystemExit(INCIDENT_OPEN)
+
+
+def _references(options: MonitorOptions, system: str) -> tuple[dict[str, ModelReference], str]:
+    """References by model version, and the version with which decisions of no model are counted."""
+    if options.model is not None:
+        storage = open_storage(options.model)
+        manifest = parse_manifest(storage.read(MANIFEST) or b"", storage.shown(MANIFEST))
+        if manifest.system != system:
+            raise ArtifactError(f"--model: expected one of {system}, got one of {manifest.system}")
+        named = {}
+        if REFERENCE_FILE in manifest.files:
+            content = storage.read(REFERENCE_FILE)
+            named[manifest.version] = verified_file(
+                manifest, REFERENCE_FILE, content, storage.shown(REFERENCE_FILE)
+            )
+        usual = manifest.version
+    elif options.registry is not None:
+        registry = Registry(options.registry)
+        versions = registry.versions(system)
+        aliases = registry.aliases(system)
+        usual = aliases.get("champion", versions[-1] if versions else "")
+        recent = dict.fromkeys((*aliases.values(), *versions[-_VERSIONS:]))
+        read = {name: registry.read_file(system, name, REFERENCE_FILE) for name in recent}
+        named = {name: content for name, content in read.items() if content is not None}
+    else:
+        return {}, ""
+    return {
+        version: ModelReference.from_json(content, f"{REFERENCE_FILE} of {version}")
+        for version, content in named.items()
+    }, usual
+
+
+def _counted(
+    source: DecisionSource,
+    references: Mapping[str, ModelReference],
+    usual: str,
+    most_rows: int,
+) -> DecisionWindow:
+    """All decisions of the window, counted in tasks of Ray."""
+    bins = {version: reference.bins for version, reference in references.items()}
+    empty = partial(DecisionWindow, bins, usual, most_rows)
+    work = partial(count_decisions, bins=bins, usual=usual, most_rows=most_rows)
+    return reduce(_merged, source.on_ray(work), empty())
+
+
+def count_decisions(
+    tables: Iterator[pa.Table], bins: Mapping[str, ReferenceBins], usual: str, most_rows: int
+) -> DecisionWindow:
+    """Decisions of a piece of the window; see `DecisionWindow`."""
+    window = DecisionWindow(bins, usual, most_rows)
+    for table in tables:
+        window.add(table)
+    return window
+
+
+def _merged(total: DecisionWindow, part: DecisionWindow) -> DecisionWindow:
+    total.merge(part)
+    return total
+
+
+def _requests(logs: Sequence[Path], system: str) -> DailyCounts:
+    counts = DailyCounts()
+    for path in logs:
+        with path.open("rb") as lines:
+            counts = counts.merge(count_log_lines(lines, system))
+    return counts
+
+
+def _earlier(
+    options: MonitorOptions, system: str, since: int, references: Mapping[str, ModelReference]
+) -> dict[str, list[WindowSketch]]:
+    """Windows that earlier runs recorded of the models' days before the window."""
+    if options.records is None or not references:
+        return {}
+    with MonitoringRepository(options.records) as repository:
+        repository.migrate()
+        windows = repository.windows(system, max(0, since - _EARLIER_DAYS * _DAY), since)
+    earlier: dict[str, list[WindowSketch]] = {}
+    for window in windows:
+        reference = references.get(window.model_version)
+        if reference is not None:
+            sketch = WindowSketch.from_json(reference.bins, window.summary)
+            earlier.setdefault(window.model_version, []).append(sketch)
+    return earlier
+
+
+def _record(options: MonitorOptions, assessment: Assessment) -> str:
+    """Windows and incidents to the records; what became of them, in words."""
+    if options.records is None:
+        return "none (no --records)"
+    windows = [
+        MonitoredWindow(
+            system=assessment.system,
+            model_version=model.version,
+            since=sketch.since,
+            until=sketch.until,
+            created_at=time.time_ns() // 1000,
+            summary=sketch.to_json(),
+        )
+        for model in assessment.models
+        for sketch in model.windows
+        if sketch.since >= assessment.since
+    ]
+    incidents = [observed(own) for own in assessment.incidents]
+    with MonitoringRepository(options.records) as repository:
+        repository.migrate()
+        until = assessment.until // _DAY * _DAY
+        changed = repository.record(assessment.system, windows, incidents, until)
+    return (
+        f"{changed.windows} windows new or changed, incidents: {len(changed.opened)} opened, "
+        f"{len(changed.seen_again)} seen again, {len(changed.closed)} closed"
+    )
+
+
+def observed(own: ExplainedIncident) -> ObservedIncident:
+    """An incident as the records keep it."""
+    incident = own.incident
+    return ObservedIncident(
+        measure=incident.measure,
+        kind=str(incident.kind),
+        since=incident.since,
+        opened_at=incident.opened_at,
+        seen_at=incident.seen_at,
+        closed_at=incident.closed_at,
+        detail=own.to_json(),
+    )
+
+
+def _samples(assessment: Assessment, source: DecisionSource) -> list[Sample]:
+    """What Prometheus shows of a run."""
+    system = assessment.system
+    is_open = [own.incident for own in assessment.incidents if own.incident.is_open]
+    samples = [
+        Sample(INCIDENTS_OPEN, float(len(is_open)), (system,)),
+        Sample(WINDOW_END, assessment.until / 1e6, (system,)),
+        Sample(DECISIONS, float(source.counts.used), (system, "used")),
+        Sample(DECISIONS, float(source.counts.left_out.total()), (system, "left out")),
+    ]
+    since = {(str(incident.kind), incident.measure): incident.since for incident in is_open}
+    samples += [
+        Sample(INCIDENT_SINCE, begin / 1e6, (system, *names)) for names, begin in since.items()
+    ]
+    periods = assessment.performance.periods
+    latest = {
+        (figure.name, figure.basis): figure.value
+        for period in periods
+        for figure in (*period.realised, *period.estimated)
+    }
+    samples += [Sample(PERFORMANCE, value, (system, *names)) for names, value in latest.items()]
+    if periods:
+        samples.append(Sample(RIPE_SHARE, periods[-1].ripe, (system,)))
+    return samples
+
+
+def _closing_lines(
+    source: DecisionSource,
+    assessment: Assessment,
+    recorded: str,
+    pages: Sequence[str],
+    options: MonitorOptions,
+) -> Iterator[str]:
+    yield from source.lines()
+    for model in assessment.models:
+        reference = "" if model.has_reference else "   (no reference)"
+        yield f"  by {model.version or 'no model':30} {model.rows:>12,}{reference}"
+    for note in (*assessment.notes, *assessment.performance.notes):
+        yield f"note: {note}"
+    for own in assessment.incidents:
+        state = "INCIDENT" if own.incident.is_open else "over"
+        yield f"{state}: {own.incident.sentence}"
+        parts = [cause.sentence for cause in own.causes]
+        if own.consequence is not None:
+            parts.append(own.consequence.sentence)
+        yield from (f"    {part}" for part in parts)
+    if not assessment.incidents:
+        yield "no incident"
+    yield f"records:  {recorded}"
+    if options.metrics is not None:
+        yield f"metrics:  {options.metrics}"
+    yield from (f"report:   {page}" for page in pages)

@@ -1,0 +1,40 @@
+"""Monitor readings, risks, decisions and failures: `python -m jobs.maintenance.monitor --help`."""
+
+from dataclasses import dataclass, field
+
+from jobs.framework.command import run_job
+from jobs.framework.monitoring import MonitorOptions, monitor
+from lib.maintenance.model.settings import Costs
+from lib.maintenance.outcomes import MachineOutcomes
+from lib.monitoring.assessment import WatchedSystem
+from lib.monitoring.measures import Money, ObservedOverExpected, RocAuc
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(MonitorOptions):
+    """Say what changed in machines since the model was trained, and how well it still warns.
+
+    Counts the predictions of a window of days by the bins of the model that made them, and compares
+    days with those of its training within a budget of false incidents. An incident names the
+    feature, the kind of change, since when, which machines, and what it costs so far. Exit code 0:
+    nothing; 3: an incident is open; 1: an error.
+    """
+
+    costs: Costs = field(default_factory=Costs)
+    """prices of a service and a failure, as the model was trained with"""
+    horizon_hours: float = MachineOutcomes.horizon_hours
+    """hours within which a failure counts for a prediction"""
+
+
+def main(options: Options) -> None:
+    """Monitor."""
+    watched = WatchedSystem(
+        MachineOutcomes(options.costs, options.horizon_hours),
+        (RocAuc(), ObservedOverExpected(), Money()),
+        entity_is_segment=True,
+    )
+    monitor(options, watched)
+
+
+if __name__ == "__main__":
+    run_job(Options, main)

@@ -1,0 +1,38 @@
+"""Monitor posts, scores, decisions and reviews: `python -m jobs.moderation.monitor --help`."""
+
+from dataclasses import dataclass
+
+from jobs.framework.command import run_job
+from jobs.framework.monitoring import MonitorOptions, monitor
+from jobs.framework.paths import InputPath
+from jobs.moderation.sources import read_policies
+from lib.moderation.outcomes import PostOutcomes
+from lib.monitoring.assessment import WatchedSystem
+from lib.monitoring.measures import AveragePrecision, Money, ObservedOverExpected, RocAuc
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(MonitorOptions):
+    """Say what changed in posts since the model was trained, and how well it still decides.
+
+    Counts the decisions of a window of days by the bins of the model that decided, and compares
+    days with those of its training within a budget of false incidents. An incident names the
+    measure, the kind of change, since when, which languages, and what it costs so far. Exit code 0:
+    nothing; 3: an incident is open; 1: an error.
+    """
+
+    policies: InputPath | None = None
+    """file of policies with their prices; default: the packaged ones"""
+    silent_days: float = PostOutcomes.silent_days
+    """days after which an allowed or removed post is not waited for any more"""
+
+
+def main(options: Options) -> None:
+    """Monitor."""
+    outcomes = PostOutcomes(read_policies(options.policies), options.silent_days)
+    measures = (RocAuc(), AveragePrecision(), ObservedOverExpected(), Money())
+    monitor(options, WatchedSystem(outcomes, measures, segments=("language",)))
+
+
+if __name__ == "__main__":
+    run_job(Options, main)

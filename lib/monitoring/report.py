@@ -1,0 +1,360 @@
+"""The page of a monitoring run: incidents first, then what each day and week looked like."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from lib.monitoring.assessment import AssessedModel, Assessment, ExplainedIncident
+from lib.monitoring.incident import moment_text
+from lib.monitoring.performance import Figure as Performance
+from lib.monitoring.performance_history import Period
+from lib.monitoring.request_quality import DailyCounts
+from lib.monitoring.scored_rows import DAY
+from lib.report import (
+    Axis,
+    Block,
+    Cell,
+    Curve,
+    Figure,
+    Figures,
+    KeyFigure,
+    KeyFigures,
+    Note,
+    Report,
+    Section,
+    Table,
+    heat_map,
+    line_plot,
+)
+
+_QUANTILES = {"highest 1%": 0.99, "highest 10%": 0.9, "median": 0.5}
+_MOST_MEASURES = 60
+_NO_INCIDENT = (
+    "Nothing changed by more than days of the training differ from each other by nature and by "
+    "more than is worth a look."
+)
+
+
+def monitoring_report(assessment: Assessment, requests: DailyCounts) -> Report:
+    """The page, with the same figures as JSON.
+
+    Args:
+        assessment: of the window.
+        requests: of access logs, empty without any.
+    """
+    open_count = sum(own.incident.is_open for own in assessment.incidents)
+    title = f"Monitoring of {assessment.system}: {_count(open_count, 'open incident')}"
+    sections = [
+        Section("Now", [_key_figures(assessment, open_count)]),
+        Section("Incidents", _incidents(assessment.incidents)),
+        *(_evidence(model) for model in assessment.models if model.evidence is not None),
+        Section("Decisions and scores", _daily(assessment)),
+        Section("Performance", _performance(assessment)),
+    ]
+    if requests.names("requests"):
+        sections.append(Section("Requests", [_requests(requests)]))
+    if notes := (*assessment.notes, *assessment.performance.notes):
+        sections.append(
+            Section("What could not be judged", [Note(_sentence(note)) for note in notes])
+        )
+    return Report(title, _subtitle(assessment), sections, to_json(assessment, requests))
+
+
+def to_json(assessment: Assessment, requests: DailyCounts) -> dict[str, Any]:
+    """The same as plain values; times are microseconds since 1970 UTC."""
+    return {
+        "system": assessment.system,
+        "since": assessment.since,
+        "until": assessment.until,
+        "as_of": assessment.as_of,
+        "models": [_model_json(model) for model in assessment.models],
+        "incidents": [own.to_json() for own in assessment.incidents],
+        "performance": assessment.performance.to_json(),
+        "sampled_share_of_entities": assessment.share,
+        "requests": requests.rows(),
+        "notes": list(assessment.notes),
+    }
+
+
+def _model_json(model: AssessedModel) -> dict[str, Any]:
+    evidence = model.evidence
+    return {
+        "version": model.version,
+        "rows": model.rows,
+        "has_reference": model.has_reference,
+        "days": [_date(window.since) for window in model.windows],
+        "rows_by_day": [window.rows for window in model.windows],
+        "evidence": {}
+        if evidence is None
+        else dict(zip(evidence.measures, evidence.values.tolist(), strict=True)),
+    }
+
+
+def _subtitle(assessment: Assessment) -> str:
+    rows = sum(model.rows for model in assessment.models)
+    models = ", ".join(model.version or "no model" for model in assessment.models)
+    return (
+        f"{rows:,} decisions from {_date(assessment.since)} to before {_date(assessment.until)} "
+        f"(UTC), by {models}; labels as known on {moment_text(assessment.as_of)}"
+    )
+
+
+def _key_figures(assessment: Assessment, open_count: int) -> KeyFigures:
+    closed = len(assessment.incidents) - open_count
+    figures = [
+        KeyFigure("open incidents", str(open_count), f"{closed} over in the window"),
+        KeyFigure("decisions", f"{sum(model.rows for model in assessment.models):,}"),
+    ]
+    periods = assessment.performance.periods
+    if periods:
+        latest = periods[-1]
+        days = round((latest.until - latest.since) / DAY)
+        figures.append(
+            KeyFigure("labels that are final", f"{latest.ripe:.0%}", f"of the last {days} days")
+        )
+        figures += [_latest_figure(periods, place) for place in range(_measures(periods))][:3]
+    return KeyFigures(tuple(figures))
+
+
+def _measures(periods: Sequence[Period]) -> int:
+    return max((max(len(p.realised), len(p.estimated)) for p in periods), default=0)
+
+
+def _latest_figure(periods: Sequence[Period], place: int) -> KeyFigure:
+    """The newest value of a measure, with what it rests on."""
+    for period in reversed(periods):
+        for figures in (period.realised if period.ripe >= 0.9 else (), period.estimated):
+            if place < len(figures) and np.isfinite(figures[place].value):
+                own = figures[place]
+                when = f"{own.basis}, {_days(period)}"
+                return KeyFigure(_words(own.name), _number(own.value), when)
+    name = next(figures[place].name for p in periods for figures in (p.realised, p.estimated)
+                if place < len(figures))  # fmt: skip
+    return KeyFigure(_words(name), "–", "cannot be known yet")
+
+
+def _incidents(incidents: Sequence[ExplainedIncident]) -> list[Block]:
+    if not incidents:
+        return [Note(_NO_INCIDENT)]
+    blocks: list[Block] = []
+    for own in incidents:
+        incident = own.incident
+        state = "open" if incident.is_open else f"over since {moment_text(incident.closed_at or 0)}"
+        blocks.append(Note(f"{incident.sentence} ({state})."))
+        parts = [cause.sentence for cause in own.causes]
+        if own.consequence is not None:
+            parts.append(own.consequence.sentence)
+        blocks += [Note(f"— {part}.") for part in parts]
+    header = ("measure", "kind", "name", "since", "before", "after", "unit", "state")
+    blocks.append(Table(header, tuple(_incident_row(own) for own in incidents), digits=4))
+    return blocks
+
+
+def _incident_row(own: ExplainedIncident) -> tuple[Cell, ...]:
+    incident = own.incident
+    return (
+        incident.measure,
+        str(incident.kind),
+        incident.name,
+        moment_text(incident.since),
+        incident.before,
+        incident.after,
+        incident.unit,
+        "open" if incident.is_open else "over",
+    )
+
+
+def _evidence(model: AssessedModel) -> Section:
+    evidence = model.evidence
+    if evidence is None:
+        raise ValueError("expected a model with evidence")
+    order = np.argsort(-np.nan_to_num(evidence.values).max(axis=1), kind="stable")
+    order = order[:_MOST_MEASURES]
+    caption = (
+        "Evidence of a day that a measure differs from the training, as the logarithm of an "
+        f"e-value; {evidence.threshold:.1f} over days that follow each other opens an incident. "
+        "Grey: the day says nothing."
+    )
+    if len(evidence.measures) > _MOST_MEASURES:
+        caption += f" The {_MOST_MEASURES} measures with most evidence of {len(evidence.measures)}."
+    figure = heat_map(
+        f"Measures by day, model {model.version}",
+        [evidence.measures[at] for at in order],
+        [_date(day * DAY)[5:] for day in evidence.days],
+        evidence.values[order],
+        most=evidence.threshold,
+        label="log10 of the e-value",
+        caption=caption,
+    )
+    return Section("What changed when", [figure])
+
+
+def _daily(assessment: Assessment) -> list[Block]:
+    outcomes = assessment.outcomes
+    days = np.asarray(outcomes["event_time"].cast(pa.int64())) // DAY
+    first, last = int(days.min()), int(days.max())
+    x = np.arange(first, last + 1)
+    totals = np.maximum(np.bincount(days - first, minlength=len(x)), 1)
+    names = np.asarray(outcomes["decision"])
+    shares = {
+        str(name): Curve(
+            x - first, np.bincount(days[names == name] - first, minlength=len(x)) / totals
+        )
+        for name in _rarer(names)
+    }
+    axis = Axis(f"day, from {_date(first * DAY)} on")
+    plots = [line_plot("Share of decisions", shares, axis, Axis("share of a day"))]
+    scores = np.asarray(outcomes["score"].fill_null(np.nan), dtype=np.float64)
+    if np.isfinite(scores).any():
+        curves = {
+            name: Curve(x - first, [_quantile(scores[days == day], q) for day in x])
+            for name, q in _QUANTILES.items()
+        }
+        plots.append(line_plot("Score", curves, axis, Axis("score")))
+    sample = "" if assessment.share == 1 else f" ({assessment.share:.1%} of the entities, drawn)"
+    return [Note(f"{outcomes.num_rows:,} decisions by day{sample}."), Figures(tuple(plots))]
+
+
+def _rarer(names: Any) -> list[str]:
+    """All decisions but the most frequent, whose share is what the others leave."""
+    every, counts = np.unique(names, return_counts=True)
+    return [str(name) for at, name in enumerate(every) if len(every) == 1 or at != counts.argmax()]
+
+
+def _quantile(scores: Any, share: float) -> float:
+    finite = scores[np.isfinite(scores)]
+    return float(np.quantile(finite, share)) if len(finite) else float("nan")
+
+
+def _performance(assessment: Assessment) -> list[Block]:
+    periods = assessment.performance.periods
+    if not periods:
+        return [Note("Nothing could be measured; the last section says why.")]
+    blocks: list[Block] = [_label_table(periods), _figure_table(periods)]
+    plots = [_measure_plot(periods, place) for place in range(_measures(periods))]
+    if shown := tuple(plot for plot in plots if plot is not None):
+        blocks.append(Figures(shown))
+    delays = assessment.performance.to_json()["label_delay_days"]
+    if delays:
+        parts = [
+            f"{share} of positive labels are in after {d:.1f} days" for share, d in delays.items()
+        ]
+        blocks.append(Note(_sentence("; ".join(parts))))
+    return blocks
+
+
+def _label_table(periods: Sequence[Period]) -> Table:
+    header = ("days", "decisions", "final", "positives of these", "expected in the end")
+    rows = [
+        (
+            _days(period),
+            period.rows,
+            f"{period.ripe:.0%}",
+            f"{period.positives:.2%}" if np.isfinite(period.positives) else None,
+            _rate(period),
+        )
+        for period in periods
+    ]
+    caption = (
+        "final: decisions whose outcome is known for good; in brackets 95% limits over entities"
+    )
+    return Table(header, tuple(rows), caption=caption)
+
+
+def _figure_table(periods: Sequence[Period]) -> Table:
+    header = ("days", "measure", "on final labels", "estimated before labels", "estimate")
+    rows = [
+        (
+            _days(period),
+            _words((period.realised or period.estimated)[place].name),
+            _figure_text(period.realised, place),
+            _figure_text(period.estimated, place),
+            {None: None, True: "trusted", False: "not trusted"}[period.trusted],
+        )
+        for period in periods
+        for place in range(_measures([period]))
+    ]
+    caption = "not trusted: outcomes that came since contradict the estimates"
+    return Table(header, tuple(rows), caption=caption)
+
+
+def _days(period: Period) -> str:
+    return f"{_date(period.since)} to {_date(period.until - 1)[5:]}"
+
+
+def _rate(period: Period) -> str | None:
+    rate = period.expected_rate
+    return None if rate is None else f"{rate.value:.2%} ({rate.low:.2%} to {rate.high:.2%})"
+
+
+def _figure_text(figures: Sequence[Performance], place: int) -> str | None:
+    if place >= len(figures) or not np.isfinite(figures[place].value):
+        return None
+    own = figures[place]
+    limits = f"({_number(own.low)} to {_number(own.high)})"
+    return f"{_number(own.value)} {own.unit} {limits}".replace("  ", " ")
+
+
+def _measure_plot(periods: Sequence[Period], place: int) -> Figure | None:
+    """A measure by week: on labels, and estimated."""
+    curves = {}
+    name = unit = ""
+    first = periods[0].since
+    for label in ("realised", "estimated"):
+        points = [
+            ((period.since + period.until) / 2, getattr(period, label)[place])
+            for period in periods
+            if place < len(getattr(period, label))
+        ]
+        points = [(at, own) for at, own in points if np.isfinite(own.value)]
+        if points:
+            name, unit = points[0][1].name, points[0][1].unit
+            curves[label] = Curve(
+                [(at - first) / DAY for at, _ in points], [own.value for _, own in points]
+            )
+    if not curves:
+        return None
+    axis = Axis(f"day, from {_date(first)} on")
+    return line_plot(_words(name), curves, axis, Axis(unit or "value"), points=True)
+
+
+def _requests(requests: DailyCounts) -> Table:
+    days = requests.days() or (0, -1)
+    rows = []
+    for route in requests.names("requests"):
+        total, refused = (
+            int(requests.series(kind, route, *days).sum()) for kind in ("requests", "refused")
+        )
+        rows.append((route, total, refused, f"{refused / max(total, 1):.2%}"))
+    fields = [
+        (f"field {name}", None, int(requests.series("refused_field", name, *days).sum()), None)
+        for name in requests.names("refused_field")
+    ]
+    return Table(("route", "requests", "refused (422)", "share"), (*rows, *fields))
+
+
+def _date(time_us: int) -> str:
+    return datetime.fromtimestamp(time_us / 1e6, UTC).strftime("%Y-%m-%d")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
+def _words(name: str) -> str:
+    return "AUC" if name == "auc" else name.replace("_", " ")
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3f}"
+
+
+def _sentence(sentence: str) -> str:
+    """A sentence with a capital at its begin and a full stop."""
+    text = sentence[:1].upper() + sentence[1:]
+    return text if text.endswith(".") else f"{text}."

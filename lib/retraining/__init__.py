@@ -1,0 +1,1 @@
+"""Whether a newly trained model replaces the champion: comparison, margin, record."""

@@ -1,0 +1,65 @@
+"""A champion, the options of a retraining, and the records that it reads and writes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from lib.records import Fact, Records
+from lib.retraining.repository import Retraining, RetrainingRepository
+
+
+def train_champion(
+    train: Callable[[Any], object], kind: type[Any], options: Mapping[str, Any], folder: Path
+) -> Path:
+    """Train a first model, the champion of a new registry; the registry's folder.
+
+    Args:
+        train: the job.
+        kind: of its options.
+        options: of the job, without output and registry.
+        folder: for both.
+    """
+    registry = folder / "registry"
+    train(kind(**options, output=str(folder / "out"), registry=str(registry), alias="champion"))
+    return registry
+
+
+def retraining(kind: type[Any], options: Mapping[str, Any], registry: Path, folder: Path) -> Any:
+    """Options of a retraining, whose records are there and empty.
+
+    Args:
+        kind: of the options.
+        options: without output, registry and records.
+        registry: with a champion.
+        folder: for output and records.
+    """
+    output, records = str(folder / "retrain"), empty_records(folder)
+    return kind(**options, output=output, registry=str(registry), records=records)
+
+
+def empty_records(folder: Path) -> str:
+    """URL of a database with its tables and no rows."""
+    url = f"sqlite:///{folder / 'records.db'}"
+    with Records(url) as records:
+        records.migrate()
+    return url
+
+
+def add_fact(
+    url: str, system: str, subject: str, kind: str, at: int, *, value: bool, received_after: int = 0
+) -> None:
+    """Something becomes known, and is received so many microseconds later."""
+    fact = Fact(
+        system=system, subject_id=subject, kind=kind, value=value, observed_at=at, source="test",
+        received_at=at + received_after,
+    )  # fmt: skip
+    with Records(url) as records:
+        records.record_labels([fact])
+
+
+def kept_retrainings(url: str, system: str) -> list[Retraining]:
+    """The newest first."""
+    with RetrainingRepository(url) as repository:
+        return repository.list_of(system)

@@ -1,0 +1,81 @@
+"""Labels of the records beside those of files: each event once, what is new counted by its time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from jobs.framework import label_tables
+from jobs.maintenance.retrain import RetrainConfig
+from lib.contract import TIME, ContractError
+from lib.maintenance.contracts import FAILURES
+from tests.jobs.retraining_records import add_fact, empty_records
+
+HOUR = 3_600_000_000
+NOON = 1_780_000_000_000_000
+
+
+def reported(*rows: tuple[str, int]) -> pa.Table:
+    names, times = zip(*rows, strict=True)
+    columns = {
+        "machine_id": pa.array(names),
+        "event_time": pa.array(times, pa.int64()).cast(TIME),
+        "failure_mode": pa.array(["seal"] * len(rows)),
+    }
+    return pa.table(columns)
+
+
+@pytest.fixture
+def records(tmp_path: Path) -> str:
+    url = empty_records(tmp_path)
+    for machine, hours, value in (
+        ("a", 0, True),
+        ("a", 100, True),
+        ("a", 100, False),
+        ("b", 5, True),
+        ("c", 500, True),
+    ):
+        at, later = NOON + hours * HOUR, 0 if value else HOUR
+        add_fact(url, "maintenance", machine, "failure", at, value=value, received_after=later)
+    return url
+
+
+def test_events_are_those_that_stand_at_a_time(records: str) -> None:
+    events = label_tables.recorded_events(records, "maintenance", ("failure",), NOON + 200 * HOUR)
+    assert events["subject_id"].to_pylist() == ["a", "b"]
+
+
+def test_an_event_that_a_file_reports_within_a_day_counts_once(records: str) -> None:
+    events = label_tables.recorded_events(records, "maintenance", ("failure",), 2**61)
+    table = reported(("a", NOON + 23 * HOUR), ("b", NOON + 40 * HOUR), ("d", NOON))
+    more = label_tables.without_repeats(events, table, "machine_id", 24 * HOUR)
+    assert more["subject_id"].to_pylist() == ["b", "c"]
+    assert label_tables.without_repeats(events, table.slice(0, 0), "machine_id", 1) is events
+
+
+def test_what_is_later_than_the_mark_is_new() -> None:
+    table = reported(("a", NOON), ("b", NOON + 1))
+    assert label_tables.times_after(table, "event_time", NOON) == 1
+    assert label_tables.newest(table, "event_time", NOON) == NOON + 1
+    assert label_tables.newest(table.slice(0, 0), "event_time", 7) == 7
+
+
+def test_a_table_that_is_nowhere_stays_away(tmp_path: Path) -> None:
+    config = RetrainConfig(output=str(tmp_path))
+    assert label_tables.write_tables(config, {FAILURES: [FAILURES.schema.empty_table()]}) == {}
+    named = label_tables.write_tables(config, {FAILURES: [reported(("a", NOON))]})
+    labels = label_tables.new_labels(1, 1, {}, named)
+    assert label_tables.as_options(labels) == {
+        "failures": str(tmp_path / "labels/failures.parquet"),
+        "mapping_failures": None,
+    }
+    assert len(labels.digest) == 64
+
+
+def test_a_file_that_breaks_its_contract_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "failures.csv").write_text("machine,when\na,b\n")
+    config = RetrainConfig(output=str(tmp_path), failures=str(tmp_path / "failures.csv"))
+    with pytest.raises(ContractError, match="machine_id"):
+        label_tables.given_rows(config, FAILURES)
