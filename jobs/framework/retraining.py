@@ -96,7 +96,9 @@ def find_champion(registry: str, system: str, folder: Path) -> Champion:
 
 
 def _no_cause(config: Any, system: str, repository: RetrainingRepository) -> str:
-    """Why incidents call for no training now; "" where they do."""
+    """Why incidents call for no training now; "" where they do, or where it was cut off."""
+    if repository.unfinished(system, options_digest(config)) is not None:
+        return ""
     if not repository.open_incidents(system):
         return f"no incident of {system} is open"
     ended = [each.began_at for each in repository.list_of(system) if each.ended_at is not None]
@@ -112,7 +114,7 @@ def _no_cause(config: Any, system: str, repository: RetrainingRepository) -> str
 def _nothing_trained(reason: str) -> dict[str, Any]:
     decision = f"nothing trained: {reason}"
     print(decision)
-    return {"decision": decision}
+    return {"decision": decision, "won": False}
 
 
 def _begin(
