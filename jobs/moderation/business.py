@@ -65,7 +65,7 @@ class ModerationPage(SystemPage):
 
     def part(self, period: Period, _labels: pa.Table) -> PagePart:
         """See `SystemPage`."""
-        verdicts, pairs = 0, []
+        verdicts, pairs = None, []
         if self._records is not None:
             with ReviewStore(self._records) as reviews:
                 verdicts = reviews.count_verdicts(period.since, min(period.until, period.as_of))

@@ -174,6 +174,19 @@ class Period:
         """(n,) ripe rows that were missed (label 1 and no action), and wrongly acted on."""
         return (self.label == 1.0) & ~self.is_acting, (self.label == 0.0) & self.is_acting
 
+    def foreseen(self) -> Interval:
+        """Share of events (a failure, a notice) before which any decision acted in time.
+
+        Each event counts once, however many decisions lie within the horizon before it.
+        """
+        rows = np.flatnonzero(self.label == 1.0)
+        keys = np.stack([self.bootstrap.codes, microseconds(self.rows["observed_at"])])[:, rows]
+        _, first, event = np.unique(keys, axis=1, return_index=True, return_inverse=True)
+        acted = np.bincount(event.ravel(), self.is_acting[rows], len(first)) > 0
+        once, acted_on = np.zeros(len(self.label)), np.zeros(len(self.label))
+        once[rows[first]], acted_on[rows[first]] = 1.0, acted
+        return self.bootstrap.ratio(acted_on, once)
+
     def segments(self) -> tuple[Segment, ...]:
         """Where decisions were wrong more often than elsewhere by more than chance.
 

@@ -119,8 +119,16 @@ def _verdict(now: Statement, before: Statement, changed: Mapping[str, Change]) -
                    measure.name in changed)  # fmt: skip
     parts = [f"{name.capitalize()}: {'; '.join(labels)}." for name, labels in groups.items()
              if labels]  # fmt: skip
-    rest = f"The other {compared - told_apart} figures do not differ by more than chance."
-    return f"Against {_span(before)}. " + " ".join([*parts, rest])
+    rest = _rest_text(compared - told_apart)
+    return f"Against {_span(before)}. " + " ".join([*parts, rest]).rstrip()
+
+
+def _rest_text(figures: int) -> str:
+    """How many figures did not change by more than chance."""
+    if figures < 1:
+        return ""
+    many = f"{figures} other figures do" if figures > 1 else "One other figure does"
+    return f"{many} not differ by more than chance."
 
 
 def _figures(

@@ -19,7 +19,7 @@ from lib.evaluation import Interval
 from lib.records.decision_table import FEATURE_PREFIX
 
 WORDING = Wording(
-    "Churn", "scores", "customers", "customers who left without a warning",
+    "Churn", "scores", "customers", "without a warning of a notice that came",
     "contacts with customers who stayed", "leavers",
 )  # fmt: skip
 _YEAR_DAYS, _MONTH_DAYS, _MONTHS_A_YEAR, _WEEK_DAYS = 365.25, 30.4375, 12.0, 7.0
@@ -107,7 +107,6 @@ def churn_measures(period: Period, system: CustomerOutcomes, log: InterventionLo
         return _divided(weights @ by_margin * window / _MONTH_DAYS, weights @ by_leaver)
 
     by_customer, by_leaver, by_margin = map(period.bootstrap.by_entity, (customers, left, margin))
-    foreseen = period.bootstrap.ratio((period.label == 1.0) & period.is_acting, period.label == 1.0)
     label = f"Customers who gave notice within {window} days"
     return [
         period.labelled(
@@ -124,7 +123,8 @@ def churn_measures(period: Period, system: CustomerOutcomes, log: InterventionLo
         ),
         *_spent(period, log),
         period.labelled(
-            "leavers_foreseen", "Leavers whom a decision foresaw", "share", "more", foreseen
+            "leavers_foreseen", "Leavers whom a decision foresaw", "share", "more",
+            period.foreseen(),
         ),
         period.labelled(
             "margin_lost", "Margin lost to notices a day, with the cost of contacts", "currency",

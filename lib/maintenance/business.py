@@ -18,7 +18,7 @@ from lib.maintenance.outcomes import SAME_FAILURE_US, SERVICES, MachineOutcomes
 from lib.records.json_codec import read_json
 
 WORDING = Wording(
-    "Maintenance", "predictions", "machines", "failures without a warning",
+    "Maintenance", "predictions", "machines", "without a warning of a failure that came",
     "alarms without a failure", "failures",
 )  # fmt: skip
 _UNPLANNED = ("corrective", "emergency")
@@ -128,9 +128,7 @@ def maintenance_measures(period: Period, system: MachineOutcomes, stops: Stops) 
             "Failures that a decision foresaw",
             "share",
             "more",
-            period.bootstrap.ratio(
-                (period.label == 1.0) & period.is_acting, period.label == 1.0
-            ),
+            period.foreseen(),
         ),
         period.labelled(
             "decision_cost",
@@ -186,12 +184,9 @@ def return_on_cost(now: Statement, before: Statement | None) -> Measure:
 
 
 def maintenance_segments(decisions: pa.Table) -> dict[str, Sequence[str | None]]:
-    """Parts of the predictions: by decision and likely mode of failure."""
+    """Parts of the predictions: by likely mode of failure."""
     answers = [read_json(text or "{}") for text in decisions["answer"].to_pylist()]
-    return {
-        "likely failure": [answer.get("likely_mode") for answer in answers],
-        "decision": decisions["decision"].to_pylist(),
-    }
+    return {"likely failure": [answer.get("likely_mode") for answer in answers]}
 
 
 def maintenance_notes(system: MachineOutcomes) -> list[str]:

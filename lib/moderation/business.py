@@ -23,13 +23,13 @@ _SECOND_US, _MS = 1_000_000.0, 1_000.0
 
 
 def moderation_measures(
-    period: Period, verdicts: int, pairs: Sequence[OpinionPair]
+    period: Period, verdicts: int | None, pairs: Sequence[OpinionPair]
 ) -> list[Measure]:
     """The rows of the page.
 
     Args:
         period: of posts.
-        verdicts: decisions of people about posts in the period, golden items left out.
+        verdicts: decisions of people about posts in the period, None where they are not known.
         pairs: of independent opinions of the period.
     """
     automatic = period.decided("ALLOW", "REMOVE")
@@ -66,8 +66,12 @@ def moderation_measures(
         ),
         make_measure(
             "verdicts_per_day", "Decisions of moderators a day", "decisions", "less",
-            Interval(verdicts / period.days, float("nan"), float("nan")),
-            f"{verdicts:,} decisions about posts of {period.days:,.4g} days",
+            NOT_KNOWN
+            if verdicts is None
+            else Interval(verdicts / period.days, float("nan"), float("nan")),
+            "the review queue is in the records"
+            if verdicts is None
+            else f"{verdicts:,} decisions about posts of {period.days:,.4g} days",
         ),
         *_agreement(period, pairs),
         period.per_day(
