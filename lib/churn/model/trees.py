@@ -70,8 +70,8 @@ def tree_parameters(settings: TreeSettings, seed: int, base: float) -> dict[str,
 def fit_trees(
     matrix: Floats, labels: Floats, weights: Floats, settings: TreeSettings, seed: int
 ) -> Trees:
-    """Fit in this process."""
-    rows = xgb.QuantileDMatrix(matrix.astype(np.float32), labels, weight=weights)
+    """Fit in this process, on one thread."""
+    rows = xgb.QuantileDMatrix(matrix.astype(np.float32), labels, weight=weights, nthread=1)
     base = float(np.average(labels, weights=weights))
     return Trees(
         tuple(

@@ -63,13 +63,12 @@ def booster_parameters(
         threads: of one process; 0 takes all cores.
     """
     return {
-        **classification_parameters(settings, seed),
+        **classification_parameters(settings, seed, threads),
         "eval_metric": ["aucpr", "logloss"],
         "base_score": 0.5,
         "device": device,
         "max_bin": settings.max_bin,
         "scale_pos_weight": settings.positive_weight,
-        "nthread": threads,
     }
 
 
