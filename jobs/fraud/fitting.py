@@ -14,12 +14,13 @@ from jobs.framework.workers import Workers, run_calls
 from jobs.framework.xgboost_training import XGBoostData, fit_boosted_trees
 from jobs.fraud.distributed_network import fit_networks_on_workers
 from jobs.fraud.training_config import TrainConfig
+from lib.boosting.boosted_trees import BoostedTrees
 from lib.fraud.model.fitting import Compute, FoldData, FoldScores, fit_fold, fit_halves
 from lib.fraud.model.inputs import fit_standardiser
 from lib.fraud.model.numpy_mlp import Networks
 from lib.fraud.model.sample import Sample, kept_rows, refuse_one_class
 from lib.fraud.model.settings import ModelSettings
-from lib.fraud.model.trees import BoostedTrees, booster_parameters
+from lib.fraud.model.trees import booster_parameters
 
 
 def local_compute(config: TrainConfig) -> Compute:

@@ -31,12 +31,13 @@ class TreeShape(Protocol):
         """Penalty of leaf values."""
 
 
-def classification_parameters(settings: TreeShape, seed: int) -> dict[str, Any]:
+def classification_parameters(settings: TreeShape, seed: int, threads: int = 1) -> dict[str, Any]:
     """Parameters of a booster that gives log-odds of two classes.
 
     Args:
         settings: of the trees.
         seed: of the draws of rows and features.
+        threads: of one process; 0 takes all cores, which on a busy machine is slower.
     """
     return {
         "objective": "binary:logistic",
@@ -48,5 +49,6 @@ def classification_parameters(settings: TreeShape, seed: int) -> dict[str, Any]:
         "min_child_weight": settings.min_child_weight,
         "reg_lambda": settings.l2,
         "seed": seed,
+        "nthread": threads,
         "verbosity": 0,
     }

@@ -25,17 +25,15 @@ class CircuitBreaker:
 
     @property
     def open(self) -> bool:
-        """Whether the last calls failed."""
-        return self._failed >= self._limit
+        """Whether the last calls failed and no trial is due: `allows` would say no."""
+        return self._failed >= self._limit and self._clock() < self._next_trial
 
     def allows(self) -> bool:
-        """Whether to call now; while open, True once per `rest`."""
-        if self._failed < self._limit:
-            return True
-        now = self._clock()
-        if now < self._next_trial:
+        """Whether to call now; after failures, True once per `rest`."""
+        if self.open:
             return False
-        self._next_trial = now + self._rest
+        if self._failed >= self._limit:
+            self._next_trial = self._clock() + self._rest
         return True
 
     def succeeded(self) -> None:

@@ -24,7 +24,7 @@ class GuardedCall:
 
     @property
     def unavailable(self) -> bool:
-        """Whether the store failed the last times it was asked."""
+        """Whether the store failed the last times it was asked, and no trial is due."""
         return self._breaker.open
 
     async def run(self, call: Callable[[], Awaitable[Done]]) -> Done:
@@ -82,7 +82,7 @@ class GuardedRepository(Generic[Store]):
 
     @property
     def unavailable(self) -> bool:
-        """Whether the last calls of the store failed."""
+        """Whether the last calls of the store failed, and no trial is due."""
         return self._guard.unavailable
 
     async def ping(self) -> None:

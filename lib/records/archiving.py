@@ -16,6 +16,7 @@ from sqlalchemy import (
     delete,
     func,
     insert,
+    null,
     select,
     text,
     tuple_,
@@ -32,7 +33,7 @@ from lib.records.decision_store import collated, files, subjects_in_parts
 from lib.records.errors import RecordsError
 from lib.records.partitions import DAY, Partition, day_of, partitions, start_of
 from lib.records.schema import DECISION_ARCHIVES, DECISION_IDS, DECISIONS, RESCORES
-from lib.records.systems import USUAL_ENTITIES
+from lib.records.systems import usual_entity
 from lib.storage import has_credentials, open_storage
 
 _KEYS_PER_DELETE = 500
@@ -221,9 +222,10 @@ def _rows(connection: Connection, system: str, day: date) -> Iterator[Sequence[A
         cast(column, Text) if isinstance(column.type, JSON) else column
         for column in DECISIONS.columns
     ]
-    named = [DECISIONS.c.entities[name].as_string() for name in USUAL_ENTITIES]
+    name = usual_entity(system)
+    entity_id = null() if name is None else DECISIONS.c.entities[name].as_string()
     query = (
-        select(*columns, func.coalesce(*named))
+        select(*columns, entity_id)
         .where(DECISIONS.c.system == system, *_on(DECISIONS, day))
         .order_by(DECISIONS.c.event_time, collated(connection, DECISIONS.c.subject_id))
         .execution_options(yield_per=ROWS_PER_GROUP // 10)

@@ -2,7 +2,7 @@
 
 import heapq
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -15,7 +15,7 @@ from lib.records.earlier_decisions import put_earlier_first
 from lib.records.models import Row
 from lib.records.partitions import create_partitions, day_of
 from lib.records.schema import DECISION_ARCHIVES, DECISION_IDS, DECISIONS
-from lib.records.systems import USUAL_ENTITIES
+from lib.records.systems import usual_entity
 
 _ROWS_PER_PART = 1000
 _SUBJECTS_PER_STATEMENT = 500
@@ -39,7 +39,7 @@ def insert_first(database: Database, connection: Connection, rows: Sequence[Row]
         {
             "system": system,
             "subject_id": subject_id,
-            "entity_id": _usual_entity(row["entities"]),
+            "entity_id": _entity_id(row),
             "received_at": row["received_at"],
         }
         for (system, subject_id), row in sorted(firsts.items())
@@ -52,9 +52,10 @@ def insert_first(database: Database, connection: Connection, rows: Sequence[Row]
     return fresh
 
 
-def _usual_entity(entities: Mapping[str, Any]) -> str | None:
-    named = (entities.get(name) for name in USUAL_ENTITIES)
-    return next((str(entity_id) for entity_id in named if entity_id is not None), None)
+def _entity_id(row: Row) -> str | None:
+    name = usual_entity(row["system"])
+    entity_id = None if name is None else row["entities"].get(name)
+    return None if entity_id is None else str(entity_id)
 
 
 def find(connection: Connection, system: str, subject_id: str) -> dict[str, Any] | None:

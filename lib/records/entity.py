@@ -17,7 +17,7 @@ from lib.records.decision_store import files, subjects_in_parts
 from lib.records.errors import RecordsError
 from lib.records.models import require_text
 from lib.records.schema import DECISION_IDS, DECISIONS
-from lib.records.systems import SYSTEMS, USUAL_ENTITIES, recorded_system
+from lib.records.systems import SYSTEMS, recorded_system, usual_entity
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,11 @@ class Entity:
     def column(self) -> str:
         """The name by which decisions know it."""
         return SYSTEMS[self.system].entities[self.kind]
+
+    @property
+    def is_usual(self) -> bool:
+        """Whether decisions are indexed by it."""
+        return self.column == usual_entity(self.system)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +86,7 @@ def entity_hash(entity: Entity, secret: bytes) -> str:
 
 
 def _subjects(entity: Entity) -> Any:
-    if entity.column in USUAL_ENTITIES:
+    if entity.is_usual:
         ids = DECISION_IDS.c
         return select(ids.subject_id).where(ids.system == entity.system, ids.entity_id == entity.id)
     named = DECISIONS.c.entities[entity.column].as_string()
@@ -94,11 +99,7 @@ def _in_file(file: ArchiveFile, entity: Entity) -> frozenset[str]:
     subjects: set[str] = set()
     for batch in read_columns(file, ["subject_id", "entity_id", "entities"]):
         for subject, usual, entities in zip(*(c.to_pylist() for c in batch.columns), strict=True):
-            named = (
-                usual
-                if entity.column in USUAL_ENTITIES
-                else json.loads(entities).get(entity.column)
-            )
+            named = usual if entity.is_usual else json.loads(entities).get(entity.column)
             if named == entity.id:
                 subjects.add(subject)
     return frozenset(subjects)

@@ -80,8 +80,12 @@ SYSTEMS: Mapping[str, RecordedSystem] = {
     ),
     "moderation": RecordedSystem({"author": "author_id"}),
 }
-USUAL_ENTITIES = tuple(next(iter(system.entities.values())) for system in SYSTEMS.values())
-"""Whom a decision concerns, by the name of the entity; a decision has one of these."""
+
+
+def usual_entity(system: str) -> str | None:
+    """Name of the entity by which decisions of a system are indexed; None for an unknown system."""
+    names = SYSTEMS[system].entities.values() if system in SYSTEMS else ()
+    return next(iter(names), None)
 
 
 def recorded_system(name: str) -> RecordedSystem:

@@ -10,7 +10,10 @@ def test_a_breaker_opens_after_failures_in_a_row_and_lets_one_trial_through() ->
     assert breaker.allows()
     breaker.failed()
     assert not breaker.allows()
+    assert breaker.open
     now[0] = 1.5
+    assert not breaker.open  # a trial is due: who waits for that asks now
     assert [breaker.allows(), breaker.allows()] == [True, False]
+    assert breaker.open
     breaker.succeeded()
     assert breaker.allows()

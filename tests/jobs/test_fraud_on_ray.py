@@ -22,6 +22,7 @@ from jobs.framework.xgboost_training import (
 )
 from jobs.fraud import score, train, tune
 from jobs.fraud.training_config import TrainConfig
+from lib.boosting.boosted_trees import BoostedTrees
 from lib.evaluation import average_precision
 from lib.fraud.features import FRAUD
 from lib.fraud.model.inputs import feature_matrix
@@ -29,7 +30,7 @@ from lib.fraud.model.sample import Sample
 from lib.fraud.model.scoring import Scorer
 from lib.fraud.model.settings import NetworkSettings, TreeSettings
 from lib.fraud.model.time_split import Lengths
-from lib.fraud.model.trees import BoostedTrees, booster_parameters, fit_trees
+from lib.fraud.model.trees import booster_parameters, fit_trees
 from lib.registry import read_artifact
 from lib.storage import open_storage
 from tests.fraud.model_sample import NAMES, sample_of

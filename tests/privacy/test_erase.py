@@ -6,6 +6,7 @@ import asyncio
 import math
 import shutil
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +29,22 @@ from lib.records import Decision, DecisionLog, Records, RecordsError
 from lib.records.archiving import archive_day, days_before
 from lib.records.database import Database
 from lib.records.entity import Entity, entity_hash
+from lib.records.erasure import Erasure
 from lib.records.partitions import DAY
 from lib.records.review import ReviewStore
 from lib.records.review.tables import AUDIT
 from lib.records.schema import ERASURES
+from lib.records.systems import SYSTEMS, RecordedSystem
 from tests.privacy.factories import all_values, review_item
-from tests.records.conftest import NOVEMBER, SECOND, append, decision, fact, keep_decisions
+from tests.records.conftest import (
+    NOVEMBER,
+    SECOND,
+    append,
+    count_decisions,
+    decision,
+    fact,
+    keep_decisions,
+)
 from tests.records.customer_factories import health_entry, intervention
 from tests.records.order_factories import schedule, work_order
 from tests.records.review_factories import close
@@ -142,6 +153,30 @@ def test_other_kinds_of_entities_are_found_without_an_index(
     assert main(EraseConfig("fraud", (device,), url, kind=kind, secret_file=secret), NOVEMBER) == 0
     assert [record.subject_id for record in records.decisions("fraud", 0, 2**62)] == ["t9"]
     assert device not in all_values(database)
+
+
+def test_a_system_that_shares_names_of_entities_is_indexed_by_its_own_usual_one(
+    url: str,
+    records: Records,
+    database: Database,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kinds = {"order": "order_id", "customer": "customer_id", "user": "user_id"}
+    monkeypatch.setitem(SYSTEMS, "returns", RecordedSystem(kinds))  # type: ignore[arg-type]
+    entities = {"order_id": "o1", "customer_id": ANN, "user_id": BOB}
+    stored = [
+        decision(f"r{day}", system=system, entities=entities, received_at=NOVEMBER + day * DAY)
+        for day in (0, 5)
+        for system in ("returns", "unknown")
+    ]
+    keep_decisions(records, stored)
+    for day in days_before(database, NOVEMBER + DAY):
+        archive_day(database, str(tmp_path / "archive"), day, NOVEMBER)
+    assert count_decisions(records, "unknown") == 2
+    with closing(Erasure(url)) as erasure:
+        for kind, entity_id in (("order", "o1"), ("customer", ANN), ("user", BOB)):
+            assert erasure.find(Entity("returns", kind, entity_id)).subjects == ("r0", "r5")
 
 
 def event(name: str, user: str, device: str) -> dict[str, object]:

@@ -15,7 +15,7 @@ def test_commands_offer_the_systems_that_are_recorded() -> None:
 
 
 def test_an_unknown_system_is_refused_by_name() -> None:
-    refusal = "system: expected one of fraud, maintenance, churn, moderation, got 'credit'"
+    refusal = f"system: expected one of {', '.join(SYSTEMS)}, got 'credit'"
     with pytest.raises(RecordsError, match=refusal):
         Entity("credit", "user", "u1")
     with pytest.raises(RecordsError, match=refusal):

@@ -138,6 +138,17 @@ async def test_the_store_may_go_and_come_back_and_no_payment_is_lost_or_counted_
     assert features["txn_count_by_user_24h"] == 5
 
 
+async def test_fallbacks_are_scored_again_though_nobody_sends_payments(
+    start: Start, redis_process: RedisProcess
+) -> None:
+    async with start(profile_store=redis_process.url, rescore_seconds=0.2) as fraud:
+        redis_process.stop()
+        answers = [await sent(fraud) for _ in range(5)]  # enough that the store is left alone
+        redis_process.start()
+        for answer in answers:
+            assert (await rescored(fraud, answer["transaction_id"]))["fraud_score"] is not None
+
+
 async def test_a_label_that_comes_while_the_store_is_out_counts_afterwards(
     start: Start, redis_process: RedisProcess
 ) -> None:

@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import xgboost as xgb
 
-from lib.boosting.booster_file import read_booster
+from lib.boosting.boosted_trees import BoostedTrees
 from lib.boosting.parameters import classification_parameters
 from lib.churn.model.settings import TreeSettings
 from lib.churn.target import Floats
 
 
-@dataclass(frozen=True)
-class Trees:
-    """Fitted boosters; their mean log-odds are the answer."""
-
-    boosters: tuple[xgb.Booster, ...]
-
-    def log_odds(self, matrix: Floats) -> Floats:
-        """Mean raw log-odds (rows,); NaN is missing."""
-        rows = matrix.astype(np.float32)
-        sums = [booster.inplace_predict(rows, predict_type="margin") for booster in self.boosters]
-        return np.asarray(np.mean(np.asarray(sums, dtype=np.float64), axis=0))
+class Trees(BoostedTrees):
+    """Boosters of a few seeds, and what each feature adds to their log-odds."""
 
     def contributions(self, matrix: Floats) -> tuple[Floats, float]:
         """Mean SHAP values (rows, features), XGBoost's own, and the log-odds they start from.
@@ -37,18 +26,6 @@ class Trees:
         parts = [booster.predict(rows, pred_contribs=True) for booster in self.boosters]
         mean = np.mean(np.asarray(parts, dtype=np.float64), axis=0)
         return mean[:, :-1], float(mean[0, -1]) if len(mean) else 0.0
-
-    def to_bytes(self) -> tuple[bytes, ...]:
-        """Each booster as UBJ."""
-        return tuple(bytes(booster.save_raw("ubj")) for booster in self.boosters)
-
-    @classmethod
-    def from_bytes(cls, stored: Sequence[bytes], feature_count: int, threads: int = 1) -> Trees:
-        """Boosters from UBJ over `feature_count` features; `read_booster` says what is refused."""
-        boosters = tuple(read_booster(content, feature_count, threads) for content in stored)
-        for booster in boosters:
-            booster.feature_names = None
-        return cls(boosters)
 
 
 def tree_parameters(settings: TreeSettings, seed: int, base: float) -> dict[str, Any]:
@@ -70,8 +47,8 @@ def tree_parameters(settings: TreeSettings, seed: int, base: float) -> dict[str,
 def fit_trees(
     matrix: Floats, labels: Floats, weights: Floats, settings: TreeSettings, seed: int
 ) -> Trees:
-    """Fit in this process."""
-    rows = xgb.QuantileDMatrix(matrix.astype(np.float32), labels, weight=weights)
+    """Fit in this process, on one thread."""
+    rows = xgb.QuantileDMatrix(matrix.astype(np.float32), labels, weight=weights, nthread=1)
     base = float(np.average(labels, weights=weights))
     return Trees(
         tuple(

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from lib.boosting.boosted_trees import BoostedTrees
 from lib.fraud.model.inputs import Floats, recency_weights
 from lib.fraud.model.network import fit_networks
 from lib.fraud.model.numpy_mlp import Networks
@@ -14,7 +15,7 @@ from lib.fraud.model.sample import Sample
 from lib.fraud.model.settings import ModelSettings
 from lib.fraud.model.stacking import MetaLearner, fit_meta
 from lib.fraud.model.time_split import Fold, Slice
-from lib.fraud.model.trees import BoostedTrees, fit_trees
+from lib.fraud.model.trees import fit_trees
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save
 
+from lib.boosting.boosted_trees import BoostedTrees
 from lib.calibration import Calibrator
 from lib.fraud.model.forest import Forest, read_forest
 from lib.fraud.model.inputs import Floats, Matrix
@@ -14,7 +15,6 @@ from lib.fraud.model.numpy_mlp import Networks
 from lib.fraud.model.policy import Policy
 from lib.fraud.model.scoring import Scorer, stored_parts
 from lib.fraud.model.stacking import MetaLearner
-from lib.fraud.model.trees import BoostedTrees
 from lib.registry import Artifact, Manifest, TrainingRecord, write_artifact
 
 SYSTEM = "fraud"

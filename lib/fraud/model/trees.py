@@ -1,48 +1,14 @@
 """The boosted half: XGBoost trees, one booster or a bag of several seeds."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
 import xgboost as xgb
 
-from lib.boosting.booster_file import read_booster
+from lib.boosting.boosted_trees import BoostedTrees
 from lib.boosting.parameters import classification_parameters
-from lib.fraud.model.inputs import Floats, Matrix
 from lib.fraud.model.sample import Sample, kept_rows, refuse_one_class
 from lib.fraud.model.settings import TreeSettings
-
-
-@dataclass(frozen=True)
-class BoostedTrees:
-    """Fitted boosters; their mean log-odds are the answer."""
-
-    boosters: tuple[xgb.Booster, ...]
-
-    def log_odds(self, matrix: Matrix) -> Floats:
-        """Mean raw log-odds (rows,) of features (rows, features); NaN is missing."""
-        sums = [
-            booster.inplace_predict(matrix, predict_type="margin").astype(np.float64)
-            for booster in self.boosters
-        ]
-        return np.asarray(np.mean(sums, axis=0))
-
-    @property
-    def rounds(self) -> int:
-        """Trees of the longest booster."""
-        return max(int(booster.num_boosted_rounds()) for booster in self.boosters)
-
-    def to_bytes(self) -> tuple[bytes, ...]:
-        """Each booster as UBJ."""
-        return tuple(bytes(booster.save_raw("ubj")) for booster in self.boosters)
-
-    @classmethod
-    def from_bytes(
-        cls, stored: Sequence[bytes], feature_count: int, threads: int = 1
-    ) -> "BoostedTrees":
-        """Boosters from UBJ over `feature_count` features; `read_booster` says what is refused."""
-        return cls(tuple(read_booster(content, feature_count, threads) for content in stored))
 
 
 def booster_parameters(
@@ -63,13 +29,12 @@ def booster_parameters(
         threads: of one process; 0 takes all cores.
     """
     return {
-        **classification_parameters(settings, seed),
+        **classification_parameters(settings, seed, threads),
         "eval_metric": ["aucpr", "logloss"],
         "base_score": 0.5,
         "device": device,
         "max_bin": settings.max_bin,
         "scale_pos_weight": settings.positive_weight,
-        "nthread": threads,
     }
 
 
