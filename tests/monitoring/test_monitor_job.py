@@ -164,7 +164,7 @@ def test_a_change_is_traced_to_the_merchant_that_holds_it(tmp_path: Path, fraud_
     ]
     table = table.set_column(table.schema.get_field_index("request"), "request", pa.array(requests))
     late = np.asarray(table["event_time"].cast(pa.int64())) >= START + PLANTED_DAY * DAY
-    name = "feature_distance_from_home_km"
+    name = "feature_amount"
     values = np.where(of_merchant & late, np.nan, table[name].to_numpy())
     table = table.set_column(table.schema.get_field_index(name), name, pa.array(values))
     assert place.run(table) == monitoring.INCIDENT_OPEN
