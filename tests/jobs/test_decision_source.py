@@ -67,13 +67,13 @@ def test_ray_and_this_process_read_the_same(records: str, tmp_path: Path, kept: 
         pq.write_table(table, tmp_path / "decisions.parquet", row_group_size=10)
         options = replace(OPTIONS, decisions=str(tmp_path / "decisions.parquet"))
     options.check()
-    here, there = (DecisionSource(options, "fraud") for _ in range(2))
-    assert sorted(here.table()["subject_id"].to_pylist()) == sorted(d.subject_id for d in many())
-    parts = pa.concat_tables(list(there.on_ray(summed)))
+    local, spread = (DecisionSource(options, "fraud") for _ in range(2))
+    assert sorted(local.table()["subject_id"].to_pylist()) == sorted(d.subject_id for d in many())
+    parts = pa.concat_tables(list(spread.on_ray(summed)))
     assert pc.sum(parts["rows"]).as_py() == 60
     assert pc.sum(parts["total"]).as_py() == sum(range(60))
-    assert here.counts == there.counts
-    assert here.lines()[1] == "decisions read              60"
+    assert local.counts == spread.counts
+    assert local.lines()[1] == "decisions read              60"
 
 
 def test_labels_come_from_the_records_or_from_a_file(records: str, tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def maintenance(fleet: Path) -> Pool:
     return Pool(
         "maintenance", "machine_id", names, rows, 1.0 - survival,
         [str(machine) for machine in trained.rows.machines], ["{}"] * len(rows),
-        {"NONE": 0.0, "INSPECT": 0.1, "SERVICE": 0.3}, names[0],
+        {"MONITOR": 0.0, "INSPECT": 0.1, "SERVICE": 0.3}, names[0],
     )  # fmt: skip
 
 
@@ -91,7 +91,7 @@ def churn() -> Pool:
     return Pool(
         "churn", "customer_id", rows.names, np.asarray(rows.matrix, dtype=np.float64),
         churn_model.trained().probabilities(rows.matrix), [str(c) for c in rows.customers],
-        ["{}"] * len(rows), {"NONE": 0.0, "CONTACT": 0.1, "ACT_NOW": 0.4}, "mrr",
+        ["{}"] * len(rows), {"MONITOR": 0.0, "CONTACT": 0.1, "ACT_NOW": 0.4}, "mrr",
     )  # fmt: skip
 
 

@@ -157,20 +157,22 @@ def test_a_later_run_goes_on_from_the_windows_of_the_earlier(
 def test_a_change_is_traced_to_the_merchant_that_holds_it(tmp_path: Path, fraud_pool: Pool) -> None:
     place = Place(tmp_path, fraud_pool)
     table = place.days()
-    of_merchant = [json.loads(text)["merchant_id"] for text in table["request"].to_pylist()]
-    busiest = max(set(of_merchant), key=of_merchant.count)
+    of_merchant = np.random.default_rng(2).random(table.num_rows) < 0.08
+    requests = [
+        json.dumps(json.loads(text) | ({"merchant_id": "m-broken"} if broken else {}))
+        for text, broken in zip(table["request"].to_pylist(), of_merchant, strict=True)
+    ]
+    table = table.set_column(table.schema.get_field_index("request"), "request", pa.array(requests))
     late = np.asarray(table["event_time"].cast(pa.int64())) >= START + PLANTED_DAY * DAY
-    broken = np.array([merchant == busiest for merchant in of_merchant]) & late
-    name = "feature_distance_from_home_km"
-    values = np.where(broken, np.nan, table[name].to_numpy())
+    name = "feature_amount"
+    values = np.where(of_merchant & late, np.nan, table[name].to_numpy())
     table = table.set_column(table.schema.get_field_index(name), name, pa.array(values))
     assert place.run(table) == monitoring.INCIDENT_OPEN
     incident = next(own for own in place.report["incidents"] if own["measure"] == name[8:])
     assert incident["kind"] == "missing share"
-    assert (incident["causes"][0]["segment"], incident["causes"][0]["value"]) == (
-        "merchant_id",
-        busiest,
-    )
+    (cause,) = incident["causes"]
+    assert (cause["segment"], cause["value"]) == ("merchant_id", "m-broken")
+    assert cause["rows_share"] == pytest.approx(0.08, abs=0.03)
 
 
 @pytest.mark.usefixtures("ray_on_two_cores")
