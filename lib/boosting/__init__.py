@@ -1,1 +1,1 @@
-"""Boosted trees as files: read with every index checked, before a library follows one."""
+"""Boosted trees: parameters, a bag of boosters, and files, read with every index checked."""
