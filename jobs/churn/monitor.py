@@ -32,14 +32,19 @@ class Options(MonitorOptions):
     """customers that people can contact a day"""
 
 
-def main(options: Options) -> None:
-    """Monitor."""
+def main(options: Options, now: int | None = None) -> None:
+    """Monitor.
+
+    Args:
+        options: of the job.
+        now: microseconds since 1970 UTC; None: the present.
+    """
     capacity = RecallAtCapacity(options.contacts_per_day)
     watched = WatchedSystem(
         CustomerOutcomes(options.economics),
         (RocAuc(), AveragePrecision(), capacity, ObservedOverExpected(), Money()),
     )
-    monitor(options, watched)
+    monitor(options, watched, now)
 
 
 if __name__ == "__main__":

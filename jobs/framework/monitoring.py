@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial, reduce
 from pathlib import Path
+from typing import Literal
 
 import pyarrow as pa
 
@@ -72,6 +73,9 @@ class MonitorOptions(DecisionOptions):
     """false incidents in 90 days that are accepted, over all systems together"""
     systems: int = 4
     """systems of the installation that share them"""
+    engine: Literal["ray", "process"] = "ray"
+    """ray: decisions are counted in tasks of Ray; process: in this process, enough for some
+    hundred thousand"""
 
     def check(self) -> None:
         """See `JobOptions`.
@@ -101,18 +105,23 @@ class MonitorOptions(DecisionOptions):
         return ErrorBudget(false_incidents=self.false_incidents, systems=self.systems)
 
 
-def monitor(options: MonitorOptions, watched: WatchedSystem) -> None:
+def monitor(options: MonitorOptions, watched: WatchedSystem, now: int | None = None) -> None:
     """Monitor a window; ends the program with `INCIDENT_OPEN` where an incident is open.
 
     Nothing is written before everything is judged; what is recorded is recorded in one transaction.
+
+    Args:
+        options: of the job.
+        watched: the system.
+        now: microseconds since 1970 UTC, up to which labels count; None: the present.
 
     Raises:
         DecisionSourceError: no decision is in the window, or clocks disagree.
     """
     system = watched.outcomes.system
-    source = DecisionSource(options, system)
+    source = DecisionSource(options, system, now)
     references, usual = _references(options, system)
-    window = _counted(source, references, usual, options.rows)
+    window = _counted(source, references, usual, options)
     requests = _requests(options.access_log, system)
     material = Material(
         window=window,
@@ -168,13 +177,14 @@ def _counted(
     source: DecisionSource,
     references: Mapping[str, ModelReference],
     usual: str,
-    most_rows: int,
+    options: MonitorOptions,
 ) -> DecisionWindow:
-    """All decisions of the window, counted in tasks of Ray."""
+    """All decisions of the window, counted in tasks of Ray or here."""
     bins = {version: reference.bins for version, reference in references.items()}
-    empty = partial(DecisionWindow, bins, usual, most_rows)
-    work = partial(count_decisions, bins=bins, usual=usual, most_rows=most_rows)
-    return reduce(_merged, source.on_ray(work), empty())
+    work = partial(count_decisions, bins=bins, usual=usual, most_rows=options.rows)
+    if options.engine == "process":
+        return work(source.tables())
+    return reduce(_merged, source.on_ray(work), DecisionWindow(bins, usual, options.rows))
 
 
 def count_decisions(

@@ -31,8 +31,13 @@ class Options(MonitorOptions):
     """payments that people can review a day"""
 
 
-def main(options: Options) -> None:
-    """Monitor."""
+def main(options: Options, now: int | None = None) -> None:
+    """Monitor.
+
+    Args:
+        options: of the job.
+        now: microseconds since 1970 UTC; None: the present.
+    """
     scale = AmountScale(options.currency_digits)
     watched = WatchedSystem(
         FraudOutcomes(options.costs, scale, options.label_days),
@@ -40,7 +45,7 @@ def main(options: Options) -> None:
         segments=("merchant_id", "payment_method"),
         money_by_label=True,
     )
-    monitor(options, watched)
+    monitor(options, watched, now)
 
 
 if __name__ == "__main__":

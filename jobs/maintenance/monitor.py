@@ -26,14 +26,19 @@ class Options(MonitorOptions):
     """hours within which a failure counts for a prediction"""
 
 
-def main(options: Options) -> None:
-    """Monitor."""
+def main(options: Options, now: int | None = None) -> None:
+    """Monitor.
+
+    Args:
+        options: of the job.
+        now: microseconds since 1970 UTC; None: the present.
+    """
     watched = WatchedSystem(
         MachineOutcomes(options.costs, options.horizon_hours),
         (RocAuc(), ObservedOverExpected(), Money()),
         entity_is_segment=True,
     )
-    monitor(options, watched)
+    monitor(options, watched, now)
 
 
 if __name__ == "__main__":

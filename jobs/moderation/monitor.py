@@ -27,11 +27,16 @@ class Options(MonitorOptions):
     """days after which an allowed or removed post is not waited for any more"""
 
 
-def main(options: Options) -> None:
-    """Monitor."""
+def main(options: Options, now: int | None = None) -> None:
+    """Monitor.
+
+    Args:
+        options: of the job.
+        now: microseconds since 1970 UTC; None: the present.
+    """
     outcomes = PostOutcomes(read_policies(options.policies), options.silent_days)
     measures = (RocAuc(), AveragePrecision(), ObservedOverExpected(), Money())
-    monitor(options, WatchedSystem(outcomes, measures, segments=("language",)))
+    monitor(options, WatchedSystem(outcomes, measures, segments=("language",)), now)
 
 
 if __name__ == "__main__":

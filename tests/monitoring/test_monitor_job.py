@@ -134,6 +134,8 @@ def test_the_same_window_monitored_twice_changes_nothing(tmp_path: Path, fraud_p
     before = kept()
     place.run(table, labels=labels)
     assert kept() == before
+    place.run(table, labels=labels, engine="process")
+    assert kept() == before
     incident = place.report["incidents"][0]
     assert incident["consequence"]["ripe"] >= 0
     assert place.report["performance"]["periods"][0]["realised"][0]["name"] == "auc"

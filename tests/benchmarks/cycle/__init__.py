@@ -1,0 +1,1 @@
+"""A platform of simulated payments that learns by itself, day by day."""
