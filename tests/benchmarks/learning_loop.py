@@ -1,6 +1,8 @@
 """The whole learning loop, unattended, on simulated payments.
 
-`python -m tests.benchmarks.learning_loop`. Fraudsters change in week 6: the kinds of fraud that the first model learnt end, and others begin.
+`python -m tests.benchmarks.learning_loop`.
+
+Fraudsters change in week 6: the kinds of fraud that the first model learnt end, and others begin.
 Each day is decided, monitored and followed by the step that is due: an incident, a retraining, the
 challenger in shadow, an A/B comparison by customer, its verdict, the promotion; then a challenger
 that was trained with absurd prices, which a guardrail ends and which is rolled back. All steps are
