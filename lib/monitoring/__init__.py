@@ -12,7 +12,6 @@ from lib.monitoring.reference import (
     read_reference,
 )
 from lib.monitoring.reference_sketch import ReferenceSketch
-from lib.monitoring.segments import Segment, likely_segments
 from lib.monitoring.training_rows import RowBlock, remember
 from lib.monitoring.window import DailySketches, WindowSketch
 
@@ -29,12 +28,10 @@ __all__ = [
     "ReferenceBins",
     "ReferenceSketch",
     "RowBlock",
-    "Segment",
     "SmallestEffects",
     "WindowSketch",
     "detect",
     "fit_bins",
-    "likely_segments",
     "read_reference",
     "remember",
 ]
