@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.metrics import average_precision_score, roc_auc_score
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -20,6 +19,8 @@ def roc_auc(labels: npt.ArrayLike, scores: npt.ArrayLike) -> float:
         labels: (n,) 0/1. One class only is refused with ValueError.
         scores: (n,) finite, higher means more risk.
     """
+    from sklearn.metrics import roc_auc_score  # noqa: PLC0415  (takes a second)
+
     return float(roc_auc_score(*_both_classes(labels, scores)))
 
 
@@ -32,6 +33,8 @@ def average_precision(labels: npt.ArrayLike, scores: npt.ArrayLike) -> float:
         labels: (n,) 0/1. One class only is refused with ValueError.
         scores: (n,) finite, higher means more risk.
     """
+    from sklearn.metrics import average_precision_score  # noqa: PLC0415  (takes a second)
+
     return float(average_precision_score(*_both_classes(labels, scores)))
 
 

@@ -3,10 +3,9 @@
 from dataclasses import dataclass, field
 
 from jobs.framework.command import run_job
-from jobs.framework.monitoring import MonitorOptions, monitor
+from jobs.framework.monitoring_options import MonitorOptions
 from lib.churn.interventions.daily import Economics
 from lib.churn.outcomes import CustomerOutcomes
-from lib.monitoring.assessment import WatchedSystem
 from lib.monitoring.measures import (
     AveragePrecision,
     Money,
@@ -39,6 +38,9 @@ def main(options: Options, now: int | None = None) -> None:
         options: of the job.
         now: microseconds since 1970 UTC; None: the present.
     """
+    from jobs.framework.monitoring import monitor
+    from lib.monitoring.assessment import WatchedSystem
+
     capacity = RecallAtCapacity(options.contacts_per_day)
     watched = WatchedSystem(
         CustomerOutcomes(options.economics),

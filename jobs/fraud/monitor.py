@@ -3,11 +3,10 @@
 from dataclasses import dataclass, field
 
 from jobs.framework.command import run_job
-from jobs.framework.monitoring import MonitorOptions, monitor
+from jobs.framework.monitoring_options import MonitorOptions
 from lib.fraud.amounts import AmountScale
 from lib.fraud.model.policy import Costs
 from lib.fraud.outcomes import FraudOutcomes
-from lib.monitoring.assessment import WatchedSystem
 from lib.monitoring.measures import AveragePrecision, Money, RecallAtCapacity, RocAuc
 
 
@@ -38,6 +37,9 @@ def main(options: Options, now: int | None = None) -> None:
         options: of the job.
         now: microseconds since 1970 UTC; None: the present.
     """
+    from jobs.framework.monitoring import monitor
+    from lib.monitoring.assessment import WatchedSystem
+
     scale = AmountScale(options.currency_digits)
     watched = WatchedSystem(
         FraudOutcomes(options.costs, scale, options.label_days),

@@ -3,10 +3,9 @@
 from dataclasses import dataclass, field
 
 from jobs.framework.command import run_job
-from jobs.framework.monitoring import MonitorOptions, monitor
+from jobs.framework.monitoring_options import MonitorOptions
 from lib.maintenance.model.settings import Costs
 from lib.maintenance.outcomes import MachineOutcomes
-from lib.monitoring.assessment import WatchedSystem
 from lib.monitoring.measures import Money, ObservedOverExpected, RocAuc
 
 
@@ -33,6 +32,9 @@ def main(options: Options, now: int | None = None) -> None:
         options: of the job.
         now: microseconds since 1970 UTC; None: the present.
     """
+    from jobs.framework.monitoring import monitor
+    from lib.monitoring.assessment import WatchedSystem
+
     watched = WatchedSystem(
         MachineOutcomes(options.costs, options.horizon_hours),
         (RocAuc(), ObservedOverExpected(), Money()),

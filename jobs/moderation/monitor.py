@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 
 from jobs.framework.command import run_job
-from jobs.framework.monitoring import MonitorOptions, monitor
+from jobs.framework.monitoring_options import MonitorOptions
 from jobs.framework.paths import InputPath
 from jobs.moderation.sources import read_policies
 from lib.moderation.outcomes import PostOutcomes
-from lib.monitoring.assessment import WatchedSystem
 from lib.monitoring.measures import AveragePrecision, Money, ObservedOverExpected, RocAuc
 
 
@@ -34,6 +33,9 @@ def main(options: Options, now: int | None = None) -> None:
         options: of the job.
         now: microseconds since 1970 UTC; None: the present.
     """
+    from jobs.framework.monitoring import monitor
+    from lib.monitoring.assessment import WatchedSystem
+
     outcomes = PostOutcomes(read_policies(options.policies), options.silent_days)
     measures = (RocAuc(), AveragePrecision(), ObservedOverExpected(), Money())
     monitor(options, WatchedSystem(outcomes, measures, segments=("language",)), now)

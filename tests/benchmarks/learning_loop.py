@@ -80,11 +80,11 @@ def run_seed(config: Config, seed: int) -> dict[str, Any]:
         }
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    found = {name: cycle.day_of(text) for name, text in STEPS.items()}
+    step_days = {name: cycle.day_of(text) for name, text in STEPS.items()}
     return {
         "seed": seed,
         "days_after_change": {
-            name: None if day is None else day - change for name, day in found.items()
+            name: None if day is None else day - change for name, day in step_days.items()
         },
         "false_incidents": cycle.false_incidents,
         "money": {name: round(value, 2) for name, value in money.items()},

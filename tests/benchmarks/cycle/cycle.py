@@ -138,17 +138,20 @@ class Cycle:
         subjects = self.world.payments["transaction_id"].take(rows).to_pylist()
         for row, user, arm, subject in zip(rows.tolist(), users, arms, subjects, strict=True):
             at = int(self.world.times[row])
-            said = {name: (float(s[row]), DECISIONS[p[row]]) for name, (s, p) in both.items()}
+            answers = {
+                name: (float(scores[row]), DECISIONS[places[row]])
+                for name, (scores, places) in both.items()
+            }
             stored.append(
                 ExperimentDecision(
                     system="fraud", subject_id=subject, experiment_id=experiment.id,
                     entity_id=user, arm=arm, event_time=at, decided_at=at,
                     champion_version=declared.champion,
-                    champion_score=said["champion"][0],
-                    champion_decision=said["champion"][1],
+                    champion_score=answers["champion"][0],
+                    champion_decision=answers["champion"][1],
                     challenger_version=declared.challenger,
-                    challenger_score=said["challenger"][0],
-                    challenger_decision=said["challenger"][1],
+                    challenger_score=answers["challenger"][0],
+                    challenger_decision=answers["challenger"][1],
                     challenger_ms=1.0,
                 )
             )  # fmt: skip
@@ -156,7 +159,7 @@ class Cycle:
                 clock.seconds = (at - self.world.time_of(day)) / _SECONDS
                 guard.add_faults([None])
                 guard.add_latency(arm, 5.0)
-                guard.add_pair(user, said["champion"][1], said["challenger"][1])
+                guard.add_pair(user, answers["champion"][1], answers["challenger"][1])
                 breach = guard.check()
         with ExperimentRepository(self.records) as repository:
             repository.insert_decisions(stored)
