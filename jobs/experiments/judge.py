@@ -13,7 +13,7 @@ from jobs.framework.paths import InputPath, LocalOutput
 from lib.experiment.effect import WINSOR_QUANTILE
 from lib.experiment.errors import ExperimentError
 from lib.experiment.exposure import DAY
-from lib.experiment.judging import ExperimentRecords, Judge, Judgement
+from lib.experiment.judge import ExperimentRecords, Judge, Judgement
 from lib.experiment.models import StoredExperiment
 from lib.experiment.recorded import recorded_table
 from lib.experiment.report import verdict_report

@@ -16,7 +16,7 @@ from lib.experiment.verdict import DECIDED, amount_text
 from lib.registry.names import to_iso
 
 if TYPE_CHECKING:
-    from lib.experiment.judging import Judgement
+    from lib.experiment.judge import Judgement
 
 _NOVEL = 2.5
 _UNEVENLY_RIPE = 0.02

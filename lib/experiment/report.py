@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from lib.experiment.judging import Judgement
+from lib.experiment.judge import Judgement
 from lib.experiment.looks import SHARPEST_DAYS
 from lib.experiment.ratio_check import FALSE_STOPS
 from lib.experiment.verdict import amount_text, capital

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 import pytest
 
 from lib.experiment.errors import ExperimentError
-from lib.experiment.judging import ExperimentRecords, Judge, Judgement
+from lib.experiment.judge import ExperimentRecords, Judge, Judgement
 from lib.experiment.models import ExperimentChange, StoredExperiment
 from lib.experiment.recorded import RECORDED_SCHEMA
 from lib.experiment.report import facts, verdict_report
