@@ -96,10 +96,20 @@ def check_by_review(
     p_value = _p_value(probability, label, seed, draws)
     observed, expected = float(label.sum()), float(probability.sum())
     trusted = p_value >= level
-    words = f"reviews of {len(label):,} rows have {observed:g} positives where {expected:.1f}"
-    end = "were expected" if trusted else "were expected: the estimate is not trusted"
+    words = f"reviews of {len(label):,} rows have {observed:g} positives where {expected:.1f} were"
+    end = "expected" if trusted else f"expected{_likely(probability, label)}"
     odds = f"p = {p_value:.3f}" if p_value >= 0.001 else "p < .001"
     return ReviewCheck(trusted, len(label), observed, expected, p_value, f"{words} {end} ({odds})")
+
+
+def _likely(probability: Floats, label: Floats) -> str:
+    """How likely the estimate held the positives, which may contradict it at a right number."""
+    end = ": the estimate is not trusted"
+    if not label.any() or not probability.any():
+        return end
+    observed = float(np.average(probability, weights=label))
+    expected = float(np.average(probability, weights=probability))
+    return f", and a mean probability of {observed:.2f} where {expected:.2f} was{end}"
 
 
 def _p_value(probability: Floats, label: Floats, seed: int, draws: int) -> float:

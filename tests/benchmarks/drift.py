@@ -153,8 +153,12 @@ def _answers(tools: list[Path], folder: Path) -> dict[str, dict[str, list[bool]]
         command = [str(interpreter), str(TOOLS), str(folder)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         lines = done.stdout.strip().splitlines()
-        for tool, alarms in json.loads(lines[-1]).items() if done.returncode == 0 else ():
-            if not isinstance(alarms, str):
+        if done.returncode != 0:
+            raise RuntimeError(f"{interpreter}: {done.stderr[-2_000:]}")
+        for tool, alarms in json.loads(lines[-1]).items():
+            if isinstance(alarms, str):
+                print(f"{interpreter}: {tool}: {alarms}")
+            else:
                 answers[tool] = alarms
     return answers
 

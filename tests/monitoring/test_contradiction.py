@@ -31,7 +31,11 @@ def test_as_many_positives_in_other_places_are_not_trusted():
     probability = reviewed(4, rows=600)
     label = drawn(np.random.default_rng(5).permutation(probability), 6)
     assert abs(label.sum() - probability.sum()) < 2 * np.sqrt(probability.sum())
-    assert not check_by_review(probability, label, seed=3).trusted
+    check = check_by_review(probability, label, seed=3)
+    assert not check.trusted
+    observed, expected = (np.average(probability, weights=each) for each in (label, probability))
+    assert f"mean probability of {observed:.2f} where {expected:.2f} was" in check.statement
+    assert observed < expected / 2
 
 
 def test_a_right_estimate_is_called_wrong_as_rarely_as_foreseen():

@@ -6,6 +6,7 @@ of each window, in the order of the tasks, and last the version of NannyML.
 """
 
 import json
+import os
 import sys
 import warnings
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 
 def main(path: str) -> None:
     warnings.filterwarnings("ignore")
+    os.environ["NML_DISABLE_USAGE_LOGGING"] = "1"
     import nannyml  # noqa: PLC0415  of the other environment
     import pandas as pd  # noqa: PLC0415
 

@@ -5,6 +5,7 @@ JSON which columns each tool calls drifted in which window.
 """
 
 import json
+import os
 import sys
 import warnings
 from pathlib import Path
@@ -64,6 +65,7 @@ def nannyml(reference: pd.DataFrame, windows: list[pd.DataFrame]) -> dict[str, l
 def main() -> None:
     """Both tools, or why one says nothing."""
     warnings.simplefilter("ignore")
+    os.environ.update(NML_DISABLE_USAGE_LOGGING="1", DO_NOT_TRACK="1")
     folder = Path(sys.argv[1])
     reference = pd.read_parquet(folder / "reference.parquet")
     rows = pd.read_parquet(folder / "windows.parquet")
