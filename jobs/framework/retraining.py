@@ -135,8 +135,10 @@ def _begin(
     if present is not None:
         done = ", ".join(present.steps) or "nothing yet"
         print(f"continuing retraining {present.id}, which was cut off (done: {done})", flush=True)
-        known, digest = present.detail.get("labels", {}), present.step("labels").get("data", "")
-        kept = kept_labels(config, known, digest)
+        kept = None
+        if not repository.erased_since(system.name, present.began_at):
+            known, step = present.detail.get("labels", {}), present.step("labels")
+            kept = kept_labels(config, known, step.get("data", ""))
         return present, kept or _read_labels(config, system, repository, present.began_at)
     began_at = now_us()
     labels = _read_labels(config, system, repository, began_at)

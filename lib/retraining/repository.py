@@ -13,7 +13,7 @@ from sqlalchemy import Connection, select, update
 from lib.records.errors import RecordsError
 from lib.records.models import Json, require_note, require_text, require_time
 from lib.records.repository import Repository, find_locked_row
-from lib.records.schema import INCIDENTS, RETRAININGS
+from lib.records.schema import ERASURES, INCIDENTS, RETRAININGS
 
 Outcome = Literal["published", "not published", "failed"]
 """How a retraining ends; a failed one taught nothing, so its labels count as new again."""
@@ -184,6 +184,13 @@ class RetrainingRepository(Repository):
         query = select(table.id).where(table.system == system, table.closed_at.is_(None))
         with self._database.reading() as connection:
             return list(connection.execute(query.order_by(table.opened_at, table.id)).scalars())
+
+    def erased_since(self, system: str, at: int) -> bool:
+        """Whether somebody was erased from a system from a time on, so that copies are stale."""
+        table = ERASURES.c
+        query = select(table.id).where(table.system == system, table.began_at >= at).limit(1)
+        with self._database.reading() as connection:
+            return connection.execute(query).first() is not None
 
     def _change(self, retraining_id: str, change: Callable[[Retraining], Retraining]) -> Retraining:
         with self._database.writing() as connection:

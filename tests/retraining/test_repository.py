@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert
 
-from lib.records.schema import EXPERIMENT_CHANGES, EXPERIMENTS, INCIDENTS
+from lib.records.schema import ERASURES, EXPERIMENT_CHANGES, EXPERIMENTS, INCIDENTS
 from lib.retraining.promotion import EvidenceError, PromotionRepository
 from lib.retraining.repository import (
     Retraining,
@@ -83,6 +83,15 @@ def test_those_cut_off_end_when_one_of_other_options_begins(
     ended = {each.id: (each.decision, each.ended_at) for each in repository.list_of("fraud")}
     assert ended == {"fraud-1": ("failed", 9), "fraud-2": ("not published", 3)}
     assert repository.unfinished("churn", "o") is not None
+
+
+def test_an_erasure_makes_copies_of_labels_stale(repository: RetrainingRepository) -> None:
+    row = {"id": "e", "system": "fraud", "kind": "customer", "entity_hash": "h", "by": "ana"}
+    with repository._database.writing() as connection:
+        connection.execute(insert(ERASURES), [row | {"began_at": 5, "counts": {}}])
+    assert repository.erased_since("fraud", 5)
+    assert not repository.erased_since("fraud", 6)
+    assert not repository.erased_since("churn", 5)
 
 
 def test_an_unknown_one_is_an_error(repository: RetrainingRepository) -> None:
