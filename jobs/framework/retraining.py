@@ -220,7 +220,7 @@ class _Steps:
         try:
             with self._model() as directory:
                 same = verify_artifact(directory).manifest.digest == trained["model"]
-        except ArtifactError:
+        except (ArtifactError, OSError):
             return None
         return comparison if same else None
 
