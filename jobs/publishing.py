@@ -6,9 +6,17 @@ import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from lib.registry import Evidence, Registry, verify_artifact
+from lib.registry import (
+    Conclusion,
+    Evidence,
+    Registry,
+    conclusion_in,
+    make_evidence,
+    statement_in,
+    verify_artifact,
+)
 from lib.report import Report, write_report
-from lib.storage import Storage
+from lib.storage import Storage, open_storage, split_address
 
 _ROOT, _CODE = Path(__file__).parents[1], ("lib", "jobs")
 
@@ -57,6 +65,27 @@ def publish(
     if alias != "none":
         at = time.time_ns() // 1000
         model_registry.set_alias(system, alias, name, at=at, by=by, evidence=evidence)
+
+
+def read_report(address: str) -> tuple[Evidence, Conclusion] | None:
+    """The report of a file or URI as evidence, with its digest; None where there is no file.
+
+    An HTML report speaks through the JSON beside it, of the same name.
+    """
+    folder, name = split_address(open_storage(address).address())
+    storage = open_storage(folder)
+    content = storage.read(name)
+    if content is None:
+        return None
+    beside = storage.read(f"{name.removesuffix('.html')}.json") if name.endswith(".html") else None
+    facts = content if beside is None else beside
+    evidence = make_evidence(
+        kind="report",
+        name=open_storage(address).shown(),
+        statement=statement_in(facts),
+        sha256=hashlib.sha256(content).hexdigest(),
+    )
+    return evidence, conclusion_in(facts)
 
 
 def store_report(report: Report, output: Storage) -> list[str]:

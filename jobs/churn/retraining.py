@@ -16,6 +16,7 @@ from jobs.churn.training import train_model
 from jobs.churn.training_config import TrainConfig
 from jobs.churn.training_set import RowsSource, find_rows
 from jobs.framework import label_tables
+from jobs.framework.label_tables import LabelCount
 from jobs.framework.options import shared_options, time_text
 from jobs.framework.retrained_system import Champion, NewLabels, TrainedModel
 from lib.churn.contracts import CHURN, INVOICES, USAGE
@@ -54,7 +55,6 @@ class CustomerRetraining:
     def read_labels(self, config: RetrainConfig, marks: Mapping[str, int], as_of: int) -> NewLabels:
         """See `RetrainedSystem`; marks are `noticed` of files and `received` of the records."""
         filed = label_tables.given_rows(config, _SHOWN_BY[config.target.means])
-        before = {name: marks.get(name, -1) for name in ("noticed", "received")}
         more = label_tables.recorded_events(str(config.records), SYSTEM, (NOTICE, LEFT), as_of)
         tables: Mapping[str, str] = {}
         if config.target.means == "notice":
@@ -62,13 +62,10 @@ class CustomerRetraining:
             tables = label_tables.write_tables(config, {CHURN: [filed, _as_notices(more)]})
         else:
             more = more.slice(0, 0)
-        new = label_tables.times_after(filed, "event_time", before["noticed"])
-        new += label_tables.times_after(more, "received_at", before["received"])
-        after = {
-            "noticed": label_tables.newest(filed, "event_time", before["noticed"]),
-            "received": label_tables.newest(more, "received_at", before["received"]),
-        }
-        return label_tables.new_labels(new, filed.num_rows + more.num_rows, after, tables)
+        count = LabelCount(marks, as_of)
+        count.add("noticed", label_tables.times_of(filed, "event_time"))
+        count.add("received", label_tables.times_of(more, "received_at"))
+        return label_tables.new_labels(count, filed.num_rows + more.num_rows, tables)
 
     def train(self, config: RetrainConfig, labels: NewLabels, champion: Champion) -> TrainedModel:
         """See `RetrainedSystem`; learns as if it were the begin of the slice."""
@@ -78,7 +75,8 @@ class CustomerRetraining:
         more: dict[str, Any] = {"features": source_folder(config, _ROWS), "customers": None}
         more["learn_until"] = time_text(start)
         settings = shared_options(TrainConfig, config, **more, registry=None, alias="none")
-        return TrainedModel(train_model(settings), (config, start))
+        train_model(settings)
+        return TrainedModel((config, start))
 
     def compare(self, trained: TrainedModel, challenger: Path, champion: Champion) -> Comparison:
         """See `RetrainedSystem`; on snapshot times from the begin of the slice on."""

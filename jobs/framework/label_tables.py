@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -49,14 +50,31 @@ def write_tables(config: Any, rows: Mapping[Contract, Sequence[pa.Table]]) -> di
     }
 
 
-def times_after(table: pa.Table, column: str, mark: int) -> int:
-    """Rows of a table whose time is later than a mark, microseconds since 1970 UTC."""
-    return int((times_of(table, column) > mark).sum())
+class LabelCount:
+    """How many labels are new by their times, and up to where they were read.
 
+    Times after `as_of` are of a clock that is wrong or of what is planned: they count when they
+    have come, so that one of them does not hide all labels that follow.
 
-def newest(table: pa.Table, column: str, mark: int) -> int:
-    """The latest time of a table, or the mark where that is later."""
-    return int(max(times_of(table, column), default=mark))
+    Attributes:
+        new: labels after their marks.
+        marks: for the next time, by source.
+
+    Args:
+        before: marks of the last time, by source.
+        as_of: microseconds since 1970 UTC.
+    """
+
+    def __init__(self, before: Mapping[str, int], as_of: int) -> None:
+        self.new, self.marks = 0, dict[str, int]()
+        self._before, self._as_of = before, as_of
+
+    def add(self, source: str, times: npt.ArrayLike) -> None:
+        """Count labels of a source by their times, microseconds since 1970 UTC."""
+        array, mark = np.asarray(times, dtype=np.int64), self._before.get(source, -1)
+        known = array[array <= self._as_of]
+        self.new += int((known > mark).sum())
+        self.marks[source] = int(max(known, default=mark))
 
 
 def times_of(table: pa.Table, column: str) -> Any:
@@ -65,18 +83,34 @@ def times_of(table: pa.Table, column: str) -> Any:
     return np.asarray(times.to_numpy(), dtype=np.int64)
 
 
-def new_labels(
-    new: int, total: int, marks: Mapping[str, int], tables: Mapping[str, str]
-) -> NewLabels:
+def new_labels(count: LabelCount, total: int, tables: Mapping[str, str]) -> NewLabels:
     """Labels with the digest of their tables.
 
     Args:
-        new: since the last time.
+        count: of those that are new.
         total: in all.
-        marks: up to where they were read.
         tables: options of the training to addresses of tables.
     """
-    return NewLabels(new, total, marks, tables, fingerprint_of(sorted(tables.values())))
+    digest = fingerprint_of(sorted(tables.values()))
+    return NewLabels(count.new, total, count.marks, tables, digest)
+
+
+def kept_labels(config: Any, known: Mapping[str, Any], digest: str) -> NewLabels | None:
+    """The labels that a retraining wrote before it was cut off; None where others lie there.
+
+    Args:
+        config: options of the retraining.
+        known: what the records keep of the labels.
+        digest: of their tables as they were written.
+    """
+    storage = open_storage(config.output)
+    paths = {name: f"{FOLDER}/{name}.parquet" for name in known.get("tables", ())}
+    if not (digest and known and all(map(storage.exists, paths.values()))):
+        return None
+    tables = {name: storage.address(path) for name, path in paths.items()}
+    if fingerprint_of(sorted(tables.values())) != digest:
+        return None
+    return NewLabels(known["new"], known["total"], known["marks"], tables, digest)
 
 
 def as_options(labels: NewLabels) -> dict[str, Any]:

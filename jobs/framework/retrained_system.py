@@ -52,14 +52,12 @@ class Champion:
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """What a training came to.
+    """What a training came to, with its artifact in OUTPUT/model.
 
     Attributes:
-        address: of the artifact.
         context: what the system's comparison needs: the options, and what it cannot read again.
     """
 
-    address: str
     context: Any = field(default=None, repr=False)
 
 

@@ -1,7 +1,8 @@
 """A retraining of any system: what is new, training, comparison, publication; each step recorded.
 
-The same command continues one that was killed: labels are read as they were when it began, and the
-system's training keeps its finished steps, so that the same version comes out.
+The same command continues one that was killed: on the labels that it had read, with the finished
+steps of the system's training, so that the same version comes out; what was compared is not
+compared again. Of a system one is at work at a time.
 """
 
 from __future__ import annotations
@@ -10,19 +11,21 @@ import hashlib
 import json
 import tempfile
 import time
-from dataclasses import asdict, dataclass
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from jobs.framework.label_tables import kept_labels
 from jobs.framework.retrained_system import Champion, NewLabels, RetrainedSystem
 from jobs.model_source import model_directory
-from jobs.publishing import code_digest, publish, store_report
+from jobs.publishing import code_digest, publish, read_report, store_report
 from lib.contract import ContractError
 from lib.records.database import require_database
-from lib.registry import Manifest, Registry, make_evidence, verify_artifact
+from lib.registry import ArtifactError, Manifest, Registry, verify_artifact
 from lib.retraining.comparison import Comparison, Verdict, judge
 from lib.retraining.margin import parse_margin
-from lib.retraining.report import build_report, comparison_facts
+from lib.retraining.report import build_report, read_comparison
 from lib.retraining.repository import Retraining, RetrainingRepository
 from lib.storage import Storage, open_storage
 
@@ -46,13 +49,20 @@ def retrain(config: Any, system: RetrainedSystem[Any]) -> dict[str, Any]:
     """
     config.check()
     require_database(str(config.records))
-    with (
-        RetrainingRepository(str(config.records)) as repository,
-        tempfile.TemporaryDirectory() as folder,
-    ):
+    with RetrainingRepository(str(config.records)) as repository:
         repository.migrate()
-        if config.on_incident and (reason := _no_cause(config, system.name, repository)):
-            return _nothing_trained(reason)
+        with repository.working(system.name) as alone:
+            if not alone:
+                return _nothing_trained(f"another retraining of {system.name} is at work")
+            return _retrain_alone(config, system, repository)
+
+
+def _retrain_alone(
+    config: Any, system: RetrainedSystem[Any], repository: RetrainingRepository
+) -> dict[str, Any]:
+    if config.on_incident and (reason := _no_cause(config, system.name, repository)):
+        return _nothing_trained(reason)
+    with tempfile.TemporaryDirectory() as folder:
         champion = find_champion(config.registry, system.name, Path(folder))
         begun = _begin(config, system, repository)
         if isinstance(begun, str):
@@ -122,19 +132,19 @@ def _begin(
     """The retraining that begins or is continued, with its labels; or why there is none."""
     options = options_digest(config)
     present = repository.unfinished(system.name, options)
-    began_at = now_us() if present is None else present.began_at
-    labels = system.read_labels(config, repository.learnt_marks(system.name), began_at)
-    if not labels.total:
-        raise ContractError(
-            f"there are no labels of {system.name}, neither in the records nor in the tables: "
-            "nothing can be learnt"
-        )
     if present is not None:
         done = ", ".join(present.steps) or "nothing yet"
         print(f"continuing retraining {present.id}, which was cut off (done: {done})", flush=True)
-        return present, labels
+        kept = None
+        if not repository.erased_since(system.name, present.began_at):
+            known, step = present.detail.get("labels", {}), present.step("labels")
+            kept = kept_labels(config, known, step.get("data", ""))
+        return present, kept or _read_labels(config, system, repository, present.began_at)
+    began_at = now_us()
+    labels = _read_labels(config, system, repository, began_at)
     if labels.new < config.least:
         return f"{labels.new:,} new labels since the last time, expected --least {config.least:,}"
+    repository.end_cut_off(system.name, began_at)
     retraining = Retraining(
         id=f"{system.name}-{began_at}-{options[:8]}",
         system=system.name,
@@ -145,6 +155,20 @@ def _begin(
     return retraining, labels
 
 
+def _read_labels(
+    config: Any, system: RetrainedSystem[Any], repository: RetrainingRepository, as_of: int
+) -> NewLabels:
+    """What was known at a time; rows that came late, with times of before, are new as well."""
+    before = repository.learnt_labels(system.name)
+    labels = system.read_labels(config, before.get("marks", {}), as_of)
+    if not labels.total:
+        raise ContractError(
+            f"there are no labels of {system.name}, neither in the records nor in the tables: "
+            "nothing can be learnt"
+        )
+    return replace(labels, new=max(labels.new, labels.total - before.get("total", 0)))
+
+
 def options_digest(config: Any) -> str:
     """SHA-256 of the options that a retraining depends on, in hex."""
     options = {k: v for k, v in asdict(config).items() if k not in _ANY_TIME}
@@ -153,7 +177,7 @@ def options_digest(config: Any) -> str:
 
 @dataclass(frozen=True)
 class _Steps:
-    """The steps of one retraining; each may be repeated."""
+    """The steps of one retraining; those that are finished are not done again."""
 
     config: Any
     system: RetrainedSystem[Any]
@@ -164,11 +188,50 @@ class _Steps:
 
     def run(self) -> dict[str, Any]:
         """All steps; returns what the records keep, with `decision` in words."""
-        labels = {"new": self.labels.new, "total": self.labels.total, "marks": self.labels.marks}
-        self.repository.describe(self.retraining.id, labels=labels)
+        comparison = self._kept_comparison() or self._compared()
+        verdict = judge(
+            comparison,
+            parse_margin(self.config.margin),
+            self.config.measure_margin,
+            self.config.least_entities,
+        )
+        report = self._report(comparison, verdict)
+        with self._model() as directory:
+            manifest = verify_artifact(directory).manifest
+            if verdict.won:
+                self._publish(directory, manifest, report)
+                self._note("published", version=manifest.version, alias=self.config.alias)
+        return self._ended(manifest, verdict)
+
+    def _model(self) -> AbstractContextManager[Path]:
+        """The artifact that was trained."""
+        return model_directory(self.system.name, self.output.address("model"), None, "")
+
+    def _kept_comparison(self) -> Comparison | None:
+        """The comparison that was made before a cut-off, of the same model, champion and code."""
+        trained, compared = map(self.retraining.step, ("trained", "compared"))
+        if not (compared and trained.get("code") == code_digest()):
+            return None
+        comparison = read_comparison(compared)
+        if comparison.champion.version != self.champion.manifest.version:
+            return None
+        if self.labels.digest != self.retraining.step("labels").get("data"):
+            return None
+        try:
+            with self._model() as directory:
+                same = verify_artifact(directory).manifest.digest == trained["model"]
+        except (ArtifactError, OSError):
+            return None
+        return comparison if same else None
+
+    def _compared(self) -> Comparison:
+        """Train and compare, each noted when it is finished."""
+        labels = {name: getattr(self.labels, name) for name in ("new", "total", "marks")}
+        tables = sorted(self.labels.tables)
+        self.repository.describe(self.retraining.id, labels={**labels, "tables": tables})
         self._note("labels", data=self.labels.digest)
         trained = self.system.train(self.config, self.labels, self.champion)
-        with model_directory(self.system.name, trained.address, None, "") as directory:
+        with self._model() as directory:
             manifest = verify_artifact(directory).manifest
             self._note(
                 "trained",
@@ -178,18 +241,8 @@ class _Steps:
                 code=code_digest(),
             )
             comparison = self.system.compare(trained, directory, self.champion)
-            verdict = judge(
-                comparison,
-                parse_margin(self.config.margin),
-                self.config.measure_margin,
-                self.config.least_entities,
-            )
-            self._note("compared", **comparison_facts(comparison))
-            report = self._report(comparison, verdict)
-            if verdict.won:
-                self._publish(directory, manifest, verdict, report)
-                self._note("published", version=manifest.version, alias=self.config.alias)
-        return self._ended(manifest, verdict)
+        self._note("compared", **asdict(comparison))
+        return comparison
 
     @property
     def output(self) -> Storage:
@@ -197,17 +250,20 @@ class _Steps:
         return open_storage(self.config.output)
 
     def _note(self, name: str, **digests: Any) -> None:
-        self.repository.add_step(self.retraining.id, name, now_us(), **digests)
+        """Note a step, unless it was noted before a cut-off and came to the same."""
+        noted = self.retraining.step(name)
+        if not noted or any(noted.get(key) != value for key, value in digests.items()):
+            self.repository.add_step(self.retraining.id, name, now_us(), **digests)
 
     def _report(self, comparison: Comparison, verdict: Verdict) -> str:
-        """Address of report.json of this retraining."""
-        report = build_report(
-            self.system.name, self.retraining.id, comparison, verdict, self.labels.new
-        )
-        folder = open_storage(self.output.address(FOLDER))
-        return next(path for path in store_report(report, folder) if path.endswith(".json"))
+        """Address of report.json in a folder of this retraining alone, which none writes again."""
+        name, own = self.retraining.id, f"{FOLDER}/{self.retraining.id}"
+        report = build_report(self.system.name, name, comparison, verdict, self.labels.new)
+        for folder in (FOLDER, own):
+            store_report(report, open_storage(self.output.address(folder)))
+        return self.output.address(f"{own}/report.json")
 
-    def _publish(self, directory: Path, manifest: Manifest, verdict: Verdict, report: str) -> None:
+    def _publish(self, directory: Path, manifest: Manifest, report: str) -> None:
         """To the registry, unless another model became champion meanwhile."""
         name, registry = self.system.name, str(self.config.registry)
         present = Registry(registry).aliases(name).get("champion")
@@ -217,15 +273,11 @@ class _Steps:
                 f"{name}: {present} became champion while {compared} was compared with; run the "
                 "same command again"
             )
-        content = self.output.read(f"{FOLDER}/report.json") or b""
-        evidence = make_evidence(
-            kind="report",
-            name=report,
-            statement=verdict.reason[:2_000],
-            sha256=hashlib.sha256(content).hexdigest(),
-        )
         by = f"jobs.{name}.retrain {self.retraining.id}"
-        publish(registry, name, directory, self.config.alias, by, evidence)
+        kept = read_report(report)
+        if kept is None:
+            raise ContractError("--output: the report was removed; run the same command again")
+        publish(registry, name, directory, self.config.alias, by, kept[0])
 
     def _ended(self, manifest: Manifest, verdict: Verdict) -> dict[str, Any]:
         ended = self.repository.end(
@@ -237,7 +289,8 @@ class _Steps:
             self.champion.manifest.version,
         )
         self.output.delete("stages")  # steps of a training that is finished
-        published = f"{self.config.registry} ({manifest.version}, {self.config.alias})"
+        registry = Registry(str(self.config.registry)).shown
+        published = f"{registry} ({manifest.version}, {self.config.alias})"
         print(
             "\n".join(
                 [

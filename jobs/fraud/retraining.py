@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from jobs.framework import label_tables
+from jobs.framework.label_tables import LabelCount
 from jobs.framework.options import shared_options
 from jobs.framework.retrained_system import Champion, NewLabels, TrainedModel
 from jobs.fraud.retrain import RetrainConfig
@@ -53,19 +54,12 @@ class FraudRetraining:
         """See `RetrainedSystem`; marks are `observed` of files and `received` of the records."""
         filed = label_tables.given_rows(config, LABELS)
         recorded = _recorded_labels(str(config.records), as_of)
-        observed, received = marks.get("observed", -1), marks.get("received", -1)
-        new = label_tables.times_after(filed, "observed_at", observed)
-        new += label_tables.times_after(recorded, "received_at", received)
+        count = LabelCount(marks, as_of)
+        count.add("observed", label_tables.times_of(filed, "observed_at"))
+        count.add("received", label_tables.times_of(recorded, "received_at"))
         path = label_tables.write_labels(config, LABELS, (filed, recorded))
-        return label_tables.new_labels(
-            new,
-            filed.num_rows + recorded.num_rows,
-            {
-                "observed": label_tables.newest(filed, "observed_at", observed),
-                "received": label_tables.newest(recorded, "received_at", received),
-            },
-            {LABELS.name: path},
-        )
+        total = filed.num_rows + recorded.num_rows
+        return label_tables.new_labels(count, total, {LABELS.name: path})
 
     def train(
         self,
@@ -76,7 +70,8 @@ class FraudRetraining:
         """See `RetrainedSystem`."""
         more = label_tables.as_options(labels)
         settings = shared_options(TrainConfig, config, **more, registry=None, alias="none")
-        return TrainedModel(train_model(settings), config)
+        train_model(settings)
+        return TrainedModel(config)
 
     def compare(self, trained: TrainedModel, challenger: Path, champion: Champion) -> Comparison:
         """See `RetrainedSystem`; on the payments of the test slice."""

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from jobs.framework import label_tables
+from jobs.framework.label_tables import LabelCount
 from jobs.framework.options import shared_options, time_text
 from jobs.framework.retrained_system import Champion, NewLabels, TrainedModel
 from jobs.maintenance.features import FeaturesConfig, write_features
@@ -65,22 +66,16 @@ class MachineRetraining:
         reported = pa.concat_tables(failures)
         events = label_tables.recorded_events(records, SYSTEM, (FAILURE,), as_of)
         more = label_tables.without_repeats(events, reported, "machine_id", _SAME_US)
-        before = {name: marks.get(name, -1) for name in ("failed", "closed", "received")}
-        closed = [int(order.closed_at or 0) for order in orders]
-        new = label_tables.times_after(failures[0], "event_time", before["failed"])
-        new += label_tables.times_after(more, "received_at", before["received"])
-        new += sum(at > before["closed"] for at in closed)
-        after = {
-            "failed": label_tables.newest(failures[0], "event_time", before["failed"]),
-            "closed": max(closed, default=before["closed"]),
-            "received": label_tables.newest(more, "received_at", before["received"]),
-        }
+        count = LabelCount(marks, as_of)
+        count.add("failed", label_tables.times_of(failures[0], "event_time"))
+        count.add("closed", [int(order.closed_at or 0) for order in orders])
+        count.add("received", label_tables.times_of(more, "received_at"))
         tables = label_tables.write_tables(
             config,
             {MAINTENANCE: services, FAILURES: [*failures, _unspecified(more)]},
         )
         total = reported.num_rows + more.num_rows
-        return label_tables.new_labels(new, total, after, tables)
+        return label_tables.new_labels(count, total, tables)
 
     def train(self, config: RetrainConfig, labels: NewLabels, champion: Champion) -> TrainedModel:
         """See `RetrainedSystem`; learns as if it were the begin of the slice."""
@@ -90,7 +85,8 @@ class MachineRetraining:
         output = open_storage(config.output).address(_ROWS)
         more = {"features": output, "telemetry": None, "learn_until": time_text(start)}
         settings = shared_options(TrainConfig, config, **more, registry=None, alias="none")
-        return TrainedModel(train_model(settings), (config, start))
+        train_model(settings)
+        return TrainedModel((config, start))
 
     def compare(self, trained: TrainedModel, challenger: Path, champion: Champion) -> Comparison:
         """See `RetrainedSystem`; on rows from the begin of the slice on."""

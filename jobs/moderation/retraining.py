@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from jobs.framework import label_tables
+from jobs.framework.label_tables import LabelCount
 from jobs.framework.options import shared_options
 from jobs.framework.retrained_system import Champion, NewLabels, TrainedModel
 from jobs.moderation.dataset import PreparedDataset
@@ -56,19 +57,19 @@ class PostRetraining:
         """See `RetrainedSystem`; marks are the `number` of reviews and `known` of files."""
         files = [read_policies(path) for path in (config.policies, *config.former_policies)]
         reviews = read_review_labels(str(config.records), files, marks.get("number", 0), as_of)
-        filed, known = label_tables.given_rows(config, LABELS), marks.get("known", -1)
+        filed = label_tables.given_rows(config, LABELS)
         if reviews.of_unknown_policies:
             print(
                 f"{reviews.of_unknown_policies:,} labels were given under policies whose file is "
                 "not at hand; they count as given under today's (--former-policies)"
             )
         path = label_tables.write_labels(config, LABELS, (reviews.rows, filed))
-        return label_tables.new_labels(
-            reviews.new + label_tables.times_after(filed, "known_at", known),
-            reviews.rows.num_rows + filed.num_rows,
-            {"number": reviews.until, "known": label_tables.newest(filed, "known_at", known)},
-            {LABELS.name: path},
-        )
+        count = LabelCount(marks, as_of)
+        count.add("known", label_tables.times_of(filed, "known_at"))
+        count.new += reviews.new
+        count.marks["number"] = reviews.until
+        total = reviews.rows.num_rows + filed.num_rows
+        return label_tables.new_labels(count, total, {LABELS.name: path})
 
     def train(
         self,
@@ -81,9 +82,8 @@ class PostRetraining:
         settings = shared_options(TrainConfig, config, **more, registry=None, alias="none")
         trained = trained_by(settings)
         trained.save(trained.training)
-        output = open_storage(config.output)
-        store_report(build_report(settings, trained), output)
-        return TrainedModel(output.address("model"), (config, trained))
+        store_report(build_report(settings, trained), open_storage(config.output))
+        return TrainedModel((config, trained))
 
     def compare(self, trained: TrainedModel, challenger: Path, champion: Champion) -> Comparison:
         """See `RetrainedSystem`; on the test posts that the champion did not see."""

@@ -53,10 +53,16 @@ def changes(registry: Registry, systems: tuple[str, ...], newest: int | None = N
     return format_table(header, rows)
 
 
+def outcome(registry: Registry, system: str) -> str:
+    """The versions of a system after a change of an alias, and that change."""
+    return "\n\n".join((versions(registry, (system,)), changes(registry, (system,), newest=1)))
+
+
 def _why(change: AliasChange) -> str:
     """What a change rests on, in one line."""
-    text = change.reason if change.evidence is None else change.evidence.text
-    return " ".join((text or "-").split())
+    evidence = "" if change.evidence is None else change.evidence.text
+    text = "; ".join(part for part in (evidence, change.reason) if part)
+    return " ".join((text or "(none)").split())
 
 
 def main(options: List) -> str:

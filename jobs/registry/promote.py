@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from jobs.framework.command import run_job
+from jobs.publishing import read_report
 from jobs.registry.alias_options import AliasOptions
-from jobs.registry.evidence import read_experiment, read_report
-from jobs.registry.list import changes, versions
+from jobs.registry.evidence import read_experiment
+from jobs.registry.list import outcome
 from lib.contract import ContractError
 from lib.registry import Evidence, Registry
-from lib.retraining.promotion import JudgedExperiment, PromotionRepository
+from lib.retraining.promotion import PromotionRepository
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +20,7 @@ class Promote(AliasOptions):
 
     Services follow the alias within seconds. The change, who made it and its evidence are kept in
     the history of the aliases (`jobs.registry.list --history`), and of an experiment in its audit.
+    A champion needs evidence that speaks for it; without, or against it, --reason says why.
     """
 
     version: str
@@ -31,39 +33,52 @@ class Promote(AliasOptions):
 
 
 def main(options: Promote, now: int) -> str:
-    """Set the alias and answer the versions.
+    """Set the alias and answer the versions and the change.
 
     Args:
         options: what to promote.
         now: microseconds since 1970 UTC.
+
+    Raises:
+        ContractError: neither evidence nor a reason is given for a champion.
+        RegistryError: the version is unknown, or the evidence speaks for another one or for none.
     """
     registry = Registry(options.registry)
     version = registry.resolve(options.system, options.version)
-    evidence, experiment = _evidence(options, version)
-    registry.set_alias(
-        options.system, options.alias, version, at=now, by=options.by, evidence=evidence
-    )
-    if experiment is not None:
+    evidence, experiment_id = _evidence(options, version)
+    unchanged = registry.aliases(options.system).get(options.alias) == version
+    if not unchanged:
+        registry.set_alias(
+            options.system, options.alias, version,
+            at=now, by=options.by, evidence=evidence, reason=options.reason,
+        )  # fmt: skip
+    # also where an earlier run moved the alias and could not reach the records
+    change = [c for c in registry.history(options.system) if c.alias == options.alias][-1]
+    if experiment_id is not None and change.evidence == evidence:
         with PromotionRepository(str(options.records)) as repository:
-            repository.note_promotion(experiment.id, options.alias, version, at=now, by=options.by)
-    newest = changes(registry, (options.system,), newest=1) if evidence else ""
-    return "\n\n".join(text for text in (versions(registry, (options.system,)), newest) if text)
+            repository.note_promotion(experiment_id, options.alias, version, at=now, by=options.by)
+    if unchanged:
+        return f"nothing changed: {options.alias} of {options.system} is {version} already"
+    return outcome(registry, options.system)
 
 
-def _evidence(options: Promote, version: str) -> tuple[Evidence | None, JudgedExperiment | None]:
-    """What `--evidence` names, and the experiment where it is one of this version."""
+def _evidence(options: Promote, version: str) -> tuple[Evidence | None, str | None]:
+    """What `--evidence` names, and the id of the experiment where it is one."""
     if options.evidence is None:
+        if options.alias == "champion" and options.reason is None:
+            raise ContractError(
+                "--evidence is missing: name the report or the experiment that speaks for the new "
+                "champion, or give --reason, why it is promoted without"
+            )
         return None, None
-    report = read_report(options.evidence)
-    if report is not None:
-        return report, None
-    experiment = read_experiment(options, options.evidence)
-    if experiment.challenger not in ("", version):
-        raise ContractError(
-            f"--evidence: experiment {options.evidence} compared {experiment.challenger} with the "
-            f"champion, not {version}; give --version {experiment.challenger}"
-        )
-    return experiment.evidence, experiment
+    experiment_id, report = None, read_report(options.evidence)
+    if report is None:
+        experiment = read_experiment(options, options.evidence)
+        experiment_id, report = experiment.id, (experiment.evidence, experiment.conclusion)
+    evidence, conclusion = report
+    reasoned = options.alias == "challenger" or options.reason is not None
+    conclusion.require(version, against=reasoned)
+    return evidence, experiment_id
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from typing import Literal
 
 from jobs.framework.command import run_job
 from jobs.registry.alias_options import AliasOptions
-from jobs.registry.list import versions
+from jobs.registry.list import outcome
 from lib.registry import Registry
 
 
@@ -20,12 +20,10 @@ class Rollback(AliasOptions):
 
     alias: Literal["champion", "challenger"] = "champion"
     """Alias that is moved back to its previous version."""
-    reason: str | None = None
-    """Why, in words, for the history of the aliases."""
 
 
 def main(options: Rollback, now: int) -> str:
-    """Roll the alias back and answer the versions.
+    """Roll the alias back and answer the versions and the change.
 
     Args:
         options: what to roll back.
@@ -33,7 +31,7 @@ def main(options: Rollback, now: int) -> str:
     """
     registry = Registry(options.registry)
     registry.rollback(options.system, options.alias, at=now, by=options.by, reason=options.reason)
-    return versions(registry, (options.system,))
+    return outcome(registry, options.system)
 
 
 if __name__ == "__main__":

@@ -119,23 +119,35 @@ class Database:
         Raises:
             RecordsUnavailableError: another one does.
         """
-        where = self._url.render_as_string(hide_password=True)
-        fault = f"{where}: another erasure or retention runs; run it again when it has ended"
+        with self.working("removing", _REMOVAL_LOCK) as free:
+            if not free:
+                where = self._url.render_as_string(hide_password=True)
+                raise RecordsUnavailableError(
+                    f"{where}: another erasure or retention runs; run it again when it has ended"
+                )
+            yield
+
+    @contextmanager
+    def working(self, name: str, key: int) -> Iterator[bool]:
+        """Be the only process at some long work, also without a transaction; False if another is.
+
+        A process that is killed gives its place back.
+
+        Args:
+            name: of the lock file beside a database in a file.
+            key: of the lock in PostgreSQL.
+        """
         if self.is_sqlite:
-            with locked_at_once(Path(f"{self._url.database}.removing.lock")) as free:
-                if not free:
-                    raise RecordsUnavailableError(fault)
-                yield
+            with locked_at_once(Path(f"{self._url.database}.{name}.lock")) as free:
+                yield free
             return
         with self._explained():
             connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
         try:
             with self._explained():
                 tried = text("SELECT pg_try_advisory_lock(:key)")
-                free = connection.execute(tried, {"key": _REMOVAL_LOCK}).scalar_one()
-            if not free:
-                raise RecordsUnavailableError(fault)
-            yield
+                free = connection.execute(tried, {"key": key}).scalar_one()
+            yield bool(free)
         finally:
             connection.invalidate()  # its end gives the lock back, also where it is broken
             connection.close()

@@ -13,7 +13,7 @@ from lib.registry.artifact import (
     write_artifact,
 )
 from lib.registry.errors import ArtifactError, RegistryError
-from lib.registry.evidence import Evidence, make_evidence, statement_in
+from lib.registry.evidence import Conclusion, Evidence, conclusion_in, make_evidence, statement_in
 from lib.registry.manifest import SEEN_UNTIL, Manifest
 from lib.registry.names import MANIFEST, from_iso, to_iso
 from lib.registry.registry import Registry
@@ -24,11 +24,13 @@ __all__ = [
     "AliasChange",
     "Artifact",
     "ArtifactError",
+    "Conclusion",
     "Evidence",
     "Manifest",
     "Registry",
     "RegistryError",
     "TrainingRecord",
+    "conclusion_in",
     "from_iso",
     "make_evidence",
     "read_artifact",

@@ -9,6 +9,8 @@ from lib.registry.evidence import Evidence
 from lib.registry.manifest import Moment
 from lib.registry.names import ALIASES, VERSION_PATTERN
 
+_LONGEST_NAME = 200
+
 
 class AliasChange(BaseModel):
     """One change of an alias.
@@ -48,14 +50,21 @@ class AliasBook(BaseModel):
         return {change.alias: change.after for change in self.history}
 
     def set(
-        self, alias: str, version: str, at: int, by: str, evidence: Evidence | None = None
+        self,
+        alias: str,
+        version: str,
+        at: int,
+        by: str,
+        evidence: Evidence | None = None,
+        reason: str | None = None,
     ) -> "AliasBook":
         """Point `alias` to `version`; the same version again changes nothing."""
         require_alias(alias)
         before = self.current().get(alias)
         if before == version:
             return self
-        return self._with(alias, "set", before, version, at=at, by=by, evidence=evidence)
+        more = {"evidence": evidence, "reason": reason}
+        return self._with(alias, "set", before, version, at=at, by=by, **more)
 
     def rollback(self, alias: str, at: int, by: str, reason: str | None = None) -> "AliasBook":
         """Take back the last change not yet taken back; again goes one further back.
@@ -88,6 +97,12 @@ class AliasBook(BaseModel):
         self, alias: str, action: str, before: str | None, after: str, **more: object
     ) -> "AliasBook":
         change = {"alias": alias, "action": action, "before": before, "after": after, **more}
+        by = str(more["by"])
+        if not (by.strip() and by.isprintable() and len(by) <= _LONGEST_NAME):
+            raise RegistryError(
+                f"--by: expected the name of who decides, 1 to {_LONGEST_NAME} printable "
+                f"characters, got {by[:_LONGEST_NAME]!r}"
+            )
         try:
             return AliasBook(history=(*self.history, AliasChange.model_validate(change)))
         except ValidationError as error:

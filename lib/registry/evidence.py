@@ -1,6 +1,7 @@
 """What a change of an alias rests on: a report of a job, or the verdict of an experiment."""
 
 import json
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -9,6 +10,41 @@ from lib.registry.errors import RegistryError
 
 _STATEMENTS = ("statement", "sentence", "decision", "verdict")
 _LONGEST = 2_000
+_PROMOTE = "promote"
+
+
+@dataclass(frozen=True)
+class Conclusion:
+    """Whom a report or a verdict speaks for.
+
+    Attributes:
+        challenger: the version that it compared with the champion; "" where it does not say.
+        in_favour: whether it says that this version is better; None where it does not say.
+    """
+
+    challenger: str = ""
+    in_favour: bool | None = None
+
+    def require(self, version: str, *, against: bool) -> None:
+        """Refuse what does not speak for a version.
+
+        Args:
+            version: that is promoted.
+            against: whether it is promoted also where this advises against it.
+
+        Raises:
+            RegistryError: it is about another version, or advises against this one.
+        """
+        if self.challenger not in ("", version):
+            raise RegistryError(
+                f"--evidence: it compared {self.challenger} with the champion, not {version}; give "
+                f"--version {self.challenger}"
+            )
+        if self.in_favour is False and not against:
+            raise RegistryError(
+                f"--evidence: it does not speak for {version}; give --reason as well, why it is "
+                "promoted all the same"
+            )
 
 
 class Evidence(BaseModel):
@@ -46,17 +82,39 @@ def make_evidence(**fields: Any) -> Evidence:
         raise RegistryError(f"evidence: {error}") from error
 
 
+def conclusion_in(report: bytes) -> Conclusion:
+    """Whom a report in JSON speaks for: that of a retraining or of a verdict.
+
+    >>> conclusion_in(b'{"won": false, "challenger": {"version": "v2"}}')
+    Conclusion(challenger='v2', in_favour=False)
+    """
+    document = _document(report)
+    compared, declared = document.get("challenger"), document.get("declaration")
+    version = compared.get("version") if isinstance(compared, dict) else None
+    if isinstance(declared, dict):
+        version = declared.get("challenger")
+    won, action = document.get("won"), document.get("verdict", document.get("action"))
+    if isinstance(action, str):
+        won = action == _PROMOTE
+    return Conclusion(str(version or ""), won if isinstance(won, bool) else None)
+
+
 def statement_in(report: bytes) -> str:
     """The conclusion of a report in JSON, wherever it stands in it; "" where it has none.
 
     >>> statement_in(b'{"retraining": {"decision": "keeps 120 USD a week more"}}')
     'keeps 120 USD a week more'
     """
+    return _statement(_document(report))[:_LONGEST]
+
+
+def _document(report: bytes) -> dict[str, Any]:
+    """What a report in JSON holds; nothing where it is something else."""
     try:
         document = json.loads(report)
     except ValueError:
-        return ""
-    return _statement(document)[:_LONGEST]
+        return {}
+    return document if isinstance(document, dict) else {}
 
 
 def _statement(document: Any) -> str:

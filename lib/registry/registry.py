@@ -93,6 +93,7 @@ class Registry:
         at: int,
         by: str,
         evidence: Evidence | None = None,
+        reason: str | None = None,
     ) -> None:
         """Let `champion` or `challenger` name a published version.
 
@@ -103,12 +104,13 @@ class Registry:
             at: microseconds since 1970 UTC.
             by: who decided it.
             evidence: what the decision rests on.
+            reason: why, in words.
 
         Raises:
-            RegistryError: the alias or the version is unknown.
+            RegistryError: the alias or the version is unknown, or nobody is named.
         """
         version = self.resolve(system, version)
-        self._change(system, lambda book: book.set(alias, version, at, by, evidence))
+        self._change(system, lambda book: book.set(alias, version, at, by, evidence, reason))
 
     def rollback(
         self, system: str, alias: str, *, at: int, by: str, reason: str | None = None

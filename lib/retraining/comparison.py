@@ -235,7 +235,7 @@ def judge(
             f"the lower limit of its gain, {gain.low:,.0f} a week, does not beat the margin of "
             f"{least:,.0f}"
         )
-    if fall > measure_margin:
+    if not fall <= measure_margin:
         reasons.append(
             f"{comparison.measure} falls by {fall:.4f}, more than the {measure_margin:g} allowed"
         )

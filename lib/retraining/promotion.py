@@ -12,9 +12,7 @@ from lib.records.json_codec import write_json
 from lib.records.models import Json
 from lib.records.repository import Repository
 from lib.records.schema import EXPERIMENT_CHANGES, EXPERIMENTS
-from lib.registry import Evidence, make_evidence, statement_in
-
-_JUDGED = "judged"
+from lib.registry import Conclusion, Evidence, conclusion_in, make_evidence, statement_in
 
 
 class EvidenceError(RecordsError):
@@ -28,12 +26,12 @@ class JudgedExperiment:
     Attributes:
         id: of the experiment.
         evidence: its name and last verdict.
-        challenger: the version that it compared with the champion; "" where it does not say.
+        conclusion: whom the verdict speaks for.
     """
 
     id: str
     evidence: Evidence
-    challenger: str = ""
+    conclusion: Conclusion
 
 
 class PromotionRepository(Repository):
@@ -51,23 +49,23 @@ class PromotionRepository(Repository):
         """
         with self._database.reading() as connection:
             experiment_id, challenger = _find(connection, system, experiment)
-            verdict = _verdict(connection, experiment_id)
+            verdict = _newest(connection, experiment_id, "judged")
         if verdict is None:
             raise EvidenceError(
                 f"--evidence: experiment {experiment} has no verdict yet; run "
                 "jobs.experiments.judge first"
             )
-        statement = statement_in(write_json(verdict))
+        content = write_json({"declaration": {"challenger": challenger}, **verdict})
         return JudgedExperiment(
             experiment_id,
-            make_evidence(kind="experiment", name=experiment, statement=statement),
-            challenger,
+            make_evidence(kind="experiment", name=experiment, statement=statement_in(content)),
+            conclusion_in(content),
         )
 
     def note_promotion(
         self, experiment_id: str, alias: str, version: str, *, at: int, by: str
     ) -> None:
-        """Add to the audit of an experiment that an alias was moved because of it.
+        """Add to the audit of an experiment that an alias was moved because of it, once.
 
         Args:
             experiment_id: of the experiment.
@@ -82,7 +80,8 @@ class PromotionRepository(Repository):
             "detail": detail,
         }  # fmt: skip
         with self._database.writing() as connection:
-            connection.execute(insert(EXPERIMENT_CHANGES).values(**row))
+            if _newest(connection, experiment_id, "promoted") != detail:
+                connection.execute(insert(EXPERIMENT_CHANGES).values(**row))
 
 
 def _find(connection: Connection, system: str, experiment: str) -> tuple[str, str]:
@@ -101,12 +100,11 @@ def _find(connection: Connection, system: str, experiment: str) -> tuple[str, st
     )
 
 
-def _verdict(connection: Connection, experiment_id: str) -> Mapping[str, Json] | None:
+def _newest(connection: Connection, experiment_id: str, action: str) -> Mapping[str, Json] | None:
+    """The detail of the last change of a kind; None where there was none."""
     table = EXPERIMENT_CHANGES.c
-    query = select(table.detail).where(
-        table.experiment_id == experiment_id, table.action == _JUDGED
-    )
-    verdict: Mapping[str, Json] | None = (
+    query = select(table.detail).where(table.experiment_id == experiment_id, table.action == action)
+    detail: Mapping[str, Json] | None = (
         connection.execute(query.order_by(table.id.desc()).limit(1)).scalars().first()
     )
-    return verdict
+    return detail

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from lib.report import Axis, Curve, KeyFigure, KeyFigures, Note, Report, Section, Table, line_plot
 from lib.retraining.comparison import Comparison, Verdict
 
+_COMPARISON = TypeAdapter(Comparison)
 _DAY_FORMAT = "%Y-%m-%d %H:%M UTC"
 
 
@@ -51,6 +54,11 @@ def comparison_facts(comparison: Comparison) -> dict[str, Any]:
     facts = asdict(comparison)
     del facts["cumulative_gain"]
     return facts
+
+
+def read_comparison(facts: Mapping[str, Any]) -> Comparison:
+    """A comparison of its fields as JSON, as a step of a retraining keeps them."""
+    return _COMPARISON.validate_python(facts)
 
 
 def _figures(comparison: Comparison) -> KeyFigures:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
@@ -11,7 +13,7 @@ from sqlalchemy import Connection, select, update
 from lib.records.errors import RecordsError
 from lib.records.models import Json, require_note, require_text, require_time
 from lib.records.repository import Repository, find_locked_row
-from lib.records.schema import INCIDENTS, RETRAININGS
+from lib.records.schema import ERASURES, INCIDENTS, RETRAININGS
 
 Outcome = Literal["published", "not published", "failed"]
 """How a retraining ends; a failed one taught nothing, so its labels count as new again."""
@@ -52,6 +54,11 @@ class Retraining:
         """Names of the finished steps, in their order."""
         return tuple(str(step["name"]) for step in self.detail.get("steps", ()))
 
+    def step(self, name: str) -> Mapping[str, Any]:
+        """What was noted of a finished step; empty where it is not finished."""
+        steps = self.detail.get("steps", ())
+        return next((step for step in steps if step["name"] == name), {})
+
 
 class UnknownRetrainingError(RecordsError):
     """There is no retraining of that id."""
@@ -59,6 +66,14 @@ class UnknownRetrainingError(RecordsError):
 
 class RetrainingRepository(Repository):
     """Retrainings of all systems, oldest steps first."""
+
+    def working(self, system: str) -> AbstractContextManager[bool]:
+        """Be the only retraining of a system at work; False where another one is.
+
+        One that is killed gives its place back, so that whatever did not end was cut off.
+        """
+        name = f"retraining-{system}"
+        return self._database.working(name, zlib.crc32(name.encode()))
 
     def insert(self, retraining: Retraining) -> bool:
         """Store one that begins; False where its id is stored already."""
@@ -82,17 +97,22 @@ class RetrainingRepository(Repository):
         open_ones = (each for each in newest if each.ended_at is None)
         return next((each for each in open_ones if each.detail.get("options") == options), None)
 
-    def learnt_marks(self, system: str) -> dict[str, int]:
-        """Up to where the last retraining that did not fail read labels; empty before the first.
+    def end_cut_off(self, system: str, at: int) -> None:
+        """End those of a system that were cut off, since one of other options begins."""
+        for each in self.list_of(system):
+            if each.ended_at is None:
+                self.end(each.id, "failed", "cut off; one of other options began instead", at)
+
+    def learnt_labels(self, system: str) -> Mapping[str, Any]:
+        """The labels of the last retraining that did not fail; empty before the first.
 
         Args:
-            system: the risk system, which chooses the names and what the numbers mean.
+            system: the risk system, which chooses the names of `marks` and what they mean.
         """
         for each in self.list_of(system):
             labels = each.detail.get("labels")
             if each.decision in ("published", "not published") and isinstance(labels, Mapping):
-                marks = labels.get("marks")
-                return dict(marks) if isinstance(marks, Mapping) else {}
+                return labels
         return {}
 
     def add_step(self, retraining_id: str, name: str, at: int, **digests: Json) -> Retraining:
@@ -164,6 +184,13 @@ class RetrainingRepository(Repository):
         query = select(table.id).where(table.system == system, table.closed_at.is_(None))
         with self._database.reading() as connection:
             return list(connection.execute(query.order_by(table.opened_at, table.id)).scalars())
+
+    def erased_since(self, system: str, at: int) -> bool:
+        """Whether somebody was erased from a system from a time on, so that copies are stale."""
+        table = ERASURES.c
+        query = select(table.id).where(table.system == system, table.began_at >= at).limit(1)
+        with self._database.reading() as connection:
+            return connection.execute(query).first() is not None
 
     def _change(self, retraining_id: str, change: Callable[[Retraining], Retraining]) -> Retraining:
         with self._database.writing() as connection:

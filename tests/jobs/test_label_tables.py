@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 
 from jobs.framework import label_tables
+from jobs.framework.label_tables import LabelCount
 from jobs.maintenance.retrain import RetrainConfig
 from lib.contract import TIME, ContractError
 from lib.maintenance.contracts import FAILURES
@@ -56,17 +57,44 @@ def test_an_event_that_a_file_reports_within_a_day_counts_once(records: str) -> 
 
 
 def test_what_is_later_than_the_mark_is_new() -> None:
-    table = reported(("a", NOON), ("b", NOON + 1))
-    assert label_tables.times_after(table, "event_time", NOON) == 1
-    assert label_tables.newest(table, "event_time", NOON) == NOON + 1
-    assert label_tables.newest(table.slice(0, 0), "event_time", 7) == 7
+    times = label_tables.times_of(reported(("a", NOON), ("b", NOON + 1)), "event_time")
+    count = LabelCount({"failed": NOON, "closed": 7}, NOON + HOUR)
+    count.add("failed", times)
+    count.add("closed", [])
+    count.add("received", times)
+    assert count.new == 3
+    assert count.marks == {"failed": NOON + 1, "closed": 7, "received": NOON + 1}
+
+
+def test_a_time_that_has_not_come_hides_no_label_that_follows() -> None:
+    first = LabelCount({}, NOON)
+    first.add("failed", [NOON - 1, NOON + 500 * HOUR])
+    assert (first.new, first.marks) == (1, {"failed": NOON - 1})
+    second = LabelCount(first.marks, NOON + 2 * HOUR)
+    second.add("failed", [NOON - 1, NOON + HOUR, NOON + 500 * HOUR])
+    assert (second.new, second.marks) == (1, {"failed": NOON + HOUR})
+
+
+def test_labels_that_were_written_are_kept_unless_others_lie_there(tmp_path: Path) -> None:
+    config = RetrainConfig(output=str(tmp_path))
+    tables = label_tables.write_tables(config, {FAILURES: [reported(("a", NOON))]})
+    count = LabelCount({}, NOON)
+    count.add("failed", [NOON])
+    written = label_tables.new_labels(count, 1, tables)
+    known = {"new": 1, "total": 1, "marks": written.marks, "tables": ["failures"]}
+    assert label_tables.kept_labels(config, known, written.digest) == written
+    assert label_tables.kept_labels(config, {}, "") is None
+    label_tables.write_tables(config, {FAILURES: [reported(("b", NOON))]})
+    assert label_tables.kept_labels(config, known, written.digest) is None
+    (tmp_path / "labels/failures.parquet").unlink()
+    assert label_tables.kept_labels(config, known, written.digest) is None
 
 
 def test_a_table_that_is_nowhere_stays_away(tmp_path: Path) -> None:
     config = RetrainConfig(output=str(tmp_path))
     assert label_tables.write_tables(config, {FAILURES: [FAILURES.schema.empty_table()]}) == {}
     named = label_tables.write_tables(config, {FAILURES: [reported(("a", NOON))]})
-    labels = label_tables.new_labels(1, 1, {}, named)
+    labels = label_tables.new_labels(LabelCount({}, NOON), 1, named)
     assert label_tables.as_options(labels) == {
         "failures": str(tmp_path / "labels/failures.parquet"),
         "mapping_failures": None,

@@ -30,9 +30,11 @@ def test_a_model_is_promoted_and_rolled_back_from_the_shell(root: Path) -> None:
     common = ("--registry", root, "--system", "fraud", "--alias", "champion", "--by", "ana")
     first, second = Registry(root).versions("fraud")
     for version in (first, second):
-        assert run("promote", *common, "--version", version).returncode == 0
+        ended = run("promote", *common, "--version", version, "--reason", "the first models")
+        assert ended.returncode == 0, ended.stderr
     assert Registry(root).resolve("fraud", "champion") == second
-    assert run("rollback", *common).returncode == 0
+    ended = run("rollback", "--registry", root, "--system", "fraud", "--by", "ana")
+    assert ended.stdout.splitlines()[-1].endswith(f"{second}  {first}  ana  (none)")
     assert Registry(root).resolve("fraud", "champion") == first
     table = run("list", "--registry", root, "--history").stdout
     assert [line.split()[3:5] for line in table.splitlines()[2:]] == [
@@ -61,18 +63,63 @@ def test_a_promotion_names_its_evidence_and_a_rollback_its_reason(root: Path) ->
     first, second = Registry(root).versions("fraud")
     report = root.parent / "report.json"
     report.write_text(json.dumps({"retraining": {"decision": "keeps 120 a week more"}}))
-    assert run("promote", *common, "--version", first).returncode == 0
+    assert run("promote", *common, "--version", first, "--reason", "the first").returncode == 0
     ended = run("promote", *common, "--version", second, "--evidence", report)
     assert "keeps 120 a week more" in ended.stdout.splitlines()[-1]
     assert run("rollback", *common, "--reason", "reviews doubled").returncode == 0
-    _, promoted, rolled_back = Registry(root).history("fraud")
+    first_one, promoted, rolled_back = Registry(root).history("fraud")
+    assert (first_one.reason, first_one.evidence) == ("the first", None)
     assert promoted.evidence is not None
     assert promoted.evidence.sha256 == hashlib.sha256(report.read_bytes()).hexdigest()
     assert rolled_back.reason == "reviews doubled"
     lines = run("list", "--registry", root, "--history").stdout.splitlines()
-    assert lines[2].endswith("-")
+    assert lines[2].endswith("ana  the first")
     assert lines[3].endswith(f"report {report}: keeps 120 a week more")
     assert lines[4].endswith("ana  reviews doubled")
+
+
+def test_a_champion_without_evidence_needs_a_reason(root: Path) -> None:
+    first, second = Registry(root).versions("fraud")
+    common = ("--registry", root, "--system", "fraud", "--by", "ana", "--alias")
+    refused = run("promote", *common, "champion", "--version", first)
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("error: --evidence is missing: name the report or the exp")
+    assert Registry(root).aliases("fraud") == {}
+    on_trial = run("promote", *common, "challenger", "--version", second)
+    assert on_trial.stdout.splitlines()[-1].endswith(f"-     {second}  ana  (none)")
+    assert run("promote", *common, "champion", "--version", first, "--reason", "x").returncode == 0
+    again = run("promote", *common, "champion", "--version", first, "--reason", "y")
+    assert again.stdout == f"nothing changed: champion of fraud is {first} already\n"
+    assert len(Registry(root).history("fraud")) == 2
+
+
+def test_evidence_of_another_version_or_against_this_one_moves_nothing(root: Path) -> None:
+    first, second = Registry(root).versions("fraud")
+    report = root.parent / "report.json"
+    facts = {"decision": "not published: it loses 5 a week", "won": False}
+    report.write_text(json.dumps(facts | {"challenger": {"version": second}}))
+    common = ("--registry", root, "--system", "fraud", "--alias", "champion", "--by", "ana")
+    other = run("promote", *common, "--version", first, "--evidence", report)
+    assert f"it compared {second} with the champion, not {first}" in other.stderr
+    lost = run("promote", *common, "--version", second, "--evidence", report)
+    assert f"it does not speak for {second}; give --reason as well" in lost.stderr
+    assert Registry(root).aliases("fraud") == {}
+    reasoned = run(
+        "promote", *common, "--version", second, "--evidence", report, "--reason", "prices fell"
+    )
+    assert reasoned.stdout.splitlines()[-1].endswith("it loses 5 a week; prices fell")
+    (change,) = Registry(root).history("fraud")
+    assert change.evidence is not None
+    assert (change.by, change.reason) == ("ana", "prices fell")
+
+
+def test_nobody_or_a_forged_line_is_no_name(root: Path) -> None:
+    first, _ = Registry(root).versions("fraud")
+    common = ("--registry", root, "--system", "fraud", "--version", first, "--by")
+    for name in ("", " ", "ana\n2026-11-28 fraud champion", "a" * 201):
+        ended = run("promote", *common, name)
+        assert ended.stderr.startswith("error: --by: expected the name of who decides"), name
+    assert Registry(root).aliases("fraud") == {}
 
 
 def test_evidence_that_is_nowhere_ends_with_a_message_and_moves_nothing(root: Path) -> None:

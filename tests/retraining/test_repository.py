@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert
 
-from lib.records.schema import EXPERIMENT_CHANGES, EXPERIMENTS, INCIDENTS
+from lib.records.schema import ERASURES, EXPERIMENT_CHANGES, EXPERIMENTS, INCIDENTS
 from lib.retraining.promotion import EvidenceError, PromotionRepository
 from lib.retraining.repository import (
     Retraining,
@@ -55,10 +55,43 @@ def test_what_ended_stays_as_it_ended(repository: RetrainingRepository) -> None:
 def test_labels_of_a_failed_one_are_new_again(repository: RetrainingRepository) -> None:
     for number, decision in ((1, "not published"), (2, "failed")):
         repository.insert(retraining(number))
-        repository.describe(f"fraud-{number}", labels={"marks": {"received": number * 10}})
+        labels = {"marks": {"received": number * 10}, "total": number}
+        repository.describe(f"fraud-{number}", labels=labels)
         repository.end(f"fraud-{number}", decision, "why", number + 5)
-    assert repository.learnt_marks("fraud") == {"received": 10}
-    assert repository.learnt_marks("churn") == {}
+    assert repository.learnt_labels("fraud") == {"marks": {"received": 10}, "total": 1}
+    assert repository.learnt_labels("churn") == {}
+
+
+def test_one_retraining_of_a_system_is_at_work_at_a_time(url: str) -> None:
+    with RetrainingRepository(url) as first, RetrainingRepository(url) as second:
+        with first.working("fraud") as free:
+            assert free
+            with second.working("fraud") as taken, second.working("churn") as other:
+                assert (taken, other) == (False, True)
+        with second.working("fraud") as free_again:
+            assert free_again
+
+
+def test_those_cut_off_end_when_one_of_other_options_begins(
+    repository: RetrainingRepository,
+) -> None:
+    repository.insert(retraining(1))
+    repository.insert(retraining(2, options="other"))
+    repository.end("fraud-2", "not published", "why", 3)
+    repository.insert(retraining(3, system="churn"))
+    repository.end_cut_off("fraud", 9)
+    ended = {each.id: (each.decision, each.ended_at) for each in repository.list_of("fraud")}
+    assert ended == {"fraud-1": ("failed", 9), "fraud-2": ("not published", 3)}
+    assert repository.unfinished("churn", "o") is not None
+
+
+def test_an_erasure_makes_copies_of_labels_stale(repository: RetrainingRepository) -> None:
+    row = {"id": "e", "system": "fraud", "kind": "customer", "entity_hash": "h", "by": "ana"}
+    with repository._database.writing() as connection:
+        connection.execute(insert(ERASURES), [row | {"began_at": 5, "counts": {}}])
+    assert repository.erased_since("fraud", 5)
+    assert not repository.erased_since("fraud", 6)
+    assert not repository.erased_since("churn", 5)
 
 
 def test_an_unknown_one_is_an_error(repository: RetrainingRepository) -> None:
@@ -108,10 +141,11 @@ def test_the_last_verdict_of_an_experiment_is_evidence(
         verdict = experiments.judged("fraud", name)
         assert verdict.id == "e1"
         assert verdict.evidence.statement.endswith("a week more; promote")
-    experiments.note_promotion("e1", "champion", "v", at=3, by="ana")
+    for _ in range(2):
+        experiments.note_promotion("e1", "champion", "v", at=3, by="ana")
     with repository._database.reading() as connection:
         rows = connection.execute(EXPERIMENT_CHANGES.select()).all()
-    assert [(row.action, row.by) for row in rows][-1] == ("promoted", "ana")
+    assert [(row.action, row.by) for row in rows][2:] == [("promoted", "ana")]
 
 
 def test_an_experiment_without_a_verdict_is_no_evidence(experiments: PromotionRepository) -> None:
