@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Generic, Protocol, TypeVar
 
 from lib.concurrency.circuit_breaker import CircuitBreaker
+from lib.concurrency.running_timeout import RunningTimeout
 
 Done = TypeVar("Done")
 
@@ -15,7 +16,7 @@ class GuardedCall:
     Args:
         name: of the store, for messages.
         error: what its calls raise where it is out, and what is raised here.
-        timeout: seconds to wait.
+        timeout: seconds to wait, see `RunningTimeout`.
     """
 
     def __init__(self, name: str, error: type[Exception], timeout: float) -> None:
@@ -36,7 +37,7 @@ class GuardedCall:
         if not self._breaker.allows():
             raise self._error(f"{self._name}: out, tried again shortly")
         try:
-            async with asyncio.timeout(self._timeout):
+            async with RunningTimeout(self._timeout):
                 done = await call()
         except (self._error, TimeoutError) as error:
             self._breaker.failed()

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from lib.concurrency.bounded_executor import BoundedExecutor
+from lib.concurrency.running_timeout import RunningTimeout
 from lib.experiment.worker_messages import (
     HEAD_BYTES,
     MessageError,
@@ -130,7 +131,7 @@ class ChallengerProcess:
             raise ChallengerError(CRASHED, "its process was not started")
         reader, writer = self._streams
         try:
-            async with asyncio.timeout(seconds):
+            async with RunningTimeout(seconds):
                 writer.write(frame(message))
                 await writer.drain()
                 length = body_length(await reader.readexactly(HEAD_BYTES))

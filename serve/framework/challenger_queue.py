@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from lib.concurrency.circuit_breaker import CircuitBreaker
+from lib.concurrency.running_timeout import RunningTimeout
 from serve.framework.challenger_process import Answer, ChallengerError
 
 LATE, STARTING, RESTING, QUEUE_FULL = "late", "starting", "resting", "queue full"
@@ -123,7 +124,7 @@ class ChallengerQueue:
             self._deciding.append(_Entry(packed, done, began))
             self._due.set()
         try:
-            async with asyncio.timeout(seconds):
+            async with RunningTimeout(seconds):
                 reply = await answered
         except TimeoutError:
             self._breaker.failed()

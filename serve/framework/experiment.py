@@ -21,6 +21,7 @@ from lib.registry import Registry, RegistryError
 from lib.storage import StorageError, redact_uri
 from serve.framework.challenger_process import ChallengerProcess, ChallengerSource
 from serve.framework.challenger_queue import ChallengerQueue
+from serve.framework.champion_watch import ChampionWatch
 from serve.framework.experiment_log import ExperimentLog
 from serve.framework.guardrail import GuardrailMonitor
 from serve.framework.health import Health
@@ -34,8 +35,9 @@ if TYPE_CHECKING:
 
 _RECORDS_SECONDS = 30.0
 _SHARE_OF_DEADLINE = 0.5
+_LOOKS_AT_ALIAS = 3
 _NICE = {"shadow": 10, "ab": 0}
-GUARDRAIL, UNTIL, USER_CONFIG = "guardrail", "until", "user_config"
+GUARDRAIL, CHAMPION, UNTIL, USER_CONFIG = "guardrail", "champion", "until", "user_config"
 """Who ends an experiment where no person does."""
 
 
@@ -121,15 +123,10 @@ class ExperimentRunner:
         await self._apply(stored)
 
     async def flush(self) -> None:
-        """Stores what both models said, and holds the challenger against its guardrails."""
-        if (active := self.active) is not None and (breach := active.monitor.check()) is not None:
-            self._meter.count(self._breaches, breach.guardrail)
-            self._log.write(
-                "guardrail-breach", "error",
-                experiment=active.stored.id, guardrail=breach.guardrail, reason=breach.reason,
-            )  # fmt: skip
-            self._endings[active.stored.id] = (GUARDRAIL, breach.reason)
-            await self._stop(breach.reason)
+        """Stores what both models said, and ends what broke a guardrail or lost its champion."""
+        if (active := self.active) is not None and (ending := self._ending(active)) is not None:
+            self._endings[active.stored.id] = ending
+            await self._stop(ending[1])
         try:
             if len(self._log_of_decisions):
                 await self._ask(self._log_of_decisions.flush)
@@ -173,6 +170,18 @@ class ExperimentRunner:
         self._processes.close()
         self._repository.close()
 
+    def _ending(self, active: ActiveExperiment) -> tuple[str, str] | None:
+        """What ends an experiment now, and why in words."""
+        if (breach := active.monitor.check()) is not None:
+            self._meter.count(self._breaches, breach.guardrail)
+            self._log.write(
+                "guardrail-breach", "error",
+                experiment=active.stored.id, guardrail=breach.guardrail, reason=breach.reason,
+            )  # fmt: skip
+            return GUARDRAIL, breach.reason
+        reason = active.watch.fault()
+        return None if reason is None else (CHAMPION, reason)
+
     async def _ask(self, call: Callable[[], Any]) -> Any:
         return await self._guard.run(lambda: self._threads.run(call))
 
@@ -202,6 +211,8 @@ class ExperimentRunner:
             nice=_NICE[declaration.mode],
         )
         monitor = GuardrailMonitor(declaration.guardrails, kind.blocking, kind.reviewing)
+        # replicas follow an alias that moved each by itself
+        watch = ChampionWatch(declaration, _LOOKS_AT_ALIAS * self._args.follow_seconds)
         queue = ChallengerQueue(
             lambda: ChallengerProcess(source, self._processes),
             self._args.challenger_start_s,
@@ -211,7 +222,7 @@ class ExperimentRunner:
         # however long the declaration lets it take, the champion still answers in time
         most = self._args.deadline_ms / 1000.0 * _SHARE_OF_DEADLINE
         self.active = ActiveExperiment(
-            stored, queue, monitor, self._log_of_decisions.append, self._count, most
+            stored, queue, monitor, watch, self._log_of_decisions.append, self._count, most
         )
         self._running = asyncio.get_running_loop().create_task(queue.run())
         self._log.write("experiment-begun", experiment=stored.id, share=stored.share)

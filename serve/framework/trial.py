@@ -13,6 +13,7 @@ from lib.experiment.models import ExperimentDecision, StoredExperiment
 from lib.records import RecordsError
 from serve.framework.challenger_process import RAISED, Answer
 from serve.framework.challenger_queue import STARTING, ChallengerQueue, Reply
+from serve.framework.champion_watch import ChampionWatch
 from serve.framework.guardrail import GuardrailMonitor
 
 Score = TypeVar("Score")
@@ -65,6 +66,7 @@ class ActiveExperiment:
         stored: as it is in the records; replaced where its share was raised.
         queue: to the challenger.
         monitor: of its guardrails.
+        watch: of its champion.
         keep: takes what both models said, for the records.
         count: counts an arm, a fault (or None) and the milliseconds to the challenger's score.
         most_seconds: that a decision waits for the challenger, whatever the declaration says.
@@ -75,12 +77,13 @@ class ActiveExperiment:
         stored: StoredExperiment,
         queue: ChallengerQueue,
         monitor: GuardrailMonitor,
+        watch: ChampionWatch,
         keep: Callable[[ExperimentDecision], None],
         count: Callable[[Arm, str | None, float | None], None],
         most_seconds: float,
     ) -> None:
         self.seconds = min(stored.declaration.timeout_ms / 1000.0, most_seconds)
-        self.stored, self.queue, self.monitor = stored, queue, monitor
+        self.stored, self.queue, self.monitor, self.watch = stored, queue, monitor, watch
         self.keep, self.count = keep, count
         self.counts: dict[str, int] = {"champion": 0, "challenger": 0}
         self.faults: dict[str, int] = {}
@@ -149,6 +152,7 @@ class Trial(Generic[Score]):
             decide: what would be answered by a score of the challenger.
         """
         self._active.monitor.add_latency(self.arm, decision.latency_ms)
+        self._active.watch.add(decision.version)
         if self._reply is not None:
             self._finish(decision, decide, self._reply, self._score)
             return

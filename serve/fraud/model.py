@@ -14,6 +14,7 @@ import numpy.typing as npt
 from lib.concurrency.bounded_executor import BoundedExecutor
 from lib.concurrency.circuit_breaker import CircuitBreaker
 from lib.concurrency.micro_batcher import MicroBatcher
+from lib.concurrency.running_timeout import RunningTimeout
 from lib.feature import FeatureSet
 from lib.fraud.features import FRAUD
 from lib.fraud.model.scoring import ModelScore, Scorer
@@ -159,7 +160,7 @@ class RemoteModel:
                 "the model's deployment is unavailable and will be tried again shortly"
             )
         try:
-            async with asyncio.timeout(self._timeout):
+            async with RunningTimeout(self._timeout):
                 model_score = await self._batcher.submit(row)
         except ModelUnavailableError:  # it answered: it has no model
             self._breaker.succeeded()
@@ -182,7 +183,7 @@ class RemoteModel:
 
     async def _ask(self, rows: Sequence[Row]) -> list[ModelScore]:
         packed = b"".join([row.tobytes() for row in rows])
-        async with asyncio.timeout(self._timeout):
+        async with RunningTimeout(self._timeout):
             try:
                 score_rows: PackedScores | str = await self._score_rows.remote(packed)
             except Exception:  # a replica that died; there is another

@@ -35,6 +35,7 @@ from tests.benchmarks.experimenting.money import (
     payment_money,
 )
 from tests.benchmarks.experimenting.replays import (
+    REPLAYS_AT_ONCE,
     LooksAtMoney,
     drawn_arms,
     error_rates,
@@ -83,17 +84,17 @@ def upper_limit(rate: float, replays: int) -> float:
 def measured(money: MoneyOfSystem, arguments: argparse.Namespace) -> dict[str, Any]:
     """The error rates of one population."""
     looks = LooksAtMoney.of(money.money, _LOOKS, arguments.winsor_quantile)
-    arms = drawn_arms(arguments.replays, len(money.money), arguments.share, arguments.seed)
-    replays = replayed(looks, arms)
+    share, seed = arguments.share, arguments.seed
+    replays = replayed(looks, share, seed, arguments.replays)
     bounds = planned_bounds(replays)
-    rates = error_rates(replays, bounds, arms, arguments.share)
-    difference = largest_difference(
-        looks, arms[:_CHECKED], replays, arguments.share, arguments.winsor_quantile
-    )
+    rates = error_rates(replays, bounds, share, seed)
+    arms = drawn_arms(looks, share, seed, 0, min(arguments.replays, REPLAYS_AT_ONCE))[:_CHECKED]
+    difference = largest_difference(looks, arms, replays, share, arguments.winsor_quantile)
     own = planned_bounds(replays, slice(0, _BOUNDED))
     result = asdict(rates)
     if np.isnan(rates.saved):
-        result |= dict.fromkeys(("power", "mean_stop", "endless_power"), float("nan"))
+        unknown = ("fixed_power", "power", "mean_stop", "endless_power")
+        result |= dict.fromkeys(unknown, float("nan"))
     result["srm_false_stops"] = result.pop("ratio_false_stops")
     return {
         **result,
@@ -126,8 +127,8 @@ def _arguments() -> argparse.Namespace:
     add("--replays", type=int, default=10_000, help="experiments of each population")
     add("--transactions", type=Path, help="payments of the Handbook, Parquet; without: none")
     add("--begin", default="2018-06-01", help="first day of the payments")
-    add("--accounts", type=int, default=30_000, help="simulated accounts")
-    add("--machines", type=int, default=8_000, help="simulated machines")
+    add("--accounts", type=int, default=120_000, help="simulated accounts")
+    add("--machines", type=int, default=24_000, help="simulated machines")
     add("--share", type=float, default=0.5, help="of entities in the challenger's arm")
     add("--winsor-quantile", type=float, default=WINSOR_QUANTILE, help="see the judge")
     add("--seed", type=int, default=1, help="of simulations and arms")

@@ -1,6 +1,7 @@
 """The shared connection to Redis: order, errors, deadlines, and what a lost connection means."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -70,6 +71,21 @@ async def test_a_call_to_a_silent_server_fails_in_time_and_the_next_one_connects
         with pytest.raises(StoreError, match="no answer in time"):
             await link.call(b"BLPOP", b"never", b"5")
         assert await link.call(b"PING") == b"PONG"
+
+
+async def test_answers_that_came_while_this_process_stood_still_are_read(server):
+    async with linked(server.url, timeout=0.2) as link:
+        await link.call(b"PING")
+        waiting = [asyncio.ensure_future(link.call(b"ECHO", text)) for text in (b"a", b"b")]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        time.sleep(1.0)
+        assert await asyncio.gather(*waiting) == [b"a", b"b"]
+        silent = asyncio.ensure_future(link.call(b"BLPOP", b"never", b"5"))
+        await asyncio.sleep(0)
+        time.sleep(0.5)
+        with pytest.raises(StoreError, match="no answer in time"):
+            await silent
 
 
 async def test_a_dead_server_fails_calls_and_a_revived_one_answers(server):

@@ -19,7 +19,7 @@ from serve.fraud.routes import build_gateway
 from serve.fraud.service import FraudService
 from tests.serve.application import serving
 from tests.serve.conftest import Running, Workspace
-from tests.serve.factories import SCORE, eventually
+from tests.serve.factories import SCORE, eventually, payment
 from tests.serve.prometheus_metrics import PrometheusMetrics
 
 _BOUNDS = ("p99_ms", "p99_increase_ms", "fault_share", "blocked_increase", "reviewed_increase")
@@ -82,6 +82,29 @@ class Trials(Running):
             return self.service.experiments.active is None
 
         await eventually(happens, within=120.0)
+
+    async def ended(self, stored: StoredExperiment) -> StoredExperiment:
+        """The experiment once the records say that it has ended."""
+        over = stored
+
+        async def happens() -> bool:
+            nonlocal over
+            with self.repository() as repository:
+                over = repository.find(stored.id)
+            return over.ended_at is not None
+
+        await eventually(happens, within=60.0)
+        return over
+
+    async def pays_until_it_ends(self, stored: StoredExperiment) -> None:
+        """Sends payments until the replica has left the experiment."""
+
+        async def happens() -> bool:
+            await self.pay(payment())
+            active = self.service.experiments.active
+            return active is None or active.stored.id != stored.id
+
+        await eventually(happens, within=60.0)
 
     async def pay(self, body: dict[str, Any]) -> httpx.Response:
         answer = await self.client.post(SCORE, json=body)

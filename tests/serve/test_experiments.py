@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from lib.experiment.assignment import Assignment
+from lib.registry import Registry
 from tests.records.conftest import postgresql, url  # noqa: F401 - fixtures
 from tests.serve.bad_challengers import BAD, loader
 from tests.serve.conftest import Models, Workspace, new_workspace
@@ -254,20 +255,44 @@ async def test_a_broken_guardrail_ends_the_experiment_in_the_records_with_a_reas
             await asyncio.sleep(0.02)
         await app.left()
         assert asyncio.get_running_loop().time() - began < 60
-
-        async def ended() -> bool:
-            with app.repository() as repository:
-                return repository.find(stored.id).ended_at is not None
-
-        await eventually(ended)
-        with app.repository() as repository:
-            over = repository.find(stored.id)
+        over = await app.ended(stored)
         status, metrics = await app.status(), app.meter.text()
         assert await decided_by(app, "user-1") == workspace.versions[0]
     assert over.ended_by == "guardrail"
     assert words in str(over.reason)
     assert status["ended"] == {"experiment": stored.id, "reason": over.reason}
     assert "forewarn_fraud_guardrail_breaches_total" in metrics
+
+
+@pytest.mark.parametrize("mode", ["shadow", "ab"])
+async def test_a_promotion_ends_the_experiment_in_the_records_with_a_reason(
+    workspace: Workspace, mode: str
+) -> None:
+    first, second = workspace.versions
+    async with trials(workspace) as app:
+        stored = app.start(mode=mode, share=1.0 if mode == "shadow" else 0.5)
+        await app.applied()
+        assert await decided_by(app, "user-1") in (first, second)
+        registry = Registry(str(workspace.registry))
+        registry.set_alias("fraud", "champion", second, at=now_us(), by="test")
+        await app.pays_until_it_ends(stored)
+        over = await app.ended(stored)
+        assert {await decided_by(app, f"user-{k}") for k in range(10)} == {second}
+    assert over.ended_by == "champion"
+    assert over.reason == f"its challenger {second} became the champion"
+
+
+async def test_a_champion_that_does_not_decide_here_ends_the_experiment(
+    workspace: Workspace,
+) -> None:
+    first, second = workspace.versions
+    async with trials(workspace) as app:
+        stored = app.start(champion=second, challenger=first)
+        await app.applied()
+        await app.pays_until_it_ends(stored)
+        over = await app.ended(stored)
+    assert over.ended_by == "champion"
+    assert over.reason == f"its challenger {first} became the champion"
 
 
 async def test_a_good_challenger_breaks_no_guardrail(workspace: Workspace) -> None:

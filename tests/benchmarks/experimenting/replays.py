@@ -2,7 +2,8 @@
 
 An arm's means, the coefficients of CUPED, standard errors and correlations of looks depend on the
 arms by sums of the columns and of their products alone. So all replays are two multiplications of
-matrices; `checked_against_product` repeats some by `lib.experiment.effect` itself.
+matrices, in which entities with the same money, such as none at all, stand once with their number;
+`largest_difference` repeats some by `lib.experiment.effect` itself.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import brentq
 
-from lib.business.outcomes import Flags, Floats
+from lib.business.outcomes import Flags, Floats, Ints
 from lib.experiment.confidence_sequence import intrinsic_times, time_uniform_bound
 from lib.experiment.covariate import before_columns
 from lib.experiment.effect import (
@@ -28,7 +29,7 @@ from lib.experiment.looks import SHARPEST_DAYS
 from lib.experiment.ratio_check import FALSE_STOPS, log_bayes_factor
 from lib.experiment.sequential import boundaries
 
-_REPLAYS_AT_ONCE = 1_000
+REPLAYS_AT_ONCE = 1_000
 _NAIVE = 1.959964
 
 
@@ -71,17 +72,21 @@ class Replays:
 
 @dataclass(frozen=True)
 class LooksAtMoney:
-    """What the looks of an experiment see of each entity.
+    """What the looks of an experiment see of its entities, by kinds that cannot be told apart.
 
     Attributes:
-        totals: (entities, looks) money a day until each look, winsorised.
-        before: (entities, 2) covariates of CUPED.
+        totals: (kinds, looks) money a day until each look, winsorised.
+        before: (kinds, 2) covariates of CUPED.
+        sizes: (kinds,) entities of each.
+        order: (entities,) the entities, kind after kind.
         raw: (entities, looks) money until each look.
-        past: money before.
+        past: money before, of the entities.
     """
 
     totals: Floats
     before: Floats
+    sizes: Ints
+    order: Ints
     raw: Floats
     past: Past
 
@@ -97,36 +102,53 @@ class LooksAtMoney:
             clipped = np.clip(piece.money, *winsor_limits(piece, past, quantile))
             totals.append(clipped / piece.days)
         before = before_columns(clipped_past(past, quantile))
-        return cls(np.column_stack(totals), before, raw, past)
+        columns = np.column_stack([raw, past.money])
+        _, first, kind, sizes = np.unique(
+            columns, axis=0, return_index=True, return_inverse=True, return_counts=True
+        )
+        order = np.argsort(kind.ravel(), kind="stable")
+        return cls(np.column_stack(totals)[first], before[first], sizes, order, raw, past)
+
+    def arm(self, challengers: Floats) -> Flags:
+        """(entities,) who is in the challenger's arm, where so many (kinds,) of each kind are."""
+        place = np.arange(len(self.order)) - np.repeat(self.sizes.cumsum() - self.sizes, self.sizes)
+        arm = np.empty(len(self.order), dtype=np.bool_)
+        arm[self.order] = place < np.repeat(challengers, self.sizes)
+        return arm
 
 
-def drawn_arms(replays: int, entities: int, share: float, seed: int) -> Flags:
-    """(replays, entities) who is in the challenger's arm, each by itself with the share."""
-    random = np.random.default_rng([seed, 9])
-    arms = np.empty((replays, entities), dtype=np.bool_)
-    for arm in arms:
-        arm[:] = random.random(entities, dtype=np.float32) < share
-    return arms
+def drawn_arms(looks: LooksAtMoney, share: float, seed: int, turn: int, replays: int) -> Floats:
+    """(replays, kinds) how many are in the challenger's arm, each entity by itself with the share.
+
+    Args:
+        looks: at the entities.
+        share: of the challenger.
+        seed: of all replays.
+        turn: which thousand of them.
+        replays: how many.
+    """
+    random = np.random.default_rng([seed, 9, turn])
+    return random.binomial(looks.sizes, share, (replays, len(looks.sizes))).astype(np.float64)
 
 
-def replayed(looks: LooksAtMoney, arms: Flags) -> Replays:
+def replayed(looks: LooksAtMoney, share: float, seed: int, replays: int) -> Replays:
     """All looks of all replays, as `measure_effect` and `look_correlation` measure them."""
     parts = [
-        _replayed(looks, arms[start : start + _REPLAYS_AT_ONCE])
-        for start in range(0, len(arms), _REPLAYS_AT_ONCE)
+        _replayed(looks, drawn_arms(looks, share, seed, turn, min(left, REPLAYS_AT_ONCE)))
+        for turn, left in enumerate(range(replays, 0, -REPLAYS_AT_ONCE))
     ]
     columns = [np.concatenate([part[i] for part in parts]) for i in range(7)]
     return Replays(*columns, float(np.mean([part[7] for part in parts])))
 
 
-def _replayed(looks: LooksAtMoney, arms: Flags) -> tuple[Any, ...]:
+def _replayed(looks: LooksAtMoney, challengers: Floats) -> tuple[Any, ...]:
     # centred, so that sums of products lose no digits
     values = np.column_stack([looks.totals, looks.before])
-    level = values.mean(axis=0)
+    level = looks.sizes @ values / looks.sizes.sum()
     values = values - level
     size = values.shape[1]
     products = (values[:, :, None] * values[:, None, :]).reshape(len(values), -1)
-    weights = np.stack([~arms, arms]).astype(np.float64)  # (arms, replays, entities)
+    weights = np.stack([looks.sizes - challengers, challengers])  # (arms, replays, kinds)
     counts = weights.sum(axis=2)
     means = weights @ values / counts[:, :, None]
     squares = (weights @ products).reshape(2, -1, size, size)
@@ -151,12 +173,12 @@ def _replayed(looks: LooksAtMoney, arms: Flags) -> tuple[Any, ...]:
 
 
 def largest_difference(
-    looks: LooksAtMoney, arms: Flags, replays: Replays, share: float, quantile: float
+    looks: LooksAtMoney, challengers: Floats, replays: Replays, share: float, quantile: float
 ) -> float:
-    """Of z and correlations of some replays from those of the product's own estimate."""
+    """Of z and correlations of the first replays from those of the product's own estimate."""
     worst = 0.0
-    for row, arm in enumerate(arms):
-        influence = None
+    for row, counts in enumerate(challengers):
+        arm, influence = looks.arm(counts), None
         for look in range(looks.totals.shape[1]):
             piece = Piece(look + 1.0, share, arm, looks.raw[:, look])
             effect = measure_effect([piece], looks.past, quantile)
@@ -178,7 +200,8 @@ class ErrorRates:
         fixed_false_wins: of the last look alone, as a test at 5%.
         endless_false_wins: by the always-valid confidence sequence.
         saved: share of losses that a challenger saves whom the fixed test shows with 80%.
-        power: to promote that one.
+        fixed_power: of the fixed test for that one, in the same replays.
+        power: to promote that one by the sequential test.
         mean_stop: share of the fixed size at which those end.
         endless_power: by the confidence sequence.
         ratio_false_stops: by the sequential test of the sample ratio.
@@ -189,23 +212,25 @@ class ErrorRates:
     fixed_false_wins: float
     endless_false_wins: float
     saved: float
+    fixed_power: float
     power: float
     mean_stop: float
     endless_power: float
     ratio_false_stops: float
 
 
-def error_rates(replays: Replays, bounds: Floats, arms: Flags, share: float) -> ErrorRates:
+def error_rates(replays: Replays, bounds: Floats, share: float, seed: int) -> ErrorRates:
     """Look at all replays with and without a gain.
 
     Args:
         replays: without a difference.
         bounds: (replays or 1, looks) in standard errors.
-        arms: (replays, entities).
         share: of the challenger.
+        seed: of the arms of the sample ratio.
     """
     z, looks = replays.z, replays.z.shape[1]
-    better = replays.z_with(fixed_saving(replays))
+    saved = fixed_saving(replays)
+    better = replays.z_with(saved)
     crossed = np.abs(better) >= bounds
     first = np.where(crossed.any(axis=1), crossed.argmax(axis=1), looks - 1)
     wins = crossed.any(axis=1) & (np.take_along_axis(better, first[:, None], 1)[:, 0] > 0.0)
@@ -215,11 +240,12 @@ def error_rates(replays: Replays, bounds: Floats, arms: Flags, share: float) -> 
         naive_false_wins=_any(np.abs(z) >= _NAIVE),
         fixed_false_wins=float((np.abs(z[:, -1]) >= _NAIVE).mean()),
         endless_false_wins=_any(np.abs(z) >= endless),
-        saved=fixed_saving(replays),
+        saved=saved,
+        fixed_power=float((better[:, -1] >= _NAIVE).mean()),
         power=float(wins.mean()),
         mean_stop=float((first + 1.0).mean() / looks),
         endless_power=_any(better >= endless),
-        ratio_false_stops=_ratio_stops(arms, share, looks),
+        ratio_false_stops=_ratio_stops(replays, share, looks, seed),
     )
 
 
@@ -248,13 +274,13 @@ def planned_bounds(replays: Replays, rows: slice | None = None) -> Floats:
     return np.array([boundaries(fractions, correlations=row.tolist()) for row in correlations])
 
 
-def _ratio_stops(arms: Flags, share: float, looks: int) -> float:
+def _ratio_stops(replays: Replays, share: float, looks: int, seed: int) -> float:
     """Entities come evenly over the looks, the first half of them at the first."""
-    entities = arms.shape[1]
+    entities = float((replays.champions + replays.challengers)[0, 0])
     arrived = np.linspace(entities / 2, entities, looks).astype(int)
-    starts = np.concatenate([[0], arrived[:-1]])
-    new = [arms[:, start:end].sum(axis=1) for start, end in zip(starts, arrived, strict=True)]
-    challengers = np.cumsum(new, axis=0).T
+    random = np.random.default_rng([seed, 10])
+    new = random.binomial(np.diff(arrived, prepend=0), share, (len(replays.champions), looks))
+    challengers = new.cumsum(axis=1)
     counts = np.stack([arrived - challengers, challengers], axis=-1)
     return _any(log_bayes_factor(counts, [1.0 - share, share]) >= -np.log(FALSE_STOPS))
 
