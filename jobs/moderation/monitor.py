@@ -18,8 +18,8 @@ class Options(MonitorOptions):
 
     Counts the decisions of a window of days by the bins of the model that decided, and compares
     days with those of its training within a budget of false incidents. An incident names the
-    measure, the kind of change, since when, which languages, and what it costs so far. Exit code 0:
-    nothing; 3: an incident is open; 1: an error.
+    measure, the kind of change, since when, which languages or media, and what it costs so far.
+    Exit code 0: nothing; 3: an incident is open; 1: an error.
     """
 
     policies: InputPath | None = None
@@ -51,7 +51,7 @@ def main(options: Options, now: int | None = None) -> None:
     watched = WatchedSystem(
         PostOutcomes(policies, options.silent_days),
         (RocAuc(), AveragePrecision(), ObservedOverExpected(), Money()),
-        segments=("language",),
+        segments=("language", "media"),
         figures=ReviewFigures(policies.ids, options.review_evidence),
     )
     monitor(options, watched, now)

@@ -27,6 +27,7 @@ from lib.monitoring.performance_history import (
     week_bounds,
 )
 from lib.monitoring.reference import ModelReference
+from lib.monitoring.request_columns import value_at
 from lib.monitoring.request_quality import DailyCounts
 from lib.monitoring.scored_rows import DAY, MonitoringError, money_by_label, scored_rows
 from lib.monitoring.system_figures import DecidedWindow, FigureTable, SystemFigures
@@ -45,7 +46,8 @@ class WatchedSystem:
     Attributes:
         outcomes: labels and money.
         measures: of performance.
-        segments: fields of requests among which causes are looked for; none may name people.
+        segments: paths into requests (`value_at`) among which causes are looked for; none may name
+            people.
         entity_is_segment: whether entities are such, e.g. machines.
         money_by_label: whether the money of a decision follows from its label alone.
         figures: of performance that this system alone has.
@@ -249,7 +251,7 @@ def _segments(decisions: pa.Table, watched: WatchedSystem) -> dict[str, list[str
     for text in decisions["request"].to_pylist() if watched.segments else ():
         request = read_json(text or "{}")
         for name, values in segments.items():
-            value = request.get(name)
+            value = value_at(request, name)
             values.append(None if value is None else str(value))
     if watched.entity_is_segment:
         segments[watched.outcomes.entity] = decisions["entity_id"].to_pylist()

@@ -66,18 +66,8 @@ def realised_figure(
     name: str, interval: Interval, rows: int, entities: int, positives: float, ripeness: float = 1.0
 ) -> Figure:
     """A figure on labels that are in; see `Figure`."""
-    return Figure(
-        name=name,
-        unit="",
-        basis="realised",
-        value=interval.value,
-        low=interval.low,
-        high=interval.high,
-        rows=rows,
-        entities=entities,
-        positives=positives,
-        ripeness=ripeness,
-    )
+    limits = interval.value, interval.low, interval.high
+    return Figure(name, "", "realised", *limits, rows, entities, positives, ripeness)
 
 
 def interval_text(interval: Interval) -> str | None:
