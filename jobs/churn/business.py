@@ -5,12 +5,11 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
+from jobs.churn.notices import NoticeOptions
 from jobs.framework.business import BusinessOptions, PagePart, SystemPage, write_business
 from jobs.framework.command import run_job
 from jobs.framework.decision_source import DecisionSource
-from jobs.framework.outcomes import event_labels, labels_of
-from jobs.framework.paths import InputPath, LocalInput
-from jobs.ingestion import checked_mapping
+from jobs.framework.paths import LocalInput
 from lib.business.period import Period
 from lib.business.spans import standing_events
 from lib.churn.business import (
@@ -20,7 +19,6 @@ from lib.churn.business import (
     churn_notes,
     churn_segments,
 )
-from lib.churn.contracts import CHURN
 from lib.churn.features import churn_features
 from lib.churn.intervention_repository import InterventionRepository
 from lib.churn.interventions.daily import Economics
@@ -32,18 +30,13 @@ from lib.declaration import read_yaml_text
 
 
 @dataclass(frozen=True, kw_only=True)
-class ChurnBusinessConfig(BusinessOptions):
+class ChurnBusinessConfig(BusinessOptions, NoticeOptions):
     """Write what scores and interventions came to: churn, revenue kept, lifetime value, hours.
 
     Revenue kept is measured against the customers who were held out. OUTPUT/business.html is for
     people, OUTPUT/business.json for the next --before.
     """
 
-    notices: InputPath | None = None
-    """notices of customers beside those that the service was told: Parquet or CSV file, folder or
-    URI in the contract churn"""
-    mapping_notices: InputPath | None = None
-    """YAML mapping file of --notices"""
     economics: Economics = field(default_factory=Economics)
     """value of a retained customer"""
     target: Target = field(default_factory=Target)
@@ -52,12 +45,6 @@ class ChurnBusinessConfig(BusinessOptions):
     """YAML file of the playbooks; default: the playbooks of the product"""
     base: LocalInput | None = None
     """YAML file of segments and plans, as the service is started with; names the segments"""
-
-    def check(self) -> None:
-        """See `JobOptions`."""
-        super().check()
-        if self.notices is not None:
-            checked_mapping(CHURN, self.mapping_notices, self.notices)
 
 
 class ChurnPage(SystemPage):
@@ -79,11 +66,7 @@ class ChurnPage(SystemPage):
 
     def labels(self, source: DecisionSource) -> pa.Table:
         """See `SystemPage`."""
-        labels, config = labels_of(source, None), self._config
-        if config.notices is None:
-            return labels
-        more = event_labels(CHURN, config.notices, config.mapping_notices, "customer_id", NOTICE)
-        return pa.concat_tables([labels, more])
+        return self._config.notice_labels(source)
 
     def segments(
         self, decisions: pa.Table, _outcomes: pa.Table

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from jobs.churn.notices import NoticeOptions
 from jobs.framework.command import run_job
 from jobs.framework.monitoring_options import MonitorOptions
 from lib.churn.interventions.daily import Economics
@@ -16,7 +17,7 @@ from lib.monitoring.measures import (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(MonitorOptions):
+class Options(MonitorOptions, NoticeOptions):
     """Say what changed in customers since the model was trained, and how well it still foresees.
 
     Counts the decisions of a window of days by the bins of the model that decided, and compares
@@ -46,7 +47,7 @@ def main(options: Options, now: int | None = None) -> None:
         CustomerOutcomes(options.economics),
         (RocAuc(), AveragePrecision(), capacity, ObservedOverExpected(), Money()),
     )
-    monitor(options, watched, now)
+    monitor(options, watched, now, labels=options.notice_labels)
 
 
 if __name__ == "__main__":

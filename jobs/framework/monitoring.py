@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial, reduce
 from pathlib import Path
 
@@ -47,7 +47,16 @@ _EARLIER_DAYS = 180
 _VERSIONS = 30
 
 
-def monitor(options: MonitorOptions, watched: WatchedSystem, now: int | None = None) -> None:
+Labels = Callable[[DecisionSource], pa.Table]
+"""Gives what became known, as rows of `lib.records.decision_table.LABEL_SCHEMA`."""
+
+
+def monitor(
+    options: MonitorOptions,
+    watched: WatchedSystem,
+    now: int | None = None,
+    labels: Labels | None = None,
+) -> None:
     """Monitor a window; ends the program with `INCIDENT_OPEN` where an incident is open.
 
     Nothing is written before everything is judged; what is recorded is recorded in one transaction.
@@ -56,6 +65,7 @@ def monitor(options: MonitorOptions, watched: WatchedSystem, now: int | None = N
         options: of the job.
         watched: the system.
         now: microseconds since 1970 UTC, up to which labels count; None: the present.
+        labels: where a system has others than those of records and --labels.
 
     Raises:
         DecisionSourceError: no decision is in the window, or clocks disagree.
@@ -69,7 +79,7 @@ def monitor(options: MonitorOptions, watched: WatchedSystem, now: int | None = N
         window=window,
         references=references,
         earlier=_earlier(options, system, source.window.since, references),
-        labels=labels_of(source, options.records),
+        labels=labels_of(source, options.records) if labels is None else labels(source),
         requests=requests,
         since=source.window.since,
         until=source.window.until,
@@ -226,14 +236,11 @@ def _samples(assessment: Assessment, source: DecisionSource) -> list[Sample]:
     samples += [
         Sample(INCIDENT_SINCE, begin / 1e6, (system, *names)) for names, begin in since.items()
     ]
-    periods = assessment.performance.periods
-    latest = {
-        (figure.name, figure.basis): figure.value
-        for period in periods
-        for figure in (*period.realised, *period.estimated)
-    }
-    samples += [Sample(PERFORMANCE, value, (system, *names)) for names, value in latest.items()]
-    if periods:
+    samples += [
+        Sample(PERFORMANCE, figure.value, (system, figure.name, figure.basis))
+        for figure in assessment.latest_figures
+    ]
+    if periods := assessment.performance.periods:
         samples.append(Sample(RIPE_SHARE, periods[-1].ripe, (system,)))
     return samples
 
@@ -249,6 +256,8 @@ def _closing_lines(
     for model in assessment.models:
         reference = "" if model.has_reference else "   (no reference)"
         yield f"  by {model.version or 'no model':30} {model.rows:>12,}{reference}"
+    for figure in assessment.latest_figures:
+        yield f"{figure.basis:9} {figure.sentence}"
     for note in (*assessment.notes, *assessment.performance.notes):
         yield f"note: {note}"
     for own in assessment.incidents:

@@ -8,9 +8,7 @@ import pyarrow as pa
 from jobs.framework.business import BusinessOptions, PagePart, SystemPage, write_business
 from jobs.framework.command import run_job
 from jobs.framework.decision_source import DecisionSource
-from jobs.framework.outcomes import event_labels, labels_of
-from jobs.framework.paths import InputPath
-from jobs.ingestion import checked_mapping, mapping_for, read_whole
+from jobs.maintenance.plant_log import PlantLogOptions
 from lib.business.period import Period
 from lib.business.spans import standing_events
 from lib.business.statement import Statement
@@ -22,15 +20,12 @@ from lib.maintenance.business import (
     maintenance_segments,
     return_on_cost,
 )
-from lib.maintenance.contracts import FAILURES, MAINTENANCE
 from lib.maintenance.model.settings import Costs
 from lib.maintenance.outcomes import FAILURE, MachineOutcomes
-from lib.maintenance.repository import WorkOrderRepository
-from lib.maintenance.work_order_tables import service_table
 
 
 @dataclass(frozen=True, kw_only=True)
-class MaintenanceBusinessConfig(BusinessOptions):
+class MaintenanceBusinessConfig(BusinessOptions, PlantLogOptions):
     """Write what predictions and services came to: downtime, cost, utilisation, safety stops.
 
     Failures and services are those of closed work orders and of services that the service was told;
@@ -38,29 +33,10 @@ class MaintenanceBusinessConfig(BusinessOptions):
     OUTPUT/business.json for the next --before.
     """
 
-    failures: InputPath | None = None
-    """failures of the plant's log: Parquet or CSV file, folder or URI; one that a work order
-    reports within a day counts once"""
-    mapping_failures: InputPath | None = None
-    """YAML mapping file of --failures"""
-    maintenance: InputPath | None = None
-    """services and repairs of the plant's log, likewise, in place of those of work orders"""
-    mapping_maintenance: InputPath | None = None
-    """YAML mapping file of --maintenance"""
     costs: Costs = field(default_factory=Costs)
     """prices of a service and a failure"""
     horizon_hours: float = MachineOutcomes.horizon_hours
     """hours within which a failure makes a prediction right, as the model's alarm"""
-
-    def check(self) -> None:
-        """See `JobOptions`."""
-        super().check()
-        for contract, path, mapping in (
-            (FAILURES, self.failures, self.mapping_failures),
-            (MAINTENANCE, self.maintenance, self.mapping_maintenance),
-        ):
-            if path is not None:
-                checked_mapping(contract, mapping, path)
 
 
 class MaintenancePage(SystemPage):
@@ -75,13 +51,7 @@ class MaintenancePage(SystemPage):
 
     def labels(self, source: DecisionSource) -> pa.Table:
         """See `SystemPage`."""
-        labels, config = labels_of(source, None), self._config
-        if config.failures is None:
-            return labels
-        more = event_labels(
-            FAILURES, config.failures, config.mapping_failures, "machine_id", FAILURE
-        )
-        return pa.concat_tables([labels, more])
+        return self._config.failure_labels(source)
 
     def segments(
         self, decisions: pa.Table, _outcomes: pa.Table
@@ -92,7 +62,7 @@ class MaintenancePage(SystemPage):
     def part(self, period: Period, labels: pa.Table) -> PagePart:
         """See `SystemPage`."""
         failures = standing_events(labels, (FAILURE,), period.as_of)
-        stops = Stops.of(period, self._services(), failures)
+        stops = Stops.of(period, self._config.services(), failures)
         return PagePart(
             maintenance_measures(period, self.outcomes, stops), maintenance_notes(self.outcomes)
         )
@@ -101,16 +71,6 @@ class MaintenancePage(SystemPage):
         """See `SystemPage`; return is that against the period before."""
         measures = (*now.measures, return_on_cost(now, before))
         return now.model_copy(update={"measures": measures})
-
-    def _services(self) -> pa.Table:
-        config = self._config
-        if config.maintenance is not None:
-            mapping = mapping_for(MAINTENANCE, config.mapping_maintenance, config.maintenance)
-            return read_whole(mapping, config.maintenance, may_be_empty=True)
-        if config.records is None:
-            return service_table([])
-        with WorkOrderRepository(config.records) as orders:
-            return MAINTENANCE.check(service_table(orders.list_closed(0, 2**62))).good
 
 
 def main(config: MaintenanceBusinessConfig) -> str:

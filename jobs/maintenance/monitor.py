@@ -4,13 +4,15 @@ from dataclasses import dataclass, field
 
 from jobs.framework.command import run_job
 from jobs.framework.monitoring_options import MonitorOptions
+from jobs.maintenance.plant_log import PlantLogOptions
 from lib.maintenance.model.settings import Costs
+from lib.maintenance.monitoring import FailureFigures
 from lib.maintenance.outcomes import MachineOutcomes
 from lib.monitoring.measures import Money, ObservedOverExpected, RocAuc
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(MonitorOptions):
+class Options(MonitorOptions, PlantLogOptions):
     """Say what changed in machines since the model was trained, and how well it still warns.
 
     Counts the predictions of a window of days by the bins of the model that made them, and compares
@@ -35,12 +37,14 @@ def main(options: Options, now: int | None = None) -> None:
     from jobs.framework.monitoring import monitor
     from lib.monitoring.assessment import WatchedSystem
 
+    outcomes = MachineOutcomes(options.costs, options.horizon_hours)
     watched = WatchedSystem(
-        MachineOutcomes(options.costs, options.horizon_hours),
+        outcomes,
         (RocAuc(), ObservedOverExpected(), Money()),
         entity_is_segment=True,
+        figures=FailureFigures(outcomes, options.services),
     )
-    monitor(options, watched, now)
+    monitor(options, watched, now, labels=options.failure_labels)
 
 
 if __name__ == "__main__":

@@ -24,9 +24,13 @@ from lib.moderation.model.splits import PostSplit, split_authors, split_posts
 from lib.moderation.model.tokens import Tokens
 from lib.moderation.policies import Policies
 from lib.moderation.post import MODALITIES
+from lib.monitoring.request_columns import value_at
 from lib.storage import Storage, open_dataset, open_storage, split_address
 
 _AT_ONCE = 128
+
+_MEDIA = {"image": "images", "video": "video"}
+"""Names of media in requests, by modality."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,19 @@ class PreparedDataset:
     def reach(self) -> Floats:
         """(n,) views."""
         return np.asarray(self.posts["reach"].fill_null(0).to_numpy(), dtype=np.float64)
+
+    def media_kinds(self, rows: Ints) -> NDArray[np.object_]:
+        """Which media some posts have, as `lib.monitoring.request_columns.value_at` says it."""
+        of_posts = self.presence[rows] != Presence.ABSENT
+        media = [
+            {
+                _MEDIA[name]: ""
+                for name, has in zip(MODALITIES, row, strict=True)
+                if has and name in _MEDIA
+            }
+            for row in of_posts.tolist()
+        ]
+        return np.array([value_at({"media": own}, "media") for own in media], dtype=object)
 
     def texts(self, rows: Ints) -> list[str]:
         """Texts of some posts, "" where there is none."""

@@ -6,8 +6,10 @@ from jobs.framework.command import run_job
 from jobs.framework.monitoring_options import MonitorOptions
 from jobs.framework.paths import InputPath
 from jobs.moderation.sources import read_policies
+from lib.moderation.monitoring import ReviewEvidence, ReviewFigures
 from lib.moderation.outcomes import PostOutcomes
 from lib.monitoring.measures import AveragePrecision, Money, ObservedOverExpected, RocAuc
+from lib.records.review import ReviewStore
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,14 +18,23 @@ class Options(MonitorOptions):
 
     Counts the decisions of a window of days by the bins of the model that decided, and compares
     days with those of its training within a budget of false incidents. An incident names the
-    measure, the kind of change, since when, which languages, and what it costs so far. Exit code 0:
-    nothing; 3: an incident is open; 1: an error.
+    measure, the kind of change, since when, which languages or media, and what it costs so far.
+    Exit code 0: nothing; 3: an incident is open; 1: an error.
     """
 
     policies: InputPath | None = None
     """file of policies with their prices; default: the packaged ones"""
     silent_days: float = PostOutcomes.silent_days
     """days after which an allowed or removed post is not waited for any more"""
+
+    def review_evidence(self, since: int, until: int) -> ReviewEvidence:
+        """What the review queue of --records knows of a window, microseconds since 1970 UTC."""
+        if self.records is None:
+            return ReviewEvidence()
+        with ReviewStore(self.records) as reviews:
+            return ReviewEvidence(
+                [*reviews.iterate_reasons(since, until)], reviews.list_opinion_pairs(since, until)
+            )
 
 
 def main(options: Options, now: int | None = None) -> None:
@@ -36,9 +47,14 @@ def main(options: Options, now: int | None = None) -> None:
     from jobs.framework.monitoring import monitor
     from lib.monitoring.assessment import WatchedSystem
 
-    outcomes = PostOutcomes(read_policies(options.policies), options.silent_days)
-    measures = (RocAuc(), AveragePrecision(), ObservedOverExpected(), Money())
-    monitor(options, WatchedSystem(outcomes, measures, segments=("language",)), now)
+    policies = read_policies(options.policies)
+    watched = WatchedSystem(
+        PostOutcomes(policies, options.silent_days),
+        (RocAuc(), AveragePrecision(), ObservedOverExpected(), Money()),
+        segments=("language", "media"),
+        figures=ReviewFigures(policies.ids, options.review_evidence),
+    )
+    monitor(options, watched, now)
 
 
 if __name__ == "__main__":

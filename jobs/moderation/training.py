@@ -19,7 +19,7 @@ from lib.moderation.model.comparison import Evaluation, FittedModel, evaluate, o
 from lib.moderation.model.model_config import ModelConfig, read_size_option
 from lib.moderation.model.report import Subject, training_report
 from lib.moderation.model.splits import PARTS, PostSplit
-from lib.monitoring import SCORE, ModelReference, RowBlock, remember
+from lib.monitoring import ANSWER, REQUEST, SCORE, ModelReference, RowBlock, remember
 from lib.registry import SEEN_UNTIL, to_iso
 from lib.report import Report
 from lib.storage import open_storage
@@ -56,10 +56,10 @@ class TrainingResult:
         )
 
     def reference(self) -> ModelReference:
-        """What monitoring compares with: scores of test posts, the highest and by policy.
+        """What monitoring compares with: scores of test posts, their languages and media.
 
-        The model reads posts, not numbers, so there are no features; a training's posts are not as
-        many a day as a service's.
+        Scores are the highest and those by policy. The model reads posts, not numbers, so there are
+        no features; a training's posts are not as many a day as a service's.
         """
         rows, fit = self.split.rows("test"), self.fit
         scores = sigmoid(fit.log_odds)
@@ -67,12 +67,19 @@ class TrainingResult:
             np.isnan(fit.targets).all(axis=1), np.nan, (fit.targets >= 0.5).any(axis=1)
         )
         by_policy = {f"score {name}": scores[:, k] for k, name in enumerate(fit.model.policies)}
+        languages = self.dataset.posts["language"].take(rows).to_numpy()
         block = RowBlock(
             np.empty((len(rows), 0)),
             self.dataset.at_us[rows],
             fit.authors,
             violates.astype(np.float64),
             {SCORE: scores.max(axis=1), **by_policy},
+            texts={"language": languages, "media": self.dataset.media_kinds(rows)},
+            columns={
+                "language": f"{REQUEST}language",
+                "media": f"{REQUEST}media",
+                **{f"score {k}": f"{ANSWER}policies.{k}.probability" for k in fit.model.policies},
+            },
         )
         return remember(SYSTEM, "author_id", (), [block], volume_is_served=False)
 

@@ -119,15 +119,8 @@ class PostOutcomes:
         self, subjects: pa.ChunkedArray, labels: pa.Table, as_of: int
     ) -> tuple[Flags, KnownLabels]:
         """(n, policies) what people found broken, and of each post whether anything is."""
-        standing = standing_labels(labels, self.policies.ids, as_of)
-        rows = pc.fill_null(pc.index_in(standing["subject_id"], value_set=subjects), -1).to_numpy()
-        columns = pc.index_in(standing["kind"], value_set=pa.array(self.policies.ids)).to_numpy()
-        found_broken = np.asarray(standing["value"].to_numpy()).astype(np.bool_)
-        is_ours = rows >= 0
-        violates = np.zeros((len(subjects), len(self.policies.ids)), dtype=np.bool_)
-        violates[rows[is_ours], columns[is_ours]] = found_broken[is_ours]
-        observed = np.full(len(subjects), -1, dtype=np.int64)
-        np.maximum.at(observed, rows[is_ours], microseconds(standing["observed_at"])[is_ours])
+        verdicts, observed = verdicts_of(subjects, labels, self.policies.ids, as_of)
+        violates = np.nan_to_num(verdicts) > 0.5
         value = np.where(observed >= 0, violates.any(axis=1), np.nan)
         return violates, KnownLabels(value, np.where(observed >= 0, observed, NEVER))
 
@@ -150,6 +143,22 @@ class PostOutcomes:
 
     def _of_policies(self, name: str) -> Floats:
         return np.array([getattr(policy.costs, name, 0.0) for policy in self.policies.policies])
+
+
+def verdicts_of(
+    subjects: pa.ChunkedArray, labels: pa.Table, policies: Sequence[str], as_of: int
+) -> tuple[Floats, Ints]:
+    """(n, policies) 1 or 0 as people found, NaN where they have not said; (n,) when, -1 never."""
+    standing = standing_labels(labels, policies, as_of)
+    rows = pc.fill_null(pc.index_in(standing["subject_id"], value_set=subjects), -1).to_numpy()
+    columns = pc.index_in(standing["kind"], value_set=pa.array(policies)).to_numpy()
+    is_ours = rows >= 0
+    rows, columns = rows[is_ours], columns[is_ours]
+    verdicts = np.full((len(subjects), len(policies)), np.nan)
+    verdicts[rows, columns] = np.asarray(standing["value"].to_numpy(), np.float64)[is_ours]
+    observed = np.full(len(subjects), -1, dtype=np.int64)
+    np.maximum.at(observed, rows, microseconds(standing["observed_at"])[is_ours])
+    return verdicts, observed
 
 
 @dataclass(frozen=True)

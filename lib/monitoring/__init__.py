@@ -12,11 +12,14 @@ from lib.monitoring.reference import (
     read_reference,
 )
 from lib.monitoring.reference_sketch import ReferenceSketch
+from lib.monitoring.request_columns import ANSWER, REQUEST
 from lib.monitoring.training_rows import RowBlock, remember
 from lib.monitoring.window import DailySketches, WindowSketch
 
 __all__ = [
+    "ANSWER",
     "REFERENCE_FILE",
+    "REQUEST",
     "SCORE",
     "DailySketches",
     "ErrorBudget",

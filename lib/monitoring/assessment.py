@@ -19,6 +19,7 @@ from lib.monitoring.evidence import EvidenceMap, evidence_map
 from lib.monitoring.incident import Incident
 from lib.monitoring.label_tally import tally_labels
 from lib.monitoring.measures import Measure
+from lib.monitoring.performance import Figure
 from lib.monitoring.performance_history import (
     PerformanceHistory,
     label_delays,
@@ -26,8 +27,10 @@ from lib.monitoring.performance_history import (
     week_bounds,
 )
 from lib.monitoring.reference import ModelReference
+from lib.monitoring.request_columns import value_at
 from lib.monitoring.request_quality import DailyCounts
 from lib.monitoring.scored_rows import DAY, MonitoringError, money_by_label, scored_rows
+from lib.monitoring.system_figures import DecidedWindow, FigureTable, SystemFigures
 from lib.monitoring.window import WindowSketch
 from lib.records.decision_table import FEATURE_PREFIX
 from lib.records.json_codec import read_json
@@ -43,9 +46,11 @@ class WatchedSystem:
     Attributes:
         outcomes: labels and money.
         measures: of performance.
-        segments: fields of requests among which causes are looked for; none may name people.
+        segments: paths into requests (`value_at`) among which causes are looked for; none may name
+            people.
         entity_is_segment: whether entities are such, e.g. machines.
         money_by_label: whether the money of a decision follows from its label alone.
+        figures: of performance that this system alone has.
     """
 
     outcomes: SystemOutcomes
@@ -53,6 +58,7 @@ class WatchedSystem:
     segments: tuple[str, ...] = ()
     entity_is_segment: bool = False
     money_by_label: bool = False
+    figures: SystemFigures | None = None
 
 
 @dataclass(frozen=True)
@@ -106,6 +112,7 @@ class Assessment:
         models: those with most decisions first.
         outcomes: of the sample, with `share` of the entities.
         performance: by week.
+        tables: figures that the system alone has.
         notes: what could not be judged, each a sentence.
     """
 
@@ -117,7 +124,16 @@ class Assessment:
     outcomes: pa.Table
     share: float
     performance: PerformanceHistory
+    tables: tuple[FigureTable, ...] = ()
     notes: tuple[str, ...] = field(default=())
+
+    @property
+    def latest_figures(self) -> list[Figure]:
+        """The newest that could be computed of each measure and basis, then those of tables."""
+        periods = self.performance.periods
+        by_week = [own for period in periods for own in (*period.realised, *period.estimated)]
+        every = [*by_week, *(figure for table in self.tables for figure in table.figures)]
+        return [*{(own.name, own.basis): own for own in every if np.isfinite(own.value)}.values()]
 
     @property
     def incidents(self) -> list[ExplainedIncident]:
@@ -183,6 +199,7 @@ def assess(material: Material, watched: WatchedSystem, budget: ErrorBudget) -> A
         ]
         has = reference is not None
         models.append(AssessedModel(version, rows, has, tuple(windows), evidence, tuple(explained)))
+    tables = _tables(watched, decisions, material, notes)
     return Assessment(
         system=watched.outcomes.system,
         since=material.since,
@@ -192,6 +209,7 @@ def assess(material: Material, watched: WatchedSystem, budget: ErrorBudget) -> A
         outcomes=outcomes,
         share=material.window.sample.share,
         performance=_performance(watched, decisions, outcomes, material),
+        tables=tables,
         notes=tuple(notes),
     )
 
@@ -233,7 +251,7 @@ def _segments(decisions: pa.Table, watched: WatchedSystem) -> dict[str, list[str
     for text in decisions["request"].to_pylist() if watched.segments else ():
         request = read_json(text or "{}")
         for name, values in segments.items():
-            value = request.get(name)
+            value = value_at(request, name)
             values.append(None if value is None else str(value))
     if watched.entity_is_segment:
         segments[watched.outcomes.entity] = decisions["entity_id"].to_pylist()
@@ -304,6 +322,24 @@ def _explained(
     share = material.window.sample.share
     effect = consequence(outcomes, incident.since, until, acting, share)
     return ExplainedIncident(incident, version, tuple(causes), effect)
+
+
+def _tables(
+    watched: WatchedSystem, decisions: pa.Table, material: Material, notes: list[str]
+) -> tuple[FigureTable, ...]:
+    """Figures of the system alone; what they lack is noted."""
+    if watched.figures is None:
+        return ()
+    window = DecidedWindow(
+        decisions, material.labels, material.since, material.until, material.as_of
+    )
+    try:
+        tables = tuple(watched.figures(window))
+    except (MonitoringError, OutcomeError) as error:
+        notes.append(f"figures of {watched.outcomes.system} alone are not computed: {error}")
+        return ()
+    notes += [note for table in tables for note in table.notes]
+    return tables
 
 
 def _performance(

@@ -53,8 +53,8 @@ class LikelyCause:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values."""
-        return {**asdict(self), "sentence": self.sentence}
+        """Plain values; `value` alone may be an id, so that an erasure finds and replaces it."""
+        return asdict(self)
 
 
 def likely_causes(

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from lib.monitoring.bins import ReferenceBins
 from lib.monitoring.entity_sample import EntitySample
+from lib.monitoring.request_columns import with_request_columns
 from lib.monitoring.window import DailySketches
 
 _MODEL = "model_version"
@@ -37,6 +38,8 @@ class DecisionWindow:
 
     def __init__(self, bins: Mapping[str, ReferenceBins], usual: str, most_rows: int) -> None:
         self._bins, self._usual = bins, usual
+        parts = [part for own in bins.values() for part in own.measures]
+        self._columns = {part.column for part in parts}
         self.by_model: dict[str, DailySketches] = {}
         self.sample = EntitySample(most_rows)
         self.without_model = 0
@@ -45,6 +48,7 @@ class DecisionWindow:
         """Count decisions, rows of `lib.records.decision_table.DECISION_SCHEMA` and features."""
         if not table.num_rows:
             return
+        table = with_request_columns(table, self._columns)
         self.without_model += table[_MODEL].null_count
         versions = pc.fill_null(table[_MODEL], self._usual)
         for version in pc.unique(versions).to_pylist():

@@ -41,10 +41,25 @@ class Figure:
     ripeness: float
     note: str = ""
 
+    @property
+    def sentence(self) -> str:
+        """Name, value, limits and what it rests on."""
+        words, unit = self.name.replace("_", " "), f" {self.unit}" if self.unit else ""
+        value, low, high = (number_text(number) for number in (self.value, self.low, self.high))
+        rests_on = f"{self.rows:,} rows of {self.entities:,}, {self.ripeness:.0%} of labels in"
+        return f"{words:36} {value}{unit} ({low} to {high})   {rests_on}"
+
     def to_json(self) -> dict[str, Any]:
         """For the records; what is not a number is null."""
         numbers = {name: getattr(self, name) for name in ("value", "low", "high", "positives")}
         return vars(self) | {k: v if np.isfinite(v) else None for k, v in numbers.items()}
+
+
+def number_text(value: float) -> str:
+    """A figure as people read it: whole from a hundred on, a dash where it is not known."""
+    if not np.isfinite(value):
+        return "–"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3f}"
 
 
 def realised(

@@ -12,9 +12,11 @@ import pyarrow as pa
 from lib.monitoring.assessment import AssessedModel, Assessment, ExplainedIncident
 from lib.monitoring.incident import moment_text
 from lib.monitoring.performance import Figure as Performance
+from lib.monitoring.performance import number_text
 from lib.monitoring.performance_history import Period
 from lib.monitoring.request_quality import DailyCounts
 from lib.monitoring.scored_rows import DAY
+from lib.monitoring.system_figures import FigureTable
 from lib.report import (
     Axis,
     Block,
@@ -54,7 +56,7 @@ def monitoring_report(assessment: Assessment, requests: DailyCounts) -> Report:
         Section("Incidents", _incidents(assessment.incidents)),
         *(_evidence(model) for model in assessment.models if model.evidence is not None),
         Section("Decisions and scores", _daily(assessment)),
-        Section("Performance", _performance(assessment)),
+        Section("Performance", [*_performance(assessment), *_tables(assessment.tables)]),
     ]
     if requests.names("requests"):
         sections.append(Section("Requests", [_requests(requests)]))
@@ -75,6 +77,7 @@ def to_json(assessment: Assessment, requests: DailyCounts) -> dict[str, Any]:
         "models": [_model_json(model) for model in assessment.models],
         "incidents": [own.to_json() for own in assessment.incidents],
         "performance": assessment.performance.to_json(),
+        "tables": [table.to_json() for table in assessment.tables],
         "sampled_share_of_entities": assessment.share,
         "requests": requests.rows(),
         "notes": list(assessment.notes),
@@ -132,7 +135,7 @@ def _latest_figure(periods: Sequence[Period], place: int) -> KeyFigure:
             if place < len(figures) and np.isfinite(figures[place].value):
                 own = figures[place]
                 when = f"{own.basis}, {_days(period)}"
-                return KeyFigure(_words(own.name), _number(own.value), when)
+                return KeyFigure(_words(own.name), number_text(own.value), when)
     name = next(figures[place].name for p in periods for figures in (p.realised, p.estimated)
                 if place < len(figures))  # fmt: skip
     return KeyFigure(_words(name), "–", "cannot be known yet")
@@ -248,6 +251,16 @@ def _performance(assessment: Assessment) -> list[Block]:
     return blocks
 
 
+def _tables(tables: Sequence[FigureTable]) -> list[Block]:
+    """Figures that the system alone has, those without a row left out."""
+    blocks: list[Block] = []
+    for table in tables:
+        if table.rows:
+            blocks.append(Note(_sentence(table.title)))
+            blocks.append(Table(table.header, table.rows, caption=table.caption))
+    return blocks
+
+
 def _label_table(periods: Sequence[Period]) -> Table:
     header = ("days", "decisions", "final", "positives of these", "expected in the end")
     rows = [
@@ -296,8 +309,8 @@ def _figure_text(figures: Sequence[Performance], place: int) -> str | None:
     if place >= len(figures) or not np.isfinite(figures[place].value):
         return None
     own = figures[place]
-    limits = f"({_number(own.low)} to {_number(own.high)})"
-    return f"{_number(own.value)} {own.unit} {limits}".replace("  ", " ")
+    limits = f"({number_text(own.low)} to {number_text(own.high)})"
+    return f"{number_text(own.value)} {own.unit} {limits}".replace("  ", " ")
 
 
 def _measure_plot(periods: Sequence[Period], place: int) -> Figure | None:
@@ -348,10 +361,6 @@ def _count(number: int, noun: str) -> str:
 
 def _words(name: str) -> str:
     return "AUC" if name == "auc" else name.replace("_", " ")
-
-
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3f}"
 
 
 def _sentence(sentence: str) -> str:

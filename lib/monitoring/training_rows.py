@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,9 @@ class RowBlock:
         labels: (n,) 1, 0, NaN where unknown or not yet ripe; None where there are none.
         scores: name of the measure and its column, e.g. `score` -> (n,); of rows that did not teach
             the model.
+        texts: name of the measure -> (n,) texts or None, e.g. the language of posts.
+        columns: column of decisions by measure, where it is not the measure's name; a path into
+            the request or the answer as in `lib.monitoring.request_columns`.
     """
 
     matrix: npt.NDArray[np.floating]
@@ -37,6 +40,8 @@ class RowBlock:
     entities: npt.NDArray[np.generic]
     labels: npt.NDArray[np.float64] | None = None
     scores: dict[str, npt.NDArray[np.float64]] | None = None
+    texts: Mapping[str, npt.NDArray[np.object_]] = field(default_factory=dict)
+    columns: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.at_us)
@@ -49,6 +54,8 @@ class RowBlock:
             self.entities[rows],
             None if self.labels is None else self.labels[rows],
             {name: values[rows] for name, values in (self.scores or {}).items()} or None,
+            {name: values[rows] for name, values in self.texts.items()},
+            self.columns,
         )
 
     def table(self, names: Sequence[str]) -> pa.Table:
@@ -62,7 +69,13 @@ class RowBlock:
             columns[f"{FEATURE_PREFIX}{name}"] = pa.array(values)
         if self.labels is not None:
             columns[LABEL] = pa.array(self.labels)
-        return pa.table({**columns, **(self.scores or {})})
+        columns |= {self.columns.get(name, name): pa.array(own) for name, own in self.measures()}
+        return pa.table(columns)
+
+    def measures(self) -> list[tuple[str, pa.Array]]:
+        """Scores and texts with their names."""
+        scores = [(name, pa.array(values)) for name, values in (self.scores or {}).items()]
+        return [*scores, *((name, pa.array(own, pa.string())) for name, own in self.texts.items())]
 
 
 def remember(
@@ -82,12 +95,17 @@ def remember(
         blocks: rows that taught the model, and rows with scores that did not.
         volume_is_served: whether the service decides about as many rows a day.
 
+    Scores and texts without any value are left out: nothing can be compared with them.
+
     Raises:
         MonitoringError: there are no rows, or more features than fit.
     """
     parts = fit_bins(_sample(names, blocks), _columns(names)).measures
-    scores = {name: values for block in blocks for name, values in (block.scores or {}).items()}
-    parts += fit_bins(pa.table(scores), [(name, name) for name in scores]).measures
+    others = {name: (block, values) for block in blocks for name, values in block.measures()}
+    for name, (block, values) in others.items():
+        if values.null_count < len(values):
+            column = block.columns.get(name, name)
+            parts += fit_bins(pa.table({column: values}), [(name, column)]).measures
     sketch = ReferenceSketch(ReferenceBins(measures=parts))
     newest = max((int(block.at_us.max()) // DAY for block in blocks if len(block)), default=0)
     for block in blocks:

@@ -14,12 +14,14 @@ import pyarrow.compute as pc
 from lib.monitoring.bins import HOUR_BINS, Ints, ReferenceBins, as_floats
 from lib.monitoring.bottom_k import BottomK, row_hashes
 from lib.monitoring.counts import FOLDS, MeasureCounts
+from lib.monitoring.request_columns import ANSWER
 
 DAY = 86_400_000_000
 """Microseconds."""
 
 ENTITY, TIME = "entity_id", "event_time"
-TALLIED = ("decision", "method")
+METHOD, BY_RULE = "method", "rule"
+TALLIED = ("decision", METHOD)
 """Columns of decisions whose shares are watched."""
 
 RULES = "rule hits"
@@ -141,9 +143,18 @@ class WindowSketch:
 
     def _count_measures(self, table: pa.Table, folds: Ints) -> None:
         names = set(table.column_names)
+        by_model = pa.scalar(True)
+        if METHOD in names:
+            by_model = pc.fill_null(pc.not_equal(table[METHOD], BY_RULE), True)
         for part in self._parts:
             column = table[part.column] if part.column in names else None
-            self.measures[part.name].add(part, column, folds)
+            counts = self.measures[part.name]
+            if column is not None and column.null_count and _is_score(part.column):
+                # a rule that decides alone asks no model
+                scored = np.asarray(pc.or_(column.is_valid(), by_model))
+                counts.add(part, column.filter(pa.array(scored)), folds[scored])
+            else:
+                counts.add(part, column, folds)
 
     def _tally_columns(self, table: pa.Table) -> None:
         for name in TALLIED:
@@ -223,6 +234,10 @@ class DailySketches:
         if day not in self.by_day:
             self.by_day[day] = WindowSketch(self.bins, day * DAY, (day + 1) * DAY)
         return self.by_day[day]
+
+
+def _is_score(column: str) -> bool:
+    return column == "score" or column.startswith(ANSWER)
 
 
 def _value_counts(values: Any) -> dict[str, int]:

@@ -30,12 +30,13 @@ from lib.records.schema import (
     ERASURES,
     EXPERIMENT_DECISIONS,
     FACTS,
+    INCIDENTS,
     RESCORES,
 )
 from lib.records.systems import SYSTEMS
 
 ERASED = "erased"
-"""Stands where an id stood in a plan or schedule of many."""
+"""Stands where an id stood in a plan, a schedule or an incident of many."""
 
 
 class Erasure(RemovalRepository):
@@ -91,8 +92,9 @@ class Erasure(RemovalRepository):
                     counts[table.name] += connection.execute(
                         delete(table).where(condition)
                     ).rowcount
-        for table, columns in SYSTEMS[entity.system].plans.items():
-            counts[table.name] += self._scrub(table, columns, entity.id)
+        plans = {**SYSTEMS[entity.system].plans, INCIDENTS: ("detail",)}
+        for table, columns in plans.items():
+            counts[table.name] += self._scrub(table, columns, entity)
         for file, subject_ids in records.archived.items():
             replace_archive(self._database, file, rewrite(file, set(subject_ids), now))
             counts["archived decisions"] += len(subject_ids)
@@ -110,18 +112,19 @@ class Erasure(RemovalRepository):
             ]
         return {digest for digest in left if any(digest in content for content in texts)}
 
-    def _scrub(self, table: Table, columns: tuple[str, ...], entity_id: str) -> int:
-        """Put `ERASED` in the place of an id in plans of many; the others' part stays as it is."""
-        written = json.dumps(entity_id)[1:-1]
-        raw = json.dumps(entity_id, ensure_ascii=False)[1:-1]
+    def _scrub(self, table: Table, columns: tuple[str, ...], entity: Entity) -> int:
+        """Put `ERASED` in the place of an id in documents on many; what is of others stays."""
+        written = json.dumps(entity.id)[1:-1]
+        raw = json.dumps(entity.id, ensure_ascii=False)[1:-1]
         texts = [cast(table.c[name], Text) for name in columns]
         like = or_(*(t.contains(w, autoescape=True) for t in texts for w in {written, raw}))
         with self._database.reading() as connection:
             rows = connection.execute(select(table).where(like)).mappings().all()
         changed = 0
         for row in rows:
-            values = {name: _without(row[name], entity_id) for name in columns}
-            if all(values[name] == row[name] for name in columns):
+            values = {name: _without(row[name], entity.id) for name in columns}
+            is_other = row.get("system", entity.system) != entity.system
+            if is_other or all(values[name] == row[name] for name in columns):
                 continue
             with self._database.erasing() as connection:
                 connection.execute(update(table).where(table.c.id == row["id"]).values(values))

@@ -25,6 +25,7 @@ from lib.fraud.features import FRAUD
 from lib.maintenance.machine_store import SqliteMachines
 from lib.maintenance.repository import WorkOrderRepository
 from lib.moderation.media.media_store import MediaStore
+from lib.monitoring.repository import MonitoringRepository, ObservedIncident
 from lib.records import Decision, DecisionLog, Records, RecordsError
 from lib.records.archiving import archive_day, days_before
 from lib.records.database import Database
@@ -396,6 +397,13 @@ def test_a_machine_is_erased_from_orders_schedules_and_its_store(
         for number, name in enumerate((machine, "other"))
     ]
     orders.insert_schedule(planned, work_orders)
+    causes = {"causes": [{"segment": "machine_id", "value": name} for name in (machine, "other")]}
+    incident = ObservedIncident(
+        measure="score", kind="mean moved", since=0, opened_at=1, seen_at=1, detail=causes
+    )
+    with MonitoringRepository(url) as monitoring:
+        for system in ("maintenance", "fraud"):
+            monitoring.record(system, [], [incident], 1)
     config = EraseConfig(
         "maintenance",
         (machine,),
@@ -408,6 +416,12 @@ def test_a_machine_is_erased_from_orders_schedules_and_its_store(
     assert kept.request == {"machines": ["erased", "other"]}
     assert kept.plan == {"visits": [{"machine_id": "erased"}]}
     assert [order.machine_id for order in left] == ["other"]
+    with MonitoringRepository(url) as monitoring:
+        named = [
+            [cause["value"] for cause in monitoring.open_incidents(system)[0].detail["causes"]]
+            for system in ("maintenance", "fraud")
+        ]
+    assert named == [["erased", "other"], [machine, "other"]]
     assert in_machines(path, lambda store: store.read(machine)) == (None, 0)
     assert in_machines(path, lambda store: store.read("other")) == (b"memory", 1)
     orders.close()

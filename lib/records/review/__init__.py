@@ -15,7 +15,7 @@ from lib.records.review.models import (
     Verdict,
 )
 from lib.records.review.queue import ReviewStore
-from lib.records.review.statistics import GoldenAnswer, OpinionPair
+from lib.records.review.statistics import GoldenAnswer, OpinionPair, QueueReason
 
 __all__ = [
     "Claim",
@@ -26,6 +26,7 @@ __all__ = [
     "LeaseLostError",
     "OpinionPair",
     "Outcome",
+    "QueueReason",
     "RepeatedOpinionError",
     "ReviewItem",
     "ReviewKey",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, and_, func, select
@@ -12,6 +12,7 @@ from lib.records.repository import Repository
 from lib.records.review.tables import AUDIT, ITEMS, OUTCOMES, VERDICTS
 
 _HOUR_US = 3_600_000_000
+_PAGE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,24 @@ class OpinionPair:
     rule: str
     first: Mapping[str, bool]
     second: Mapping[str, bool]
+
+
+@dataclass(frozen=True, slots=True)
+class QueueReason:
+    """Why a subject came to be reviewed.
+
+    Attributes:
+        subject_id: which.
+        policies: about which it was to be decided.
+        selected: `random` or the method where it was drawn to learn from, None where the service
+            sent it.
+        propensity: probability with which a random one was drawn, None of others.
+    """
+
+    subject_id: str
+    policies: tuple[str, ...]
+    selected: str | None
+    propensity: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +129,23 @@ class ReviewStatistics(Repository):
         )  # fmt: skip
         with self._database.reading() as connection:
             return [OpinionPair(*row) for row in connection.execute(query)]
+
+    def iterate_reasons(self, since: int, until: int) -> Iterator[QueueReason]:
+        """Why cases came into the queue from `since` until before `until`; appeals are none."""
+        item = ITEMS.c
+        query = (
+            select(item.subject_id, item.policies, item.shown)
+            .where(
+                item.system == self._system, item.kind == "review", item.created_at >= since,
+                item.created_at < until,
+            )
+            .order_by(item.created_at, item.id)
+            .execution_options(yield_per=_PAGE)
+        )  # fmt: skip
+        with self._database.reading() as connection:
+            for subject_id, policies, shown in connection.execute(query):
+                drawn = shown.get("selected"), shown.get("propensity")
+                yield QueueReason(subject_id, tuple(policies), *drawn)
 
     def list_golden_answers(self, since: int = 0) -> list[GoldenAnswer]:
         """Decisions about golden items from then on, beside what is right."""

@@ -1,0 +1,37 @@
+"""Notices of customers beside those that the service was told, for jobs on decisions."""
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from jobs.framework.decision_source import DecisionOptions, DecisionSource
+from jobs.framework.outcomes import event_labels, labels_of
+from jobs.framework.paths import InputPath
+from jobs.ingestion import checked_mapping
+from lib.churn.contracts import CHURN
+from lib.churn.outcomes import NOTICE
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoticeOptions(DecisionOptions):
+    """Notices of a file."""
+
+    notices: InputPath | None = None
+    """notices of customers beside those that the service was told: Parquet or CSV file, folder or
+    URI in the contract churn"""
+    mapping_notices: InputPath | None = None
+    """YAML mapping file of --notices"""
+
+    def check(self) -> None:
+        """See `JobOptions`."""
+        super().check()
+        if self.notices is not None:
+            checked_mapping(CHURN, self.mapping_notices, self.notices)
+
+    def notice_labels(self, source: DecisionSource) -> pa.Table:
+        """Notices and what interventions came to, as rows of `LABEL_SCHEMA`."""
+        labels = labels_of(source, None)
+        if self.notices is None:
+            return labels
+        more = event_labels(CHURN, self.notices, self.mapping_notices, "customer_id", NOTICE)
+        return pa.concat_tables([labels, more])

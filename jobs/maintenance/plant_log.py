@@ -1,0 +1,57 @@
+"""What a plant's own log and work orders say of failures and services, for jobs on decisions."""
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from jobs.framework.decision_source import DecisionOptions, DecisionSource
+from jobs.framework.outcomes import event_labels, labels_of
+from jobs.framework.paths import InputPath
+from jobs.ingestion import checked_mapping, mapping_for, read_whole
+from lib.maintenance.contracts import FAILURES, MAINTENANCE
+from lib.maintenance.outcomes import FAILURE
+from lib.maintenance.repository import WorkOrderRepository
+from lib.maintenance.work_order_tables import service_table
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlantLogOptions(DecisionOptions):
+    """Failures and services beside those of closed work orders and those the service was told."""
+
+    failures: InputPath | None = None
+    """failures of the plant's log: Parquet or CSV file, folder or URI; one that a work order
+    reports within a day counts once"""
+    mapping_failures: InputPath | None = None
+    """YAML mapping file of --failures"""
+    maintenance: InputPath | None = None
+    """services and repairs of the plant's log, likewise, in place of those of work orders"""
+    mapping_maintenance: InputPath | None = None
+    """YAML mapping file of --maintenance"""
+
+    def check(self) -> None:
+        """See `JobOptions`."""
+        super().check()
+        for contract, path, mapping in (
+            (FAILURES, self.failures, self.mapping_failures),
+            (MAINTENANCE, self.maintenance, self.mapping_maintenance),
+        ):
+            if path is not None:
+                checked_mapping(contract, mapping, path)
+
+    def failure_labels(self, source: DecisionSource) -> pa.Table:
+        """Failures as rows of `LABEL_SCHEMA`."""
+        labels = labels_of(source, None)
+        if self.failures is None:
+            return labels
+        more = event_labels(FAILURES, self.failures, self.mapping_failures, "machine_id", FAILURE)
+        return pa.concat_tables([labels, more])
+
+    def services(self) -> pa.Table:
+        """Services and repairs as rows of the contract `MAINTENANCE`."""
+        if self.maintenance is not None:
+            mapping = mapping_for(MAINTENANCE, self.mapping_maintenance, self.maintenance)
+            return read_whole(mapping, self.maintenance, may_be_empty=True)
+        if self.records is None:
+            return service_table([])
+        with WorkOrderRepository(self.records) as orders:
+            return MAINTENANCE.check(service_table(orders.list_closed(0, 2**62))).good
