@@ -9,15 +9,9 @@ from lib.churn.target import Target
 
 _FEW_SHARE = 0.5
 SHALLOW_TREES = TreeSettings(
-    trees=200,
-    depth=3,
-    learning_rate=0.03,
-    subsample=0.5,
-    colsample=0.3,
-    min_child_weight=30.0,
-    l2=10.0,
-    boosters=3,
-)
+    trees=200, depth=3, boosters=3, learning_rate=0.03,
+    subsample=0.5, colsample=0.3, min_child_weight=30.0, l2=10.0,
+)  # fmt: skip
 """Trees of churn tables, which have thousands of rows, not millions."""
 
 

@@ -68,15 +68,7 @@ class PostScorer:
 
 
 def load(directory: Path, options: Mapping[str, Any]) -> Challenger:
-    """The challenger in a directory.
-
-    Args:
-        directory: of the artifact.
-        options: `policies`, ids of those that are enforced; the model must know each.
-
-    Raises:
-        ArtifactError: it is damaged, or lacks a policy.
-    """
+    """See `lib.experiment.challenger.Loader`; `policies`: ids of those that are enforced."""
     runtime = Runtime(device="cpu", threads=1)
     version = load_fusion_version(directory, tuple(options["policies"]))
     models = {name: _LOADERS[name](directory, runtime) for name in version.views.modalities}
