@@ -167,11 +167,16 @@ def _top_cards(flags: Flags, values: Floats, codes: Rows, k: int) -> Rows:
 
 @dataclass(frozen=True)
 class Interval:
-    """A measure on all rows with the ends of its percentile interval."""
+    """A measure on all rows with the ends of its interval."""
 
     value: float
     low: float
     high: float
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether the interval excludes 0; of a difference, that there is none."""
+        return self.low > 0.0 or self.high < 0.0
 
 
 def bootstrap_interval(

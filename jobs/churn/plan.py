@@ -4,20 +4,21 @@ from dataclasses import dataclass, field
 
 from jobs.framework.command import run_job
 from jobs.framework.paths import InputPath, LocalInput, OutputPath
-from jobs.framework.progress import JobOptions
-from jobs.ingestion import checked_mapping
+from jobs.framework.tables import TableSources
 from lib.churn.contracts import CHURN
 from lib.churn.interventions.daily import Economics
 from lib.churn.interventions.playbooks import PLAYBOOKS_FILE
 
 
 @dataclass(frozen=True, kw_only=True)
-class PlanConfig(JobOptions):
+class PlanConfig(TableSources):
     """Choose today's customers and their playbooks within hours and budget.
 
     Reads the scores of jobs.churn.score. The logs of earlier plans enforce the cool-downs; with
     --churn they also give the measured effect of each playbook, which revises the assumed one.
     """
+
+    contracts = (CHURN,)
 
     scores: InputPath
     """folder or URI, as written by jobs.churn.score"""
@@ -42,11 +43,6 @@ class PlanConfig(JobOptions):
     """name of the experiment; another name draws another control group"""
     currency: str = ""
     """name of the currency of all amounts, for the report"""
-
-    def check(self) -> None:
-        """See `JobOptions`."""
-        if self.churn is not None:
-            checked_mapping(CHURN, self.mapping_churn, self.churn)
 
 
 def main(config: PlanConfig) -> str:

@@ -26,7 +26,6 @@ class RetrainConfig(RetrainingOptions, TrainConfig):
     def check(self) -> None:
         """See `JobOptions`."""
         self.check_retraining("features")
-        _ = self.request
         if self.learn_until is not None:
             raise ContractError("--learn-until: expected none: retraining chooses it")
         self.check_shares()

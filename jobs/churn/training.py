@@ -26,9 +26,7 @@ from lib.registry import SEEN_UNTIL, to_iso
 
 def train_model(config: TrainConfig) -> str:
     """Train, report and publish; returns the folder or URI of the model."""
-    config = config.settled()
-    config.check()
-    training = Training.start(SYSTEM, config)
+    training, config = Training.checked(SYSTEM, config)
     step = training.step
     source = rows_of(config)
     config = replace(config, model=config.model.suited(source.target))

@@ -1,7 +1,7 @@
 """The options of `jobs.churn.train`."""
 
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, Self
 
 from jobs.churn.sources import Sources
 from jobs.framework.options import parse_time
@@ -80,7 +80,7 @@ class TrainConfig(TrainingOptions, Sources):
                     f"--{name.replace('_', '-')}: expected between 0 and 1, got {value}"
                 )
 
-    def settled(self) -> "TrainConfig":
+    def settled(self) -> Self:
         """The options that `quick` stands for."""
         if not self.quick:
             return self

@@ -1,12 +1,11 @@
 """Reading what `jobs.churn.train` and `tune` learn from."""
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 from jobs.churn.features import NOTE, FeaturesConfig, write_features
 from jobs.churn.training_config import TrainConfig
 from jobs.framework.options import parse_time
-from jobs.framework.row_folder import find_or_write_rows, find_row_folder
+from jobs.framework.row_folder import ComputedRows, find_or_write_rows, find_row_folder
 from lib.churn.features import churn_features
 from lib.churn.snapshots import Snapshots, from_table
 from lib.churn.target import Target
@@ -15,16 +14,13 @@ from lib.contract import ContractError
 from lib.storage import open_dataset
 
 
-@dataclass(frozen=True)
-class RowsSource:
+@dataclass(frozen=True, kw_only=True)
+class RowsSource(ComputedRows):
     """Rows, what they are made of, and where they lie."""
 
     rows: Snapshots
     base: CustomerVocabulary
     target: Target
-    note: dict[str, Any]
-    address: str
-    quarantine: str | None
 
     @property
     def fingerprint(self) -> str:
@@ -61,7 +57,5 @@ def find_rows(folder: str) -> RowsSource:
             "again with jobs.churn.features --overwrite"
         )
     rows = from_table(open_dataset(storage, "data").to_table(), features.names)
-    quarantine = row_folder.published_quarantine
-    return RowsSource(
-        rows, base, Target(**note["target"]), note, storage.address("data"), quarantine
-    )
+    target = Target(**note["target"])
+    return RowsSource(rows=rows, base=base, target=target, **row_folder.about)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from jobs.data_fingerprint import fingerprint_of
-from jobs.framework.retrained_system import NewLabels
+from jobs.framework.options import shared_options
+from jobs.framework.retrained_system import Champion, NewLabels, TrainedModel
 from jobs.ingestion import mapping_for, read_whole
 from lib.business.spans import standing_events
 from lib.contract import Contract
@@ -22,6 +23,26 @@ from lib.storage import open_storage, write_parquet
 
 FOLDER = "labels"
 """Folder of OUTPUT with what was learnt from."""
+
+
+class LabelledRetraining:
+    """The training of a `RetrainedSystem` that learns from labels alone, whatever the champion is.
+
+    Attributes:
+        options: of the system's own training.
+    """
+
+    options: ClassVar[type[Any]]
+
+    def train(self, config: Any, labels: NewLabels, champion: Champion) -> TrainedModel:  # noqa: ARG002
+        """See `RetrainedSystem`."""
+        more = as_options(labels)
+        settings = shared_options(self.options, config, **more, registry=None, alias="none")
+        return self._train(config, settings)
+
+    def _train(self, config: Any, settings: Any) -> TrainedModel:
+        """Train by the settings of a retraining, without publishing."""
+        raise NotImplementedError
 
 
 def given_rows(config: Any, contract: Contract) -> pa.Table:

@@ -91,18 +91,33 @@ def _without_config(command_line: list[str]) -> tuple[list[str], str | None]:
     return command_line, None
 
 
-def _filled(kind: type[Any], declared: Any) -> Any:
-    """A dataclass with the values of a file; fields without any value stay required."""
+def _filled(kind: type[Any], declared: Any, default: Any = None) -> Any:
+    """A dataclass with the values of a file; fields without any value stay required.
+
+    Args:
+        kind: the dataclass.
+        declared: what the file says.
+        default: has the values of fields that the file leaves out; None: those of the dataclass.
+    """
     values = {}
     for option in dataclasses.fields(kind):
         value = getattr(declared, option.name)
         if dataclasses.is_dataclass(value):
-            values[option.name] = _filled(get_type_hints(kind)[option.name], value)
+            nested = get_type_hints(kind)[option.name]
+            usual = _default_of(option) if default is None else getattr(default, option.name)
+            values[option.name] = _filled(nested, value, usual)
         elif value is not tyro.MISSING:
             values[option.name] = value
-        elif option.default is option.default_factory is dataclasses.MISSING:
+        elif default is None and option.default is option.default_factory is dataclasses.MISSING:
             values[option.name] = tyro.MISSING
-    return kind(**values)
+    return kind(**values) if default is None else dataclasses.replace(default, **values)
+
+
+def _default_of(option: dataclasses.Field[Any]) -> Any:
+    """The default of a field; None without one."""
+    if option.default_factory is not dataclasses.MISSING:
+        return option.default_factory()
+    return None if option.default is dataclasses.MISSING else option.default
 
 
 def _declared(kind: type[Any]) -> type[Any]:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from jobs.framework.progress import JobOptions
+from jobs.framework.training_options import TrainingOptions
 from lib.contract import ContractError
 from lib.retraining.margin import parse_margin
 
@@ -10,7 +10,7 @@ _FEWEST_ENTITIES = 2
 
 
 @dataclass(frozen=True, kw_only=True)
-class RetrainingOptions(JobOptions):
+class RetrainingOptions(TrainingOptions):
     """What is learnt from, and what a challenger must be worth."""
 
     records: str | None = None
@@ -43,7 +43,9 @@ class RetrainingOptions(JobOptions):
         Raises:
             ContractError: names the option.
             MarginError: the margin cannot be meant.
+            ResourceError: a number of workers that means nothing.
         """
+        _ = self.request
         for name in ("records", "registry"):
             if getattr(self, name) is None:
                 raise ContractError(f"--{name} is missing: see --help for what retraining needs")

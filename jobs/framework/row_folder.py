@@ -49,6 +49,15 @@ class RowFolder:
         """Address of the rows that were set aside; None where none were."""
         return self.storage.address("quarantine") if self.storage.exists("quarantine") else None
 
+    @property
+    def about(self) -> dict[str, Any]:
+        """The fields of `ComputedRows`."""
+        return {
+            "note": self.read_note(),
+            "address": self.data,
+            "quarantine": self.published_quarantine,
+        }
+
     def read_note(self) -> dict[str, Any]:
         """What the note says; empty without one."""
         note: dict[str, Any] = json.loads(self.storage.read(self.note) or b"{}")
@@ -91,6 +100,21 @@ class RowFolder:
             f"{f'{rows}:':12}{self.storage.shown('data')}",
             f"quarantine: {self.storage.shown('quarantine')}",
         ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComputedRows:
+    """What is known of rows that a job computed, beside the rows.
+
+    Attributes:
+        note: of the job.
+        address: of the rows.
+        quarantine: of those that were set aside; None where none were.
+    """
+
+    note: dict[str, Any]
+    address: str
+    quarantine: str | None
 
 
 def find_row_folder(folder: str, note: str, option: str, job: str) -> RowFolder:

@@ -48,6 +48,10 @@ class TableSources(JobOptions):
         paths = [getattr(self, name) for name in (*names, *(f"mapping_{name}" for name in names))]
         return [str(path) for path in paths if path is not None]
 
+    def check(self) -> None:
+        """See `JobOptions`."""
+        self.check_mappings()
+
     def check_mappings(self) -> None:
         """Refuse mappings and columns that cannot work; reads no rows."""
         for contract in self._present:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -22,6 +22,8 @@ from lib.monitoring import REFERENCE_FILE, ModelReference
 from lib.registry import MANIFEST, TrainingRecord, verify_artifact
 from lib.report import Report
 from lib.storage import Storage, open_storage, redacted
+
+Options = TypeVar("Options", bound=TrainingOptions)
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,13 @@ class Training:
             start_ray()
             refuse_at_once(options.request)
         return cls(system, options, started)
+
+    @classmethod
+    def checked(cls, system: str, options: Options) -> tuple[Training, Options]:
+        """As `start`, once the options are checked; with those that `quick` stands for."""
+        settled = options.settled()
+        settled.check()
+        return cls.start(system, settled), settled
 
     @property
     def output(self) -> Storage:

@@ -1,7 +1,7 @@
 """The options that every training, and every search of settings, has."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
 from jobs.cluster.admission import Request
 from jobs.framework.paths import OutputPath
@@ -38,6 +38,10 @@ class TrainingOptions(JobOptions):
     every worker, otherwise none"""
     seed: int = 7
     """seed of the random numbers; the same seed and data give the same model"""
+
+    def settled(self) -> Self:
+        """The options that others of them, such as `quick`, stand for."""
+        return self
 
     @property
     def request(self) -> Request:

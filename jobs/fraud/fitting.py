@@ -15,11 +15,12 @@ from jobs.framework.xgboost_training import XGBoostData, fit_boosted_trees
 from jobs.fraud.distributed_network import fit_networks_on_workers
 from jobs.fraud.training_config import TrainConfig
 from lib.boosting.boosted_trees import BoostedTrees
-from lib.fraud.model.fitting import Compute, FoldData, FoldScores, fit_fold, fit_halves
+from lib.fraud.model.fitting import Compute, FoldScores, fit_fold, fit_halves
 from lib.fraud.model.inputs import fit_standardiser
 from lib.fraud.model.numpy_mlp import Networks
 from lib.fraud.model.sample import Sample, kept_rows, refuse_one_class
 from lib.fraud.model.settings import ModelSettings
+from lib.fraud.model.time_split import Fold
 from lib.fraud.model.trees import booster_parameters
 
 
@@ -32,7 +33,7 @@ def local_compute(config: TrainConfig) -> Compute:
 
 
 def fit_folds(
-    folds: Sequence[FoldData], settings: ModelSettings, config: TrainConfig, stages: StepCache
+    folds: Sequence[Fold[Sample]], settings: ModelSettings, config: TrainConfig, stages: StepCache
 ) -> list[FoldScores]:
     """Out-of-fold scores; folds that are finished are read, the others run side by side on Ray."""
     names = [f"fold-{number}" for number in range(len(folds))]

@@ -25,7 +25,6 @@ class RetrainConfig(RetrainingOptions, TrainConfig):
     def check(self) -> None:
         """See `JobOptions`."""
         self.check_retraining("features")
-        _ = self.request
         if self.transactions is None:
             raise ContractError(
                 "--transactions is missing: the features of the past are computed from payments"

@@ -11,7 +11,6 @@ import pyarrow as pa
 
 from jobs.framework import label_tables
 from jobs.framework.label_tables import LabelCount
-from jobs.framework.options import shared_options
 from jobs.framework.retrained_system import Champion, NewLabels, TrainedModel
 from jobs.fraud.retrain import RetrainConfig
 from jobs.fraud.training import train_model
@@ -39,7 +38,7 @@ _FEATURES = "features"
 _LEAST_DELAY_DAYS = 1e-6
 
 
-class FraudRetraining:
+class FraudRetraining(label_tables.LabelledRetraining):
     """See `RetrainedSystem`.
 
     Decisions of the records hold the features that were served, but not those of the years before,
@@ -49,6 +48,7 @@ class FraudRetraining:
 
     name = SYSTEM
     measure = "average precision"
+    options = TrainConfig
 
     def read_labels(self, config: RetrainConfig, marks: Mapping[str, int], as_of: int) -> NewLabels:
         """See `RetrainedSystem`; marks are `observed` of files and `received` of the records."""
@@ -61,15 +61,7 @@ class FraudRetraining:
         total = filed.num_rows + recorded.num_rows
         return label_tables.new_labels(count, total, {LABELS.name: path})
 
-    def train(
-        self,
-        config: RetrainConfig,
-        labels: NewLabels,
-        champion: Champion,  # noqa: ARG002
-    ) -> TrainedModel:
-        """See `RetrainedSystem`."""
-        more = label_tables.as_options(labels)
-        settings = shared_options(TrainConfig, config, **more, registry=None, alias="none")
+    def _train(self, config: RetrainConfig, settings: TrainConfig) -> TrainedModel:
         train_model(settings)
         return TrainedModel(config)
 

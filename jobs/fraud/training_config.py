@@ -1,7 +1,7 @@
 """The options of `jobs.fraud.train`."""
 
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, Self
 
 from jobs.framework.paths import InputPath
 from jobs.framework.training_options import TrainingOptions
@@ -69,7 +69,7 @@ class TrainConfig(TrainingOptions, Sources):
             )
         self.check_mappings()
 
-    def settled(self) -> "TrainConfig":
+    def settled(self) -> Self:
         """The options that `quick` stands for."""
         if not self.quick:
             return self

@@ -26,7 +26,6 @@ class RetrainConfig(RetrainingOptions, TrainConfig):
     def check(self) -> None:
         """See `JobOptions`."""
         self.check_retraining("features")
-        _ = self.request
         if self.telemetry is None:
             raise ContractError("--telemetry is missing: features are computed from readings")
         if self.learn_until is not None or self.run_to_failure:

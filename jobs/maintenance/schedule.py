@@ -4,19 +4,20 @@ from dataclasses import dataclass
 
 from jobs.framework.command import run_job
 from jobs.framework.paths import InputPath, OutputPath
-from jobs.framework.progress import JobOptions
-from jobs.ingestion import checked_mapping
+from jobs.framework.tables import TableSources
 from lib.maintenance.contracts import MACHINES
 
 
 @dataclass(frozen=True)
-class ScheduleConfig(JobOptions):
+class ScheduleConfig(TableSources):
     """Choose which machines are serviced in a week, and when.
 
     Reads the survival curves of jobs.maintenance.score and a YAML file with crews, work, costs and
     bounds (see jobs/maintenance/README.md), and writes plan.csv, plan.ics, plan.json, report.html
     and report.json.
     """
+
+    contracts = (MACHINES,)
 
     scores: InputPath
     """folder or URI of scores, as written by jobs.maintenance.score"""
@@ -40,11 +41,6 @@ class ScheduleConfig(JobOptions):
     """number of threads of the solver"""
     compare: bool = True
     """compute the cost of simpler plans for comparison: no services, greedy, plain assignment"""
-
-    def check(self) -> None:
-        """See `JobOptions`."""
-        if self.machines is not None:
-            checked_mapping(MACHINES, self.mapping_machines, self.machines)
 
 
 def main(config: ScheduleConfig) -> str:

@@ -48,9 +48,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 def train_model(config: TrainConfig) -> str:
     """Train, report and publish; returns the folder or URI of the model."""
-    config = config.settled()
-    config.check()
-    training = Training.start(SYSTEM, config)
+    training, config = Training.checked(SYSTEM, config)
     step = training.step
     source = rows_of(config)
     require_machines(source.rows, config.model.folds)

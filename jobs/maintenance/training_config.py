@@ -1,7 +1,7 @@
 """The options of `jobs.maintenance.train`."""
 
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, Self
 
 from jobs.framework.options import parse_time
 from jobs.framework.paths import InputPath
@@ -89,7 +89,7 @@ class TrainConfig(TrainingOptions, Sources):
             )
         self.check_tables(None if self.kind is None else load_kind(self.kind))
 
-    def settled(self) -> "TrainConfig":
+    def settled(self) -> Self:
         """The options that `quick` stands for."""
         if not self.quick:
             return self

@@ -1,11 +1,10 @@
 """Reading what `jobs.maintenance.train` and `tune` learn from."""
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 from jobs import ingestion
 from jobs.framework.options import parse_time
-from jobs.framework.row_folder import find_or_write_rows, find_row_folder
+from jobs.framework.row_folder import ComputedRows, find_or_write_rows, find_row_folder
 from jobs.maintenance.features import NOTE, FeaturesConfig, write_features
 from jobs.maintenance.training_config import TrainConfig
 from lib.maintenance.failures import FailureCounts, counts_of
@@ -15,16 +14,13 @@ from lib.maintenance.model.rows import KEYS, OUTCOMES, TrainingRows, from_table
 from lib.storage import open_dataset
 
 
-@dataclass(frozen=True)
-class RowsSource:
+@dataclass(frozen=True, kw_only=True)
+class RowsSource(ComputedRows):
     """Rows, what they are made of, and where they lie."""
 
     rows: TrainingRows
     features: AssetFeatureSet
     fingerprint: str
-    note: dict[str, Any]
-    address: str
-    quarantine: str | None = None
 
     @property
     def failures(self) -> FailureCounts:
@@ -64,5 +60,6 @@ def find_rows(folder: str, preventive: str) -> RowsSource:
     fingerprint = note.get("data_fingerprint") or ingestion.fingerprint_of(
         [storage.address("data")]
     )
-    quarantine = row_folder.published_quarantine
-    return RowsSource(rows, features, str(fingerprint), note, storage.address("data"), quarantine)
+    return RowsSource(
+        rows=rows, features=features, fingerprint=str(fingerprint), **row_folder.about
+    )

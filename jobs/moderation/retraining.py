@@ -12,7 +12,6 @@ import pyarrow as pa
 
 from jobs.framework import label_tables
 from jobs.framework.label_tables import LabelCount
-from jobs.framework.options import shared_options
 from jobs.framework.retrained_system import Champion, NewLabels, TrainedModel
 from jobs.moderation.dataset import PreparedDataset
 from jobs.moderation.retrain import RetrainConfig
@@ -41,7 +40,7 @@ _AT_ONCE = 64
 _NEVER_LOG_ODDS = -50.0  # of a policy that a model does not know: it finds nothing
 
 
-class PostRetraining:
+class PostRetraining(label_tables.LabelledRetraining):
     """See `RetrainedSystem`.
 
     Decisions of the records do not hold media, so posts come from --posts and --media, as in
@@ -52,6 +51,7 @@ class PostRetraining:
 
     name = SYSTEM
     measure = "mean average precision"
+    options = TrainConfig
 
     def read_labels(self, config: RetrainConfig, marks: Mapping[str, int], as_of: int) -> NewLabels:
         """See `RetrainedSystem`; marks are the `number` of reviews and `known` of files."""
@@ -71,15 +71,7 @@ class PostRetraining:
         total = reviews.rows.num_rows + filed.num_rows
         return label_tables.new_labels(count, total, {LABELS.name: path})
 
-    def train(
-        self,
-        config: RetrainConfig,
-        labels: NewLabels,
-        champion: Champion,  # noqa: ARG002
-    ) -> TrainedModel:
-        """See `RetrainedSystem`."""
-        more = label_tables.as_options(labels)
-        settings = shared_options(TrainConfig, config, **more, registry=None, alias="none")
+    def _train(self, config: RetrainConfig, settings: TrainConfig) -> TrainedModel:
         trained = trained_by(settings)
         trained.save(trained.training)
         store_report(build_report(settings, trained), open_storage(config.output))

@@ -5,13 +5,12 @@ from typing import Literal
 
 from jobs.framework.command import run_job
 from jobs.framework.paths import InputPath, OutputPath
-from jobs.framework.progress import JobOptions
-from jobs.ingestion import checked_mapping
+from jobs.framework.tables import TableSources
 from lib.moderation.contracts import LABELS
 
 
 @dataclass(frozen=True, kw_only=True)
-class SelectConfig(JobOptions):
+class SelectConfig(TableSources):
     """Choose the posts that people should label next.
 
     They are uncertain and diverse (BADGE), fair to rare policies, no two alike, and some are drawn
@@ -20,6 +19,8 @@ class SelectConfig(JobOptions):
     Give --scores (the output of jobs.moderation.score). The batch is written with the chance that
     each random post had to be drawn, and with --records goes to the review queue as well.
     """
+
+    contracts = (LABELS,)
 
     scores: InputPath
     """folder or URI of scores, as written by jobs.moderation.score"""
@@ -55,8 +56,7 @@ class SelectConfig(JobOptions):
         from lib.moderation.review.salt import require_salt_address
 
         require_salt_address(self.salt)
-        if self.labels is not None:
-            checked_mapping(LABELS, self.mapping_labels, self.labels)
+        super().check()
 
 
 def main(config: SelectConfig) -> str:

@@ -1,37 +1,34 @@
-"""Parameters of XGBoost that every classifier of this product takes from its settings."""
+"""Settings of boosted trees that every system has, as parameters of XGBoost."""
 
-from typing import Any, Protocol
-
-
-class TreeShape(Protocol):
-    """Settings of boosted trees that every system has."""
-
-    @property
-    def depth(self) -> int:
-        """Most splits from root to leaf."""
-
-    @property
-    def learning_rate(self) -> float:
-        """Share of each tree's correction that is taken."""
-
-    @property
-    def subsample(self) -> float:
-        """Share of rows drawn for each tree."""
-
-    @property
-    def colsample(self) -> float:
-        """Share of features drawn for each tree."""
-
-    @property
-    def min_child_weight(self) -> float:
-        """Least weight of a leaf."""
-
-    @property
-    def l2(self) -> float:
-        """Penalty of leaf values."""
+from dataclasses import dataclass
+from typing import Any
 
 
-def classification_parameters(settings: TreeShape, seed: int, threads: int = 1) -> dict[str, Any]:
+@dataclass(frozen=True)
+class TreeSettings:
+    """How boosted trees grow; light to import, so that jobs can read their options first."""
+
+    trees: int = 500
+    """most trees of one booster; early stopping keeps fewer"""
+    depth: int = 6
+    """most splits from root to leaf"""
+    learning_rate: float = 0.05
+    """share of each tree's correction that is taken"""
+    subsample: float = 0.8
+    """share of rows drawn for each tree"""
+    colsample: float = 0.8
+    """share of features drawn for each tree"""
+    min_child_weight: float = 1.0
+    """least hessian weight of a leaf"""
+    l2: float = 1.0
+    """ridge penalty on leaf values"""
+    boosters: int = 1
+    """boosters of different seeds, whose log-odds are averaged"""
+
+
+def classification_parameters(
+    settings: TreeSettings, seed: int, threads: int = 1
+) -> dict[str, Any]:
     """Parameters of a booster that gives log-odds of two classes.
 
     Args:

@@ -115,17 +115,8 @@ class EntityBootstrap:
 
 
 @dataclass(frozen=True)
-class Change:
+class Change(Interval):
     """A figure less the one before it, with the ends of its 95% interval."""
-
-    value: float
-    low: float
-    high: float
-
-    @property
-    def is_shown(self) -> bool:
-        """Whether the interval excludes no change."""
-        return self.low > 0.0 or self.high < 0.0
 
 
 def change(now: Interval, before: Interval) -> Change:

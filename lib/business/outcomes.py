@@ -109,6 +109,25 @@ class KnownLabels:
     observed_us: Ints
 
 
+class ReplayedOutcomes:
+    """Outcomes of decisions about an entity, where an event counts for one of them alone.
+
+    What others would have brought is replayed: what they had done in time, and once.
+    """
+
+    def money_of(self, outcomes: pa.Table, decisions: Sequence[str]) -> Floats:
+        """See `SystemOutcomes`."""
+        return self._replayed(outcomes, self.acts(pa.chunked_array([pa.array(decisions)])))
+
+    def acts(self, decisions: pa.ChunkedArray) -> Flags:
+        """(rows,) which decisions do something about the entity."""
+        raise NotImplementedError
+
+    def _replayed(self, outcomes: pa.Table, acting: Flags) -> Floats:
+        """(rows,) money had these rows acted."""
+        raise NotImplementedError
+
+
 def require_columns(table: pa.Table, names: Sequence[str], origin: str) -> None:
     """Refuse a table without some columns.
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lib.records.errors import RecordsError
-from lib.records.models import Json, require_note, require_text, require_time
+from lib.records.models import Json, require_fields, require_note
 from lib.records.repository import Repository
 from lib.records.schema import CUSTOMER_HEALTH, HEALTH_OVERRIDES
 
@@ -36,8 +36,7 @@ class HealthEntry:
     model_version: str | None
 
     def __post_init__(self) -> None:
-        require_text("customer_id", self.customer_id)
-        require_time("at", self.at)
+        require_fields(self, ("customer_id",), ("at",))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,11 +63,8 @@ class Override:
     expires_at: int
 
     def __post_init__(self) -> None:
-        for name in ("id", "customer_id", "author"):
-            require_text(name, getattr(self, name))
+        require_fields(self, ("id", "customer_id", "author"), ("created_at", "expires_at"))
         require_note("reason", self.reason)
-        for name in ("created_at", "expires_at"):
-            require_time(name, getattr(self, name))
         if self.expires_at <= self.created_at:
             raise RecordsError("expires_at: expected after created_at")
 
@@ -98,8 +94,6 @@ class HealthRepository(Repository):
 
     def list_overrides(self, customer_id: str, limit: int = 20) -> list[Override]:
         """A customer's overrides, the newest first."""
-        table = HEALTH_OVERRIDES.c
-        return self._list(
-            Override, HEALTH_OVERRIDES, table.customer_id == customer_id,
-            order=[table.created_at.desc(), table.id], limit=limit,
-        )  # fmt: skip
+        return self._newest(
+            Override, HEALTH_OVERRIDES, "created_at", limit, customer_id=customer_id
+        )

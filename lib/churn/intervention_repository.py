@@ -8,8 +8,8 @@ from sqlalchemy import Connection, select
 
 from lib.records.decision_store import subjects_in_parts
 from lib.records.errors import RecordsError
-from lib.records.models import Json, require_note, require_text, require_time
-from lib.records.repository import Repository, find_row, list_rows
+from lib.records.models import Json, require_fields, require_note
+from lib.records.repository import Repository
 from lib.records.schema import INTERVENTION_OUTCOMES, INTERVENTION_PLANS, INTERVENTIONS
 
 OutcomeKind = Literal["delivered", "left"]
@@ -78,9 +78,7 @@ class Intervention:
     hours: float
 
     def __post_init__(self) -> None:
-        for name in ("id", "plan_id", "customer_id", "playbook"):
-            require_text(name, getattr(self, name))
-        require_time("planned_at", self.planned_at)
+        require_fields(self, ("id", "plan_id", "customer_id", "playbook"), ("planned_at",))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -103,11 +101,9 @@ class InterventionOutcome:
     note: str | None = None
 
     def __post_init__(self) -> None:
-        require_text("intervention_id", self.intervention_id)
+        require_fields(self, ("intervention_id",), ("observed_at", "received_at"))
         if self.note is not None:
             require_note("note", self.note)
-        for name in ("observed_at", "received_at"):
-            require_time(name, getattr(self, name))
 
 
 class InterventionRepository(Repository):
@@ -138,10 +134,9 @@ class InterventionRepository(Repository):
                 _require_newest(
                     connection, plan.id, {intervention.plan_id for intervention in past}, since
                 )
-            new = self._insert(connection, INTERVENTION_PLANS, [plan])
-            if new:
-                self._insert(connection, INTERVENTIONS, chosen)
-        return bool(new)
+            return self._insert_with_parts(
+                connection, INTERVENTION_PLANS, plan, INTERVENTIONS, chosen
+            )
 
     def find_plan(self, plan_id: str) -> tuple[StoredPlan, list[Intervention]]:
         """A plan and its interventions, the most valuable first.
@@ -149,15 +144,14 @@ class InterventionRepository(Repository):
         Raises:
             UnknownInterventionError: there is none of that id.
         """
-        plans, table = INTERVENTION_PLANS, INTERVENTIONS.c
-        with self._database.reading() as connection:
-            plan = find_row(connection, StoredPlan, plans, plans.c.id == plan_id)
-            if plan is None:
-                raise UnknownInterventionError(f"plan_id: no plan {plan_id!r} is stored")
-            return plan, list_rows(
-                connection, Intervention, INTERVENTIONS, table.plan_id == plan_id,
-                order=[table.value.desc(), table.id],
-            )  # fmt: skip
+        table = INTERVENTIONS.c
+        plan = self._find_with_parts(
+            StoredPlan, plan_id, INTERVENTION_PLANS,
+            Intervention, table.plan_id, [table.value.desc(), table.id],
+        )  # fmt: skip
+        if plan is None:
+            raise UnknownInterventionError(f"plan_id: no plan {plan_id!r} is stored")
+        return plan
 
     def list_since(self, planned_at: int) -> list[Intervention]:
         """Interventions that were planned from then on, in order of time."""
@@ -169,11 +163,9 @@ class InterventionRepository(Repository):
 
     def list_of_customer(self, customer_id: str, limit: int = 20) -> list[Intervention]:
         """A customer's newest interventions."""
-        table = INTERVENTIONS.c
-        return self._list(
-            Intervention, INTERVENTIONS, table.customer_id == customer_id,
-            order=[table.planned_at.desc(), table.id], limit=limit,
-        )  # fmt: skip
+        return self._newest(
+            Intervention, INTERVENTIONS, "planned_at", limit, customer_id=customer_id
+        )
 
     def customers_of(self, intervention_ids: Sequence[str]) -> dict[str, str]:
         """By intervention that is stored, its customer."""

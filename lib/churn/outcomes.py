@@ -1,6 +1,6 @@
 """What customers came to: left within the window or not, and the margin that was lost or kept."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ from lib.business.outcomes import (
     NEVER,
     Flags,
     Floats,
+    ReplayedOutcomes,
     column_values,
     decision_masks,
     is_ripe,
@@ -41,7 +42,7 @@ _MONTHS_A_YEAR = 12.0
 
 
 @dataclass(frozen=True)
-class CustomerOutcomes:
+class CustomerOutcomes(ReplayedOutcomes):
     """See `lib.business.outcomes.SystemOutcomes`.
 
     A notice counts once, for the decision that stood: the last about the customer before it, within
@@ -83,13 +84,9 @@ class CustomerOutcomes:
         table = outcome_table(
             decisions, known, ripe, as_of, **{name: pa.array(v) for name, v in columns.items()}
         )
-        contacts = rows.thinned(self._contacting(table["decision"]), self._window)
+        contacts = rows.thinned(self.acts(table["decision"]), self._window)
         money = -value * left - contact * contacts
         return with_money(table, np.where(is_ripe(table, as_of), money, np.nan))
-
-    def money_of(self, outcomes: pa.Table, decisions: Sequence[str]) -> Floats:
-        """See `SystemOutcomes`."""
-        return self._replayed(outcomes, self._contacting(pa.chunked_array([pa.array(decisions)])))
 
     def money_if(
         self, outcomes: pa.Table, scores: Any, thresholds: Mapping[str, float] | None = None
@@ -128,7 +125,8 @@ class CustomerOutcomes:
             return value, np.zeros(len(revenue))
         return value, book.cost + revenue * _MONTHS_A_YEAR * book.cost_share_of_year
 
-    def _contacting(self, decisions: pa.ChunkedArray) -> Flags:
+    def acts(self, decisions: pa.ChunkedArray) -> Flags:
+        """See `ReplayedOutcomes`."""
         masks = dict(zip(_DECISIONS, decision_masks(decisions, _DECISIONS), strict=True))
         return masks["CONTACT"] | masks["ACT_NOW"]
 

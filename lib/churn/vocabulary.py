@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import yaml
 from pydantic import ConfigDict
 
-from lib.declaration import load_declaration
+from lib.declaration import load_declaration, repeated
 
 TABLES = ("usage", "tickets", "invoices", "payments", "surveys", "signals")
 """Of a base whose every table is told, beside the customers themselves."""
@@ -42,8 +42,7 @@ class CustomerVocabulary:
     def __post_init__(self) -> None:
         for key in ("segments", "plans"):
             names = getattr(self, key)
-            if len(set(names)) != len(names):
-                twice = next(name for name in names if names.count(name) > 1)
+            if (twice := repeated(names)) is not None:
                 raise ChurnError(f"{key}: '{twice}' is listed twice")
             if len(names) > _MOST:
                 raise ChurnError(f"{key}: expected at most {_MOST}, got {len(names)}")

@@ -17,7 +17,6 @@ from lib.contract.number_text import (
 from lib.contract.origin import FILE_PARTS
 from lib.contract.reshape import Pivot, Unpivot
 from lib.contract.yaml_section import Section
-from lib.declaration import did_you_mean
 
 _FILE = (
     *("format", "delimiter", "encoding", "missing", "decimal_mark", "thousands", "skip_lines"),
@@ -128,11 +127,7 @@ def _character(section: Section, key: str) -> str | None:
 
 def read_file_parts(section: Section) -> tuple[str, ...]:
     """`from_file: stem` or `from_file: [stem, row_number]`."""
-    parts = section.texts("from_file")
-    for part in parts:
-        if part not in FILE_PARTS:
-            section.fail(f"'{part}' is not possible; {did_you_mean(part, FILE_PARTS)}", "from_file")
-    return parts
+    return section.choices("from_file", FILE_PARTS)
 
 
 def read_reshape(top: Section, needed: Iterable[str]) -> Pivot | Unpivot | None:

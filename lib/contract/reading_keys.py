@@ -62,7 +62,7 @@ def with_reading(
         lenient = section.choice("unreadable", ("missing", "row")) == "missing"
         rule = replace(rule, target=replace(rule.target, lenient=lenient))
     if rule.target.type == pa.string():
-        return replace(rule, normalize=_forms(section))
+        return replace(rule, normalize=section.choices("normalize", FORMS))
     number = read_number_format(section, number)
     rule = replace(rule, number=number)
     if pat.is_timestamp(rule.target.type):
@@ -102,14 +102,6 @@ def duration_us(text: str) -> int:
         raise ValueError(f"'{text}' is not a duration; write it as 7d, 36h, 15m or 30s")
     seconds = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}[match[2]]
     return int(match[1]) * seconds * 1_000_000
-
-
-def _forms(section: Section) -> tuple[str, ...]:
-    forms = section.texts("normalize")
-    for form in forms:
-        if form not in FORMS:
-            section.fail(f"'{form}' is not possible here; {did_you_mean(form, FORMS)}", "normalize")
-    return forms
 
 
 def _bounded(section: Section, target: Column, money: MoneyReading) -> Column:

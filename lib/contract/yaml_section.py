@@ -102,6 +102,14 @@ class Section:
             self.fail("expected a value or a list of values", key)
         return tuple(scalar.text for scalar in ([entry] if isinstance(entry, Scalar) else entry))
 
+    def choices(self, key: str, options: Sequence[str]) -> tuple[str, ...]:
+        """The texts under `key`, each one of `options`."""
+        texts = self.texts(key)
+        for text in texts:
+            if text not in options:
+                self.fail(f"'{text}' is not possible here; {did_you_mean(text, options)}", key)
+        return texts
+
     def section(self, key: str) -> "Section | None":
         """The section under `key`, None where the key is absent."""
         entry = self.entries.get(key)

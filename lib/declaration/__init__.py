@@ -1,6 +1,6 @@
 """Files in which people declare something: YAML in, a checked model out, faults with their line."""
 
-from lib.declaration.spelling import did_you_mean
+from lib.declaration.spelling import did_you_mean, entry_of, repeated
 from lib.declaration.yaml_document import DocumentError, read_yaml, read_yaml_text
 from lib.declaration.yaml_model import (
     DeclarationError,
@@ -14,8 +14,10 @@ __all__ = [
     "DocumentError",
     "check_declaration",
     "did_you_mean",
+    "entry_of",
     "load_declaration",
     "load_over",
     "read_yaml",
     "read_yaml_text",
+    "repeated",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeAlias
 
 Answer: TypeAlias = Mapping[str, Any]
@@ -21,3 +22,10 @@ class Challenger:
 
     about: Mapping[str, Any]
     answers: Callable[[Sequence[bytes]], Sequence[Answer]]
+
+
+Loader: TypeAlias = Callable[[Path, Mapping[str, Any]], Challenger]
+"""Loads the challenger of an artifact's directory by options of the system, which msgpack can hold.
+
+Raises ArtifactError where the artifact is damaged, or does not suit the options.
+"""

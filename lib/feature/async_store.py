@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import TypeVar
-
 from lib.durable import make_folder
+from lib.durable.threaded_file import ThreadedFile
 from lib.feature.profile_exchange import ProfileReply, ProfileRequest
 from lib.feature.redis_store import AsyncRedisStore
 from lib.feature.sqlite_store import SqliteStore
 from lib.feature.store import AsyncProfileStore, StoreError, parse_store_url
-
-Done = TypeVar("Done")
 
 
 def open_profile_store(url: str, timeout: float) -> AsyncProfileStore:
@@ -30,18 +23,8 @@ def open_profile_store(url: str, timeout: float) -> AsyncProfileStore:
     return ThreadedSqliteStore(path, timeout)
 
 
-class ThreadedSqliteStore:
-    """SQLite behind one thread: the file has one writer at a time anyway.
-
-    Args:
-        path: the file; its folder is made if absent.
-        timeout: seconds to wait for another process's write.
-    """
-
-    def __init__(self, path: Path, timeout: float) -> None:
-        self._path, self._timeout = path, timeout
-        self._store: SqliteStore | None = None
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="profiles")
+class ThreadedSqliteStore(ThreadedFile[SqliteStore]):
+    """SQLite behind one thread; see `ThreadedFile`."""
 
     async def exchange(self, request: ProfileRequest) -> ProfileReply:
         """See `ProfileStore.exchange`."""
@@ -59,23 +42,9 @@ class ThreadedSqliteStore:
         """Deletes what has outlived its time; returns how many rows."""
         return await self._run(lambda store: store.sweep())
 
-    async def close(self) -> None:
-        """See `ProfileStore.close`."""
-        if self._store is not None:
-            await self._run(lambda store: store.close())
-        self._thread.shutdown()
-
-    async def _run(self, work: Callable[[SqliteStore], Done]) -> Done:
-        def call() -> Done:
-            return work(self._opened())
-
-        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
-
-    def _opened(self) -> SqliteStore:
-        if self._store is None:
-            try:
-                make_folder(self._path.parent)
-            except OSError as error:
-                raise StoreError(f"profile store {self._path}: {error}") from error
-            self._store = SqliteStore(self._path, timeout=self._timeout, checkpoints_apart=True)
-        return self._store
+    def _open(self) -> SqliteStore:
+        try:
+            make_folder(self._path.parent)
+        except OSError as error:
+            raise StoreError(f"profile store {self._path}: {error}") from error
+        return SqliteStore(self._path, timeout=self._timeout, checkpoints_apart=True)

@@ -9,8 +9,6 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
 
 import redis
@@ -19,6 +17,7 @@ from redis.exceptions import RedisError
 
 from lib.durable import make_private
 from lib.durable.sqlite import Checkpointer, leave_checkpoints, write_ahead
+from lib.durable.threaded_file import ThreadedFile
 from lib.feature.store import parse_store_url, sqlite_file
 
 _KEY = "forewarn:machine:"
@@ -104,19 +103,10 @@ def erase_machine(url: str, machine_id: str, *, count_only: bool = False) -> int
         raise MachineStoreError(f"machine store: {error}") from error
 
 
-class SqliteMachines:
-    """SQLite in WAL mode behind one thread: the file has one writer at a time anyway.
+class SqliteMachines(ThreadedFile[sqlite3.Connection]):
+    """SQLite in WAL mode behind one thread; see `ThreadedFile`."""
 
-    Args:
-        path: the file; its folder is made if absent.
-        timeout: seconds to wait for another process's write.
-    """
-
-    def __init__(self, path: Path, timeout: float) -> None:
-        self._path, self._timeout = path, timeout
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="machines")
-        self._opened: sqlite3.Connection | None = None
-        self._checkpointer: Checkpointer | None = None
+    _checkpointer: Checkpointer | None = None
 
     async def read(self, machine_id: str) -> tuple[bytes | None, int]:
         """See `MachineStore.read`."""
@@ -156,35 +146,28 @@ class SqliteMachines:
         """See `MachineStore.close`."""
         if self._checkpointer is not None:
             await asyncio.to_thread(self._checkpointer.close)
-        if self._opened is not None:
-            await self._run(lambda connection: connection.close())
-        self._thread.shutdown()
+        await super().close()
 
-    async def _run(self, work: Callable[[sqlite3.Connection], Done]) -> Done:
-        def call() -> Done:
-            try:
-                return work(self._connection())
-            except (sqlite3.Error, OSError) as error:
-                raise MachineStoreError(f"machine store {self._path}: {error}") from error
+    def _call(self, work: Callable[[sqlite3.Connection], Done]) -> Done:
+        try:
+            return super()._call(work)
+        except (sqlite3.Error, OSError) as error:
+            raise MachineStoreError(f"machine store {self._path}: {error}") from error
 
-        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
-
-    def _connection(self) -> sqlite3.Connection:
-        if self._opened is None:
-            make_private(self._path)
-            opened = sqlite3.connect(
-                self._path, self._timeout, isolation_level=None, check_same_thread=False
-            )
-            write_ahead(opened, self._timeout)
-            opened.execute("PRAGMA synchronous = NORMAL")
-            opened.execute(
-                "CREATE TABLE IF NOT EXISTS machines (machine_id TEXT PRIMARY KEY, "
-                "revision INTEGER NOT NULL, memory BLOB NOT NULL) WITHOUT ROWID"
-            )
-            leave_checkpoints(opened)
-            self._opened = opened
-            self._checkpointer = Checkpointer(self._path, timeout=self._timeout)
-        return self._opened
+    def _open(self) -> sqlite3.Connection:
+        make_private(self._path)
+        connection = sqlite3.connect(
+            self._path, self._timeout, isolation_level=None, check_same_thread=False
+        )
+        write_ahead(connection, self._timeout)
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS machines (machine_id TEXT PRIMARY KEY, "
+            "revision INTEGER NOT NULL, memory BLOB NOT NULL) WITHOUT ROWID"
+        )
+        leave_checkpoints(connection)
+        self._checkpointer = Checkpointer(self._path, timeout=self._timeout)
+        return connection
 
 
 class RedisMachines:

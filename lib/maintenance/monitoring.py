@@ -57,7 +57,7 @@ class FailureFigures:
 
     def __call__(self, window: DecidedWindow) -> list[FigureTable]:
         """Failures by horizon, then false alarms and curves."""
-        alarms = self.outcomes.calling(window.decisions["decision"])
+        alarms = self.outcomes.acts(window.decisions["decision"])
         landmarks = _Landmarks.of(window, self.services(), alarms)
         return [self._by_horizon(landmarks), self._alarms_and_curves(landmarks)]
 

@@ -1,6 +1,6 @@
 """What machines came to: failed within the alarm's hours or not, and what that cost."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,7 @@ from lib.business.outcomes import (
     Flags,
     Floats,
     Ints,
+    ReplayedOutcomes,
     column_values,
     decision_masks,
     is_ripe,
@@ -36,7 +37,7 @@ SAME_FAILURE_US = 24 * HOUR_US
 
 
 @dataclass(frozen=True)
-class MachineOutcomes:
+class MachineOutcomes(ReplayedOutcomes):
     """See `lib.business.outcomes.SystemOutcomes`.
 
     A failure counts once, for the decision that stood: the last about the machine before it, up to
@@ -77,14 +78,10 @@ class MachineOutcomes:
             as_of,
             **{_FAILURES: pa.array(failures), _FAILED_AT: time_array(rows.first_after())},
         )
-        services = self._services(rows, self.calling(table["decision"]), rows.first_after())
+        services = self._services(rows, self.acts(table["decision"]), rows.first_after())
         money = -self.costs.service * services - self.costs.failure * failures
         table = table.append_column(SERVICES, pa.array(services.astype(np.float64)))
         return with_money(table, np.where(is_ripe(table, as_of), money, np.nan))
-
-    def money_of(self, outcomes: pa.Table, decisions: Sequence[str]) -> Floats:
-        """See `SystemOutcomes`."""
-        return self._replayed(outcomes, self.calling(pa.chunked_array([pa.array(decisions)])))
 
     def money_if(
         self, outcomes: pa.Table, scores: Any, thresholds: Mapping[str, float] | None = None
@@ -99,14 +96,14 @@ class MachineOutcomes:
         threshold = pays if thresholds is None else thresholds["alarm_threshold"]
         return self._replayed(outcomes, values >= threshold)
 
-    def calling(self, decisions: pa.ChunkedArray) -> Flags:
-        """(n,) decisions that call for a service."""
-        masks = dict(zip(ACTIONS, decision_masks(decisions, ACTIONS), strict=True))
-        return masks["SERVICE"] | masks["STOP"]
-
     @property
     def _horizon(self) -> int:
         return round(self.horizon_hours * HOUR_US)
+
+    def acts(self, decisions: pa.ChunkedArray) -> Flags:
+        """See `ReplayedOutcomes`."""
+        masks = dict(zip(ACTIONS, decision_masks(decisions, ACTIONS), strict=True))
+        return masks["SERVICE"] | masks["STOP"]
 
     def _services(self, rows: EntityRows, calling: Flags, failed_at: Ints) -> Flags:
         """(n,) rows whose call leads to a service: the machine lives until then, none is recent."""

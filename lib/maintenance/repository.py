@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from sqlalchemy import update
 
 from lib.records.errors import RecordsError
-from lib.records.models import Json, require_text, require_time
-from lib.records.repository import Repository, find_locked_row, find_row, list_rows
+from lib.records.models import Json, require_fields
+from lib.records.repository import Repository, find_locked_row
 from lib.records.schema import SCHEDULES, WORK_ORDERS
 
 
@@ -72,10 +72,11 @@ class WorkOrder:
     outcome: Mapping[str, Json] | None = None
 
     def __post_init__(self) -> None:
-        for name in ("id", "schedule_id", "machine_id", "skill"):
-            require_text(name, getattr(self, name))
-        for name in ("starts_at", "ends_at", "created_at"):
-            require_time(name, getattr(self, name))
+        require_fields(
+            self,
+            ("id", "schedule_id", "machine_id", "skill"),
+            ("starts_at", "ends_at", "created_at"),
+        )
 
 
 class WorkOrderRepository(Repository):
@@ -84,10 +85,7 @@ class WorkOrderRepository(Repository):
     def insert_schedule(self, schedule: StoredSchedule, orders: Sequence[WorkOrder]) -> bool:
         """Store a schedule with its orders, all or none; False where its id is stored already."""
         with self._database.writing() as connection:
-            new = self._insert(connection, SCHEDULES, [schedule])
-            if new:
-                self._insert(connection, WORK_ORDERS, orders)
-        return bool(new)
+            return self._insert_with_parts(connection, SCHEDULES, schedule, WORK_ORDERS, orders)
 
     def find_schedule(self, schedule_id: str) -> tuple[StoredSchedule, list[WorkOrder]]:
         """A schedule and its orders by start.
@@ -96,24 +94,17 @@ class WorkOrderRepository(Repository):
             UnknownOrderError: there is none of that id.
         """
         table = WORK_ORDERS.c
-        with self._database.reading() as connection:
-            schedule = find_row(
-                connection, StoredSchedule, SCHEDULES, SCHEDULES.c.id == schedule_id
-            )
-            if schedule is None:
-                raise UnknownOrderError(f"there is no schedule {schedule_id!r}")
-            return schedule, list_rows(
-                connection, WorkOrder, WORK_ORDERS, table.schedule_id == schedule_id,
-                order=[table.starts_at, table.id],
-            )  # fmt: skip
+        order = [table.starts_at, table.id]
+        schedule = self._find_with_parts(
+            StoredSchedule, schedule_id, SCHEDULES, WorkOrder, table.schedule_id, order
+        )
+        if schedule is None:
+            raise UnknownOrderError(f"there is no schedule {schedule_id!r}")
+        return schedule
 
     def list_of_machine(self, machine_id: str, limit: int = 20) -> list[WorkOrder]:
         """The newest orders of a machine, open and closed."""
-        table = WORK_ORDERS.c
-        return self._list(
-            WorkOrder, WORK_ORDERS, table.machine_id == machine_id,
-            order=[table.starts_at.desc(), table.id], limit=limit,
-        )  # fmt: skip
+        return self._newest(WorkOrder, WORK_ORDERS, "starts_at", limit, machine_id=machine_id)
 
     def list_closed(self, since: int, until: int) -> list[WorkOrder]:
         """Orders that were closed from `since` until before `until`, in that order."""

@@ -114,10 +114,7 @@ class Fact:
     received_at: int
 
     def __post_init__(self) -> None:
-        for name in ("system", "subject_id", "source"):
-            require_text(name, getattr(self, name))
-        for name in ("observed_at", "received_at"):
-            require_time(name, getattr(self, name))
+        require_fields(self, ("system", "subject_id", "source"), ("observed_at", "received_at"))
         kinds = recorded_system(self.system).fact_kinds
         if self.kind not in kinds:
             expected = " or ".join(kinds) or f"no facts of {self.system}"
@@ -187,6 +184,23 @@ def require_time(name: str, value: object) -> None:
     """
     if type(value) is not int or not 0 <= value < _LAST_MICROSECOND:
         raise RecordsError(f"{name}: expected microseconds since 1970 UTC (int), got {value!r:.80}")
+
+
+def require_fields(row: object, texts: Sequence[str], times: Sequence[str] = ()) -> None:
+    """Refuse a row whose fields cannot be stored.
+
+    Args:
+        row: whose attributes are looked at.
+        texts: names of its keys, see `require_text`.
+        times: names of its times, see `require_time`.
+
+    Raises:
+        RecordsError: a field is refused; the message names it.
+    """
+    for name in texts:
+        require_text(name, getattr(row, name))
+    for name in times:
+        require_time(name, getattr(row, name))
 
 
 def require_number(name: str, value: object) -> None:

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
     Model = TypeVar("Model", bound=DataclassInstance)
+    Part = TypeVar("Part", bound=DataclassInstance)
 else:
-    Model = TypeVar("Model")
+    Model, Part = TypeVar("Model"), TypeVar("Part")
 
 _ROWS_PER_STATEMENT = 1000
 _SCAN_SECONDS = 3600.0
@@ -66,6 +67,40 @@ class Repository:
         """See `list_rows`."""
         with self._database.reading() as connection:
             return list_rows(connection, model, table, *conditions, order=order, limit=limit)
+
+    def _newest(
+        self, model: type[Model], table: Table, order: str, limit: int, **of: str
+    ) -> list[Model]:
+        """The newest rows of an entity by the column `order`, ties by id."""
+        newest = [table.c[order].desc(), table.c.id]
+        conditions = [table.c[name] == value for name, value in of.items()]
+        return self._list(model, table, *conditions, order=newest, limit=limit)
+
+    def _insert_with_parts(
+        self, connection: Connection, table: Table, row: Model, parts: Table, rows: Sequence[Part]
+    ) -> bool:
+        """Insert a row and, where it is new, the rows that belong to it; says whether it was."""
+        new = self._insert(connection, table, [row])
+        if new:
+            self._insert(connection, parts, rows)
+        return bool(new)
+
+    def _find_with_parts(
+        self,
+        model: type[Model],
+        row_id: str,
+        table: Table,
+        part: type[Part],
+        owner: ColumnElement[str],
+        order: Sequence[ColumnElement[Any]],
+    ) -> tuple[Model, list[Part]] | None:
+        """A row by its id, and the rows that name it in their column `owner`; None without it."""
+        parts: Table = owner.table
+        with self._database.reading() as connection:
+            row = find_row(connection, model, table, table.c.id == row_id)
+            if row is None:
+                return None
+            return row, list_rows(connection, part, parts, owner == row_id, order=order)
 
     def _insert(self, connection: Connection, table: Table, rows: Sequence[Model]) -> int:
         """Insert those rows whose key is not there yet, and return how many they were."""

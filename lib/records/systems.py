@@ -6,6 +6,7 @@ from typing import Literal, TypeAlias
 
 from sqlalchemy import ColumnElement, Table, select
 
+from lib.declaration import entry_of
 from lib.records.errors import RecordsError
 from lib.records.schema import (
     CUSTOMER_HEALTH,
@@ -94,6 +95,4 @@ def recorded_system(name: str) -> RecordedSystem:
     Raises:
         RecordsError: there is none of that name.
     """
-    if name not in SYSTEMS:
-        raise RecordsError(f"system: expected one of {', '.join(SYSTEMS)}, got {name!r}")
-    return SYSTEMS[name]
+    return entry_of(SYSTEMS, name, "system", RecordsError)

@@ -122,7 +122,7 @@ class CustomerScorer(Decider):
         """A trial of a customer that models judge, and its features as they are asked."""
         if features is None or features.standing.leaving:
             return None, b""
-        trial = self._experiments.begin({"customer_id": features.customer_id}, score_of)
+        trial = self._trial_of({"customer_id": features.customer_id}, score_of)
         if trial is None:
             return None, b""
         packed = pack_customer(features)

@@ -225,7 +225,9 @@ def _effect_answer(
     treated = [row.id for row in past if row.playbook == name and not row.held_out]
     values = [delivered[row_id] for row_id in treated if row_id in delivered]
     delivered_share = sum(values) / len(values) if values else None
-    return EffectAnswer.of(effect, fall=effect.value, delivered_share=delivered_share)
+    return EffectAnswer.of(
+        effect, fall=effect.value, shown=effect.is_shown, delivered_share=delivered_share
+    )
 
 
 def _text(effects: Mapping[str, Effect], outcome_count: int) -> str:
@@ -237,7 +239,7 @@ def _text(effects: Mapping[str, Effect], outcome_count: int) -> str:
     parts = [
         f"{name} lowers the probability of leaving by {row.value:.1%} ({row.low:.1%} to "
         f"{row.high:.1%})"
-        if row.shown
+        if row.is_shown
         else f"{name}: no effect shown yet; one below {row.detectable:.1%} would not show"
         for name, row in effects.items()
     ]

@@ -40,10 +40,8 @@ class ChurnService(RiskService):
     """Profiles, rules, model, health, interventions, records.
 
     Args:
-        args: what the application was started with.
-        meter: counts.
+        args, meter, now: see `RiskService`.
         solver: where days are solved; None solves them here.
-        now: microseconds since 1970 UTC; None is the system clock.
 
     Raises:
         ChurnError, RegistryError, ArtifactError: no base is named, and no model says which.

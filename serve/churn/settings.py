@@ -5,8 +5,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from serve.framework import DeploymentSettings
-from serve.framework.settings import ServiceSettings, UserConfig
+from serve.framework.settings import PlanningSettings, UserConfig
 
 
 class ChurnUserConfig(UserConfig):
@@ -21,7 +20,7 @@ class ChurnUserConfig(UserConfig):
     interventions: bool = True
 
 
-class ChurnSettings(ServiceSettings):
+class ChurnSettings(PlanningSettings):
     """Arguments of the application, as a Serve config file gives them."""
 
     user_config: ClassVar[type[UserConfig]] = ChurnUserConfig
@@ -57,10 +56,6 @@ class ChurnSettings(ServiceSettings):
     margin: float = Field(0.8, gt=0, le=1, description="share of revenue that is kept")
     months: float = Field(12.0, gt=0, description="months that a saved customer is reckoned with")
 
-    planner: DeploymentSettings = Field(
-        DeploymentSettings(min=1), description="replicas that solve plans, one at a time each"
-    )
-
     events_body_bytes: int = Field(
         8 * 1024 * 1024, gt=0, description="largest body of events, bytes"
     )
@@ -70,4 +65,3 @@ class ChurnSettings(ServiceSettings):
     receipt_days: int = Field(
         7, gt=0, description="days within which the same row told again changes nothing"
     )
-    store_timeout_ms: float = Field(1000.0, gt=0, description="then the profile store is out")

@@ -13,6 +13,7 @@ from serve.framework.experiment import ExperimentRunner
 from serve.framework.metrics import Metrics
 from serve.framework.problem import Problem
 from serve.framework.reloadable import ActiveRules
+from serve.framework.trial import Read, Score, Trial
 from serve.framework.validation import Clock
 
 
@@ -55,6 +56,18 @@ class Decider:
         name = f"forewarn_{parts.system}"
         self._decisions, self._fallbacks = f"{name}_decisions", f"{name}_fallbacks"
         self._rule_hits = f"{name}_rule_hits"
+
+    def _trial_of(self, entities: Mapping[str, Any], read: Read[Score]) -> Trial[Score] | None:
+        """A trial of a subject; None where no experiment is about it.
+
+        Args:
+            entities: of the decision, names to ids.
+            read: turns the challenger's answer into a score.
+        """
+        active = self._experiments.active
+        if active is None or active.stored.is_past(self._clock.now()):
+            return None
+        return active.begin(entities, read)
 
     def _record(
         self,

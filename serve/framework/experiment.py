@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -28,7 +28,7 @@ from serve.framework.health import Health
 from serve.framework.json_log import JsonLog
 from serve.framework.metrics import Metrics
 from serve.framework.problem import fault_text
-from serve.framework.trial import ActiveExperiment, ChallengerKind, Read, Score, Trial
+from serve.framework.trial import ActiveExperiment, ChallengerKind
 
 if TYPE_CHECKING:
     from serve.framework.settings import ServiceSettings
@@ -89,18 +89,6 @@ class ExperimentRunner:
         self._trials, self._faults = f"{name}_trials", f"{name}_challenger_faults"
         self._times, self._rows = f"{name}_challenger_ms", f"{name}_experiment_rows"
         self._breaches = f"{name}_guardrail_breaches"
-
-    def begin(self, entities: Mapping[str, Any], read: Read[Score]) -> Trial[Score] | None:
-        """A trial of a subject; None where no experiment is about it.
-
-        Args:
-            entities: of the decision, names to ids.
-            read: turns the challenger's answer into a score.
-        """
-        active = self.active
-        if active is None or active.stored.is_past(self._now()):
-            return None
-        return active.begin(entities, read)
 
     def declare(self, experiment: Experiment | None) -> None:
         """Takes in the experiment of `user_config`; it is started, or ended, by the next `poll`."""

@@ -191,3 +191,12 @@ class ServiceSettings(BaseModel):
             in_flight=self.in_flight,
             retry_after_s=self.retry_after_s,
         )
+
+
+class PlanningSettings(ServiceSettings):
+    """Arguments of applications that solve plans, which takes seconds of a core."""
+
+    planner: DeploymentSettings = Field(
+        DeploymentSettings(min=1), description="replicas that solve plans, one at a time each"
+    )
+    store_timeout_ms: float = Field(1000.0, gt=0, description="then the store counts as out")

@@ -191,7 +191,7 @@ class PaymentDecider(Decider):
         self, event: Event, features: FeatureVector
     ) -> tuple[Trial[ModelScore] | None, bytes]:
         """A trial of a payment whose features are complete, and the payment as it is asked."""
-        trial = self._experiments.begin(event, score_of) if features.is_complete else None
+        trial = self._trial_of(event, score_of) if features.is_complete else None
         if trial is None:
             return None, b""
         packed = pack_features(np.array(self._in_order(features.values), dtype=np.float32))

@@ -125,7 +125,7 @@ class MachinePredictor(Decider):
         """A trial of a machine whose past is known, and its features as they are asked."""
         entities = {"machine_id": observation.machine_id}
         known = observation.past is not None
-        trial = self._experiments.begin(entities, prediction_of) if known else None
+        trial = self._trial_of(entities, prediction_of) if known else None
         if trial is None:
             return None, b""
         names = self._machines.features.names

@@ -204,15 +204,11 @@ def _merge_news(
     if heard is not None:
         times = np.array([to_micros(each.event_time) for each in machine.waveforms], dtype=np.int64)
         history = with_waveforms(features, history, times, heard)
-    return history, IngestCounts(
+    return history, IngestCounts.of(
+        received,
         machine_id=machine.machine_id,
         new_machine=past is None,
         readings=received.new,
-        late=received.late,
-        repeated=received.repeated,
-        merged=received.merged,
-        contradicting=received.contradicting,
-        too_old=received.too_old,
         errors=max(0, len(history.error_times_us) - before[0]),
         services=len(machine.services),
         waveforms=len(machine.waveforms),

@@ -133,7 +133,7 @@ class SensorFault(BaseModel):
     )
 
 
-class IngestCounts(BaseModel):
+class IngestCounts(fields.RowAnswer):
     """Counts of the data of one machine."""
 
     machine_id: str = Field(description="Id of the machine.")

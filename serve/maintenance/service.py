@@ -32,10 +32,8 @@ class MaintenanceService(RiskService):
     """Machines, rules, model, schedules, records.
 
     Args:
-        args: what the application was started with.
-        meter: counts.
+        args, meter, now: see `RiskService`.
         solver: where weeks are solved; None solves them here.
-        now: microseconds since 1970 UTC; None is the system clock.
     """
 
     profiles: MachineStates

@@ -4,11 +4,10 @@ from pathlib import Path
 
 from pydantic import Field
 
-from serve.framework import DeploymentSettings
-from serve.framework.settings import ServiceSettings
+from serve.framework.settings import PlanningSettings
 
 
-class MaintenanceSettings(ServiceSettings):
+class MaintenanceSettings(PlanningSettings):
     """Arguments of the application, as a Serve config file gives them."""
 
     kind: Path | None = Field(
@@ -28,10 +27,6 @@ class MaintenanceSettings(ServiceSettings):
     )
     models: Path = Field(Path("data/maintenance/models"), description="local copies of models")
 
-    planner: DeploymentSettings = Field(
-        DeploymentSettings(min=1), description="replicas that solve schedules, one at a time each"
-    )
-
     readings_body_bytes: int = Field(
         8 * 1024 * 1024, gt=0, description="largest body of readings and of a schedule, bytes"
     )
@@ -41,4 +36,3 @@ class MaintenanceSettings(ServiceSettings):
     register_unknown: bool = Field(
         True, description="whether readings of a machine that is not known yet make it known"
     )
-    store_timeout_ms: float = Field(1000.0, gt=0, description="then the machine store is out")

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from lib.concurrency.bounded_executor import BoundedExecutor, SizedExecutor
@@ -16,6 +17,7 @@ from lib.moderation.decision_policy import (
     without_model,
 )
 from lib.moderation.media.decoder_pool import DecoderUnavailableError
+from lib.moderation.model.challenger import Scored, score_of
 from lib.moderation.model.fusion_version import FusionModelVersion
 from lib.moderation.model.inputs import PostInputs
 from lib.moderation.model.outputs import Floats
@@ -34,7 +36,7 @@ from serve.moderation import metrics
 from serve.moderation.dependencies import Dependencies
 from serve.moderation.model import ModelUnavailableError
 from serve.moderation.post_preparation import REMOVED, TEXT_THREADS, used_id
-from serve.moderation.post_trial import PostTrial, Scored, begin_trial
+from serve.moderation.post_trial import PostTrial
 from serve.moderation.schemas import PostRequest, PostResponse
 
 CONTENT_DIGEST = "content_digest"
@@ -82,8 +84,9 @@ class PostModerator(Decider):
             return self._again(first, request, digest, context)
         with unavailable("the media decoder is temporarily unavailable", DecoderUnavailableError):
             prepared, storing = await self._dependencies.preparer.prepare(request, created)
-        trial = begin_trial(self._experiments, request.author_id, self._packing)
-        result = await self._judged(prepared, digest, wait=self._video_at_once, trial=trial)
+        bundle = self._dependencies.active_policies.current
+        trial = self._post_trial(request.author_id, bundle)
+        result = await self._judged(prepared, bundle, digest, self._video_at_once, trial)
         with unavailable("the media store is temporarily unavailable", OSError, StorageError):
             await storing
         if result.choice.decision == "REVIEW" and result.choice.method != "fallback":
@@ -120,7 +123,8 @@ class PostModerator(Decider):
         try:
             prepared = await self._dependencies.preparer.reload(decision.request)
             content = str(decision.request.get(CONTENT_DIGEST, ""))
-            result = await self._judged(prepared, content, wait=True)
+            bundle = self._dependencies.active_policies.current
+            result = await self._judged(prepared, bundle, content, wait=True)
             if result.choice.method == "fallback":
                 return None
             if result.choice.decision == "REVIEW":
@@ -139,10 +143,21 @@ class PostModerator(Decider):
             "decided_at_us": self._clock.now(),
         }
 
+    def _post_trial(self, author_id: str, bundle: PolicyBundle) -> PostTrial | None:
+        """A trial of a post; None where no experiment is about its author."""
+        read = partial(score_of, bundle.policies.ids)
+        trial = self._trial_of({"author_id": author_id}, read)
+        return None if trial is None else PostTrial(trial, self._packing)
+
     async def _judged(
-        self, prepared: PreparedPost, content: str, wait: bool, trial: PostTrial | None = None
+        self,
+        prepared: PreparedPost,
+        bundle: PolicyBundle,
+        content: str,
+        wait: bool,
+        trial: PostTrial | None = None,
     ) -> ModerationResult:
-        bundle, started = self._dependencies.active_policies.current, time.perf_counter()
+        started = time.perf_counter()
         word_hits = await self._texts.run_sized(bundle.lists.hits, prepared.post.text or "")
         history = await self._dependencies.authors.fetch_history(prepared.post, content)
         facts = row_of(
@@ -194,7 +209,7 @@ class PostModerator(Decider):
         if video_waits and not (inputs.images or inputs.text):
             return None, None, pending(verdict), model.version
         if trial is not None:
-            await trial.ask(inputs, bundle.policies.ids)
+            await trial.ask(inputs)
         champion, why = await self._champion_score(model, inputs, bundle.policies.ids)
         challenger = None if trial is None else await trial.decisive()
 

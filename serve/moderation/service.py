@@ -40,10 +40,8 @@ class ModerationService(RiskService):
     """Posts, rules, models, policies, the review queue, records.
 
     Args:
-        args: what the application was started with.
-        meter: counts.
+        args, meter, now: see `RiskService`.
         modalities: where modalities are answered; None answers them here.
-        now: microseconds since 1970 UTC; None is the system clock.
     """
 
     profiles: AuthorProfiles

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import xgboost as xgb
 
-from lib.boosting.parameters import classification_parameters
-from lib.churn.model.settings import TreeSettings
+from lib.boosting.parameters import TreeSettings, classification_parameters
 
 
 @pytest.mark.parametrize(("options", "threads"), [({}, "1"), ({"threads": 2}, "2")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from lib.churn.events import stream
 from lib.churn.health import fit_reference
 from lib.churn.model.fitting import FOLDS, customer_folds, fit_halves, fold_log_odds
 from lib.churn.model.model import ChurnModel
-from lib.churn.model.settings import ModelSettings, TreeSettings
+from lib.churn.model.settings import SHALLOW_TREES, ModelSettings
 from lib.churn.snapshots import Snapshots, moments_between, snapshots
 from lib.churn.target import Floats, Target
 from lib.churn.vocabulary import CustomerVocabulary
@@ -22,8 +23,10 @@ from tests.churn.tables import base_in, day, world
 TARGET = Target()
 
 
-SMALL_TREES = ModelSettings(trees=TreeSettings(trees=20, boosters=1, min_child_weight=5.0))
-SETTINGS = ModelSettings(trees=TreeSettings(trees=40, boosters=2, min_child_weight=5.0))
+SMALL_TREES = ModelSettings(
+    trees=replace(SHALLOW_TREES, trees=20, boosters=1, min_child_weight=5.0)
+)
+SETTINGS = ModelSettings(trees=replace(SHALLOW_TREES, trees=40, boosters=2, min_child_weight=5.0))
 
 
 def calibrated(rows: Snapshots, settings: ModelSettings, seed: int) -> tuple[Calibrator, Floats]:

@@ -176,7 +176,7 @@ def test_few_leavers_do_not_make_an_interval_narrow():
     treated = np.array([True] * 20 + [False] * 5)
     effect = estimate_effect(np.zeros(25), treated, np.full(25, 0.8), np.full(25, 0.05))
     assert effect.high - effect.low > 0.1
-    assert not effect.shown
+    assert not effect.is_shown
 
 
 def test_the_power_says_what_could_be_seen():

@@ -11,6 +11,7 @@ from scipy.stats import norm, t
 from lib.churn.interventions.playbooks import Playbooks
 from lib.churn.target import Floats
 from lib.churn.vocabulary import ChurnError
+from lib.evaluation import Interval
 from lib.feature import DAY
 
 _LEVEL, _POWER = 0.95, 0.80
@@ -19,7 +20,7 @@ _FEWEST = 30
 
 
 @dataclass(frozen=True)
-class Effect:
+class Effect(Interval):
     """How far the chance to leave fell by being treated, over those who were chosen.
 
     Attributes:
@@ -30,18 +31,10 @@ class Effect:
         power: chance to show the fall that was expected, if it is true.
     """
 
-    value: float
-    low: float
-    high: float
     treated: int
     held_out: int
     detectable: float
     power: float
-
-    @property
-    def shown(self) -> bool:
-        """Whether the interval excludes no effect."""
-        return self.low > 0.0 or self.high < 0.0
 
 
 def estimate_effect(

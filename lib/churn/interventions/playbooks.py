@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from lib.churn.target import Floats
-from lib.declaration import load_declaration
+from lib.declaration import load_declaration, repeated
 from lib.rules import ExpressionError, read_expression
 from lib.rules.columns import Columns
 from lib.rules.condition import Condition
@@ -55,9 +55,7 @@ class _File(BaseModel):
 
     @model_validator(mode="after")
     def _each_once(self) -> _File:
-        names = [playbook.id for playbook in self.playbooks]
-        if len(set(names)) < len(names):
-            twice = next(name for name in names if names.count(name) > 1)
+        if (twice := repeated(playbook.id for playbook in self.playbooks)) is not None:
             raise ValueError(f"playbook '{twice}' is declared twice")
         return self
 

@@ -50,15 +50,7 @@ def _answers(model: ChurnModel, inputs: Sequence[bytes]) -> list[dict[str, Any]]
 
 
 def load(directory: Path, options: Mapping[str, Any]) -> Challenger:
-    """The challenger in a directory.
-
-    Args:
-        directory: of the artifact.
-        options: `base`, YAML of the service's vocabulary of customers.
-
-    Raises:
-        ArtifactError: it is damaged, or was trained on customers of another base.
-    """
+    """See `lib.experiment.challenger.Loader`; `base`: YAML of the vocabulary of customers."""
     model = load_model(directory, parse_vocabulary(options["base"]))
     return Challenger(asdict(ContactSettings.of(model)), partial(_answers, model))
 

@@ -2,40 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
+from lib.boosting.parameters import TreeSettings
 from lib.churn.target import Target
 
 _FEW_SHARE = 0.5
-
-
-@dataclass(frozen=True)
-class TreeSettings:
-    """The boosted half. Trees are shallow: churn tables have thousands of rows, not millions."""
-
-    trees: int = 200
-    """trees of one booster"""
-    depth: int = 3
-    """most splits from root to leaf"""
-    learning_rate: float = 0.03
-    """share of each tree's correction that is taken"""
-    subsample: float = 0.5
-    """share of rows drawn for each tree"""
-    colsample: float = 0.3
-    """share of features drawn for each tree"""
-    min_child_weight: float = 30.0
-    """least hessian weight of a leaf"""
-    l2: float = 10.0
-    """ridge penalty on leaf values"""
-    boosters: int = 3
-    """boosters of different seeds, whose log-odds are averaged"""
+SHALLOW_TREES = TreeSettings(
+    trees=200, depth=3, boosters=3, learning_rate=0.03,
+    subsample=0.5, colsample=0.3, min_child_weight=30.0, l2=10.0,
+)  # fmt: skip
+"""Trees of churn tables, which have thousands of rows, not millions."""
 
 
 @dataclass(frozen=True)
 class ModelSettings:
     """Both halves, and how the answer is made of them."""
 
-    trees: TreeSettings = field(default_factory=TreeSettings)
+    trees: TreeSettings = SHALLOW_TREES
     """settings of the boosted trees"""
     ridge: float = 0.005
     """inverse strength of the linear half's ridge penalty (scikit-learn's C)"""

@@ -8,8 +8,7 @@ import numpy as np
 import xgboost as xgb
 
 from lib.boosting.boosted_trees import BoostedTrees
-from lib.boosting.parameters import classification_parameters
-from lib.churn.model.settings import TreeSettings
+from lib.boosting.parameters import TreeSettings, classification_parameters
 from lib.churn.target import Floats
 
 

@@ -32,15 +32,6 @@ class Compute:
 
 
 @dataclass(frozen=True)
-class FoldData:
-    """Rows of one fold, labelled as was known at its time."""
-
-    train: Sample
-    stop: Sample
-    scored: Sample
-
-
-@dataclass(frozen=True)
 class FoldScores:
     """Out-of-fold log-odds (rows of the scored block,) of both halves, and how long they learnt."""
 
@@ -56,16 +47,18 @@ def weighed_sample(payments: Payments, span: Slice, half_life_days: float) -> Sa
     return payments.sample(span, recency_weights(rows.event_time, span.as_of, half_life_days))
 
 
-def fold_data(payments: Payments, fold: Fold, half_life_days: float) -> FoldData:
+def fold_data(payments: Payments, fold: Fold[Slice], half_life_days: float) -> Fold[Sample]:
     """Cut one fold out of the payments."""
-    return FoldData(
+    return Fold(
         weighed_sample(payments, fold.train, half_life_days),
         payments.sample(fold.stop),
         payments.sample(fold.scored),
     )
 
 
-def fit_fold(data: FoldData, settings: ModelSettings, seed: int, machine: Compute) -> FoldScores:
+def fit_fold(
+    data: Fold[Sample], settings: ModelSettings, seed: int, machine: Compute
+) -> FoldScores:
     """Fit one booster and one network on earlier days, stop by the next, score the days after."""
     machine.limit()
     single = replace(settings.trees, boosters=1)
@@ -111,7 +104,7 @@ def fit_halves(
     )[0]
 
 
-def stack(folds: Sequence[FoldData], scores: Sequence[FoldScores]) -> MetaLearner:
+def stack(folds: Sequence[Fold[Sample]], scores: Sequence[FoldScores]) -> MetaLearner:
     """The meta-learner from all folds' scores."""
     return fit_meta(
         np.concatenate([fold_scores.trees for fold_scores in scores]),

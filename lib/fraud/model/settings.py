@@ -2,33 +2,19 @@
 
 from dataclasses import dataclass, field
 
+from lib.boosting import parameters
+
 
 @dataclass(frozen=True)
-class TreeSettings:
+class TreeSettings(parameters.TreeSettings):
     """How the trees grow; the defaults are those of the design."""
 
-    trees: int = 500
-    """most trees of one booster; early stopping keeps fewer"""
-    depth: int = 6
-    """most splits from root to leaf"""
-    learning_rate: float = 0.05
-    """share of each tree's correction that is taken"""
-    subsample: float = 0.8
-    """share of rows drawn for each tree"""
-    colsample: float = 0.8
-    """share of features drawn for each tree"""
-    min_child_weight: float = 1.0
-    """least hessian weight of a leaf"""
-    l2: float = 1.0
-    """ridge penalty on leaf values"""
     max_bin: int = 256
     """histogram bins of a feature"""
     positive_weight: float = 1.0
     """weight of a fraud relative to a good payment"""
     early_stopping: int = 50
     """stop after so many trees without a lower log loss on later rows"""
-    boosters: int = 1
-    """boosters of different seeds, whose log-odds are averaged"""
     negative_share: float = 1.0
     """share of good payments each booster sees, drawn by its seed"""
 

@@ -1,8 +1,11 @@
 """Which days train, which calibrate and which test, with the label delay left out in between."""
 
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from lib.fraud.model.inputs import DAY
+
+Part = TypeVar("Part")
 
 
 @dataclass(frozen=True)
@@ -26,12 +29,15 @@ class Slice:
 
 
 @dataclass(frozen=True)
-class Fold:
-    """One time-forward step: fit on `train`, stop by `stop`, score `scored`, all in this order."""
+class Fold(Generic[Part]):
+    """One time-forward step: fit on `train`, stop by `stop`, score `scored`, all in this order.
 
-    train: Slice
-    stop: Slice
-    scored: Slice
+    Each part is a slice of the time, or the rows of that slice.
+    """
+
+    train: Part
+    stop: Part
+    scored: Part
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,7 @@ class Plan:
     """
 
     train: Slice
-    folds: tuple[Fold, ...]
+    folds: tuple[Fold[Slice], ...]
     calibrate: Slice
     test: Slice
 
@@ -123,7 +129,7 @@ def _length(days: float, free: int, share: float) -> int:
     return max(DAY, int(free * share) // DAY * DAY)
 
 
-def _folds(start: int, end: int, delay: int, count: int) -> tuple[Fold, ...]:
+def _folds(start: int, end: int, delay: int, count: int) -> tuple[Fold[Slice], ...]:
     """Blocks after a first stretch of two fifths, each scored by what was known at its start."""
     first = max(delay + DAY, (end - start) * 2 // 5)
     edges = [start + first + (end - start - first) * index // count for index in range(count + 1)]
@@ -132,7 +138,7 @@ def _folds(start: int, end: int, delay: int, count: int) -> tuple[Fold, ...]:
     )
 
 
-def _fold(start: int, edge: int, stop: int, delay: int, as_of: int) -> Fold:
+def _fold(start: int, edge: int, stop: int, delay: int, as_of: int) -> Fold[Slice]:
     """Fit before `edge` less the delay, the last fifth of that for stopping; score up to `stop`."""
     known_until = edge - delay
     divide = known_until - (known_until - start) // 5

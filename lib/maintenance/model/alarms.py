@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from lib.maintenance.feature_set import HOUR_US
 from lib.maintenance.history import Floats, Ints
-from lib.maintenance.model.rows import TrainingRows
+from lib.maintenance.model.rows import ColumnRows, TrainingRows
 from lib.maintenance.model.settings import Costs
 
 MONTH_HOURS = 730.5
@@ -18,7 +18,7 @@ Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class AlarmWindow:
+class AlarmWindow(ColumnRows):
     """Rows of machines over time, and the failures that follow them.
 
     Attributes:
@@ -42,17 +42,6 @@ class AlarmWindow:
         step = float(np.median(gaps)) / HOUR_US if len(gaps) else 24.0
         hours = np.where(outcomes.failed, outcomes.time, np.inf)
         return cls(rows.machines, rows.at_us, hours, outcomes.time, step)
-
-    def take(self, rows: npt.ArrayLike) -> AlarmWindow:
-        """Some of the rows."""
-        chosen = np.asarray(rows)
-        return AlarmWindow(
-            self.machines[chosen],
-            self.at_us[chosen],
-            self.hours[chosen],
-            self.lasting[chosen],
-            self.step_hours,
-        )
 
     @property
     def machine_months(self) -> float:

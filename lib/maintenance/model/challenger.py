@@ -45,15 +45,7 @@ def _answers(model: SurvivalModel, inputs: Sequence[bytes]) -> list[dict[str, An
 
 
 def load(directory: Path, options: Mapping[str, Any]) -> Challenger:
-    """The challenger in a directory.
-
-    Args:
-        directory: of the artifact.
-        options: `kind`, YAML of the service's kind of machine.
-
-    Raises:
-        ArtifactError: it is damaged, or was trained on another kind of machine.
-    """
+    """See `lib.experiment.challenger.Loader`; `kind`: YAML of the service's kind of machine."""
     model = load_model(directory, parse_kind(options["kind"]))
     return Challenger(asdict(AlarmSettings.of(model)), partial(_answers, model))
 

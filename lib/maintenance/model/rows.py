@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -23,8 +24,24 @@ PREVENTIVE_SERVICE = 2
 _NEVER = np.iinfo(np.int64).max
 
 
+class ColumnRows:
+    """Rows as the columns of a dataclass; what is no column is of all rows."""
+
+    def take(self, rows: npt.ArrayLike) -> Self:
+        """Some of the rows, by number or mask."""
+        chosen = np.asarray(rows)
+        names = [column.name for column in fields(self)]  # type: ignore[arg-type]
+        return replace(self, **{name: _taken(getattr(self, name), chosen) for name in names})  # type: ignore[type-var]
+
+
+def _taken(value: Any, chosen: npt.NDArray[Any]) -> Any:
+    if isinstance(value, Outcomes):
+        return value.take(chosen)
+    return value[chosen] if isinstance(value, np.ndarray) else value
+
+
 @dataclass(frozen=True)
-class TrainingRows:
+class TrainingRows(ColumnRows):
     """Rows of one or many machines.
 
     Attributes:
@@ -61,17 +78,6 @@ class TrainingRows:
         mode_codes = {name: number for number, name in enumerate(names, 1)}
         codes = [mode_codes.get(str(mode), 1) for mode in self.modes]
         return Outcomes(self.watched.time, np.where(self.watched.failed, codes, 0))
-
-    def take(self, rows: npt.ArrayLike) -> TrainingRows:
-        """Some of the rows, by number or mask."""
-        chosen = np.asarray(rows)
-        return TrainingRows(
-            self.machines[chosen],
-            self.at_us[chosen],
-            self.rows[chosen],
-            self.watched.take(chosen),
-            self.modes[chosen],
-        )
 
     def until(self, time_us: int) -> TrainingRows:
         """Rows before a time, as they were known then: what came later is not seen."""

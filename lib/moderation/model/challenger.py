@@ -22,6 +22,8 @@ from lib.moderation.model.model import load_image, load_text, load_video
 from lib.moderation.model.outputs import Floats, ModalityAnswer
 from lib.moderation.post import MODALITIES
 
+Scored = tuple[Floats, str]
+"""Probabilities (policies,) of a post, and the version that they are of."""
 _LOADERS = {"text": load_text, "image": load_image, "video": load_video}
 
 
@@ -66,15 +68,7 @@ class PostScorer:
 
 
 def load(directory: Path, options: Mapping[str, Any]) -> Challenger:
-    """The challenger in a directory.
-
-    Args:
-        directory: of the artifact.
-        options: `policies`, ids of those that are enforced; the model must know each.
-
-    Raises:
-        ArtifactError: it is damaged, or lacks a policy.
-    """
+    """See `lib.experiment.challenger.Loader`; `policies`: ids of those that are enforced."""
     runtime = Runtime(device="cpu", threads=1)
     version = load_fusion_version(directory, tuple(options["policies"]))
     models = {name: _LOADERS[name](directory, runtime) for name in version.views.modalities}
@@ -103,6 +97,14 @@ def pack_post(views: Preprocessing, post: PostInputs) -> bytes:
     }
     packed: bytes = msgpack.packb([marks, payloads])
     return packed
+
+
+def score_of(
+    policies: Sequence[str], answer: Mapping[str, Any], about: Mapping[str, Any]
+) -> Scored:
+    """What the challenger says of a post, in the order of `policies`."""
+    probabilities = [answer["probabilities"][name] for name in policies]
+    return np.array(probabilities, dtype=np.float64), about["version"]
 
 
 def _packed(payload: Payload) -> Any:

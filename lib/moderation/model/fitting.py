@@ -95,6 +95,21 @@ class Checkpoint:
 OnEpoch = Callable[[Checkpoint], None]
 
 
+class Embedder:
+    """A model whose network ends in a head on embeddings.
+
+    Attributes:
+        net: the network.
+    """
+
+    net: Any
+
+    @property
+    def width(self) -> int:
+        """Numbers of an embedding."""
+        return int(self.net.head.in_features)
+
+
 @dataclass(frozen=True)
 class Runtime:
     """Where and how a training or an answer is computed."""

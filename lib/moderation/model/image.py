@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from lib.moderation.model.embedding_net import EmbeddingNet
-from lib.moderation.model.fitting import Runtime
+from lib.moderation.model.fitting import Embedder, Runtime
 from lib.moderation.model.model_config import ImageSize, stored_size
 from lib.moderation.model.outputs import ModalityAnswer, Pixels
 from lib.moderation.model.pixels import normalised, squares
@@ -58,7 +58,7 @@ class ImageNet(EmbeddingNet):
 
 
 @dataclass(frozen=True)
-class ImageModel:
+class ImageModel(Embedder):
     """A fitted model of images.
 
     Attributes:
@@ -72,11 +72,6 @@ class ImageModel:
     size: ImageSize
     net: ImageNet
     runtime: Runtime
-
-    @property
-    def width(self) -> int:
-        """Numbers of an embedding."""
-        return int(self.net.head.in_features)
 
     def answer(self, images: Sequence[Pixels]) -> ModalityAnswer:
         """Embeddings and log-odds of RGB images (H, W, 3), each of its own size.

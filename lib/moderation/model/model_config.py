@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import ConfigDict, TypeAdapter
 
 from lib.contract import ContractError
-from lib.declaration import check_declaration, load_over, read_yaml_text
+from lib.declaration import check_declaration, entry_of, load_over, read_yaml_text
 from lib.moderation.model.outputs import ModelError
 
 Split = Literal["author-time", "author", "time", "random"]
@@ -213,9 +213,7 @@ def size_of(name: str) -> ModelConfig:
     Raises:
         ModelError: there is none of that name.
     """
-    if name not in SIZES:
-        raise ModelError(f"size: expected one of {', '.join(SIZES)}, got {name!r}")
-    return SIZES[name]
+    return entry_of(SIZES, name, "size", ModelError)
 
 
 def read_size_option(name_or_path: str) -> ModelConfig:

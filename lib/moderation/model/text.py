@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from lib.moderation.model.blending import blended
 from lib.moderation.model.embedding_net import EmbeddingNet
-from lib.moderation.model.fitting import Runtime
+from lib.moderation.model.fitting import Embedder, Runtime
 from lib.moderation.model.model_config import TextSize, stored_size
 from lib.moderation.model.ngrams import NgramModel
 from lib.moderation.model.outputs import Floats, ModalityAnswer, Singles
@@ -54,7 +54,7 @@ class TextNet(EmbeddingNet):
 
 
 @dataclass(frozen=True)
-class TextModel:
+class TextModel(Embedder):
     """A fitted model of texts.
 
     Attributes:
@@ -74,11 +74,6 @@ class TextModel:
     ngrams: NgramModel | None
     blend: Floats
     runtime: Runtime
-
-    @property
-    def width(self) -> int:
-        """Numbers of an embedding."""
-        return int(self.net.head.in_features)
 
     def tokens(self, texts: Sequence[str]) -> Tokens:
         """The word pieces that the encoder sees."""

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from lib.declaration import DeclarationError, did_you_mean, load_declaration
+from lib.declaration import DeclarationError, did_you_mean, load_declaration, repeated
 from lib.moderation.text_matching.folding import Folded, Span, fold
 from lib.moderation.text_matching.patterns import (
     MASKS,
@@ -102,9 +102,7 @@ class ListFile(BaseModel):
 
     @model_validator(mode="after")
     def _each_once(self) -> ListFile:
-        names = [entry.id for entry in self.entries]
-        if len(set(names)) < len(names):
-            twice = next(name for name in names if names.count(name) > 1)
+        if (twice := repeated(entry.id for entry in self.entries)) is not None:
             raise ValueError(f"entries: '{twice}' is declared twice")
         return self
 

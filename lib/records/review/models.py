@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from lib.records.errors import RecordsError
-from lib.records.models import Json, require_number, require_text, require_time
+from lib.records.models import Json, require_fields, require_number, require_text
 
 ItemKind = Literal["review", "second_opinion", "adjudication", "golden", "appeal"]
 KINDS: tuple[str, ...] = get_args(ItemKind)
@@ -102,10 +102,8 @@ class ReviewItem(ReviewSubject):
     known: Mapping[str, bool] | None = None
 
     def __post_init__(self) -> None:
-        for name in ("id", "case_id", "system", "subject_id", "rule", "policy_version"):
-            require_text(name, getattr(self, name))
-        for name in ("created_at", "due_at"):
-            require_time(name, getattr(self, name))
+        texts = ("id", "case_id", "system", "subject_id", "rule", "policy_version")
+        require_fields(self, texts, ("created_at", "due_at"))
         if self.kind not in KINDS:
             raise RecordsError(f"kind: expected one of {', '.join(KINDS)}, got {self.kind!r}")
         require_number("priority", self.priority)
@@ -134,8 +132,7 @@ class GoldenItem(ReviewSubject):
     skill: str | None = None
 
     def __post_init__(self) -> None:
-        for name in ("id", "system", "subject_id", "policy_version"):
-            require_text(name, getattr(self, name))
+        require_fields(self, ("id", "system", "subject_id", "policy_version"))
         require_case(self.policies, self.severity, self.reach)
         require_verdicts("known", self.policies, self.known)
 
