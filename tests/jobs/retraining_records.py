@@ -8,6 +8,7 @@ from typing import Any
 
 from lib.records import Fact, Records
 from lib.retraining.repository import Retraining, RetrainingRepository
+from tests.records.conftest import empty_records
 
 
 def train_champion(
@@ -37,14 +38,6 @@ def retraining(kind: type[Any], options: Mapping[str, Any], registry: Path, fold
     """
     output, records = str(folder / "retrain"), empty_records(folder)
     return kind(**options, output=output, registry=str(registry), records=records)
-
-
-def empty_records(folder: Path) -> str:
-    """URL of a database with its tables and no rows."""
-    url = f"sqlite:///{folder / 'records.db'}"
-    with Records(url) as records:
-        records.migrate()
-    return url
 
 
 def add_fact(

@@ -39,8 +39,8 @@ from lib.moderation.review.settings import ReviewSettings
 from lib.moderation.routing import Routing
 from lib.records.review import ReviewStore
 from lib.registry import ArtifactError, Registry
-from tests.jobs.retraining_records import empty_records
 from tests.moderation.media_factories import decode_image
+from tests.records.conftest import empty_records
 
 pytestmark = [
     pytest.mark.filterwarnings("default"),

@@ -112,6 +112,13 @@ def migrated(store: Store) -> Iterator[Store]:
         yield store
 
 
+def empty_records(folder: Path) -> str:
+    """URL of a SQLite database with its tables and no rows."""
+    url = f"sqlite:///{folder / 'records.db'}"
+    with migrated(Records(url)):
+        return url
+
+
 @pytest.fixture
 def records(url: str) -> Iterator[Records]:
     with migrated(Records(url)) as opened:
