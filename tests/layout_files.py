@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.local_ray import on_two_cores
+from tests.conftest import on_two_cores
 
 LAYOUT_MARKS = [pytest.mark.slow, *on_two_cores(minutes=15)]
 """Of modules that take files of public layouts from file to model."""

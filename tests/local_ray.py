@@ -4,22 +4,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import pytest
 import ray
 from ray.cluster_utils import Cluster
 
 # Ray 2.x stops the thread that exports metrics only at the first shutdown of a process; those of
 # later ones live on and crash the interpreter when they write a log line while it ends
 NO_EXPORTER = {"enable_open_telemetry": False}
-
-
-def on_two_cores(minutes: int) -> list[pytest.MarkDecorator]:
-    """Marks of a module whose tests share a small Ray and may take so long each."""
-    return [
-        pytest.mark.filterwarnings("default"),
-        pytest.mark.timeout(60 * minutes),
-        pytest.mark.usefixtures("ray_on_two_cores"),
-    ]
 
 
 @contextmanager

@@ -31,7 +31,7 @@ from lib.contract import ContractError
 from lib.registry import Registry
 from tests.churn.small_model import SMALL_TREES
 from tests.churn.tables import base_in
-from tests.local_ray import on_two_cores
+from tests.conftest import on_two_cores
 
 pytestmark = on_two_cores(minutes=10)
 NAMES = ("customers", "usage", "tickets", "invoices", "payments", "surveys", "signals", "churn")

@@ -18,8 +18,8 @@ from lib.registry import Registry
 from lib.retraining.comparison import ComparisonError
 from tests.churn.changed_customers import blinded, sources, write_accounts
 from tests.churn.small_model import SMALL_TREES
+from tests.conftest import on_two_cores
 from tests.jobs import retraining_records as retrainings
-from tests.local_ray import on_two_cores
 
 pytestmark = [pytest.mark.slow, *on_two_cores(minutes=15)]
 

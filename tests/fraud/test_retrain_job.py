@@ -27,6 +27,7 @@ from lib.registry.manifest import new_manifest
 from lib.retraining.comparison import ComparisonError
 from lib.retraining.margin import MarginError
 from lib.retraining.repository import Retraining, RetrainingRepository
+from tests.conftest import on_two_cores
 from tests.fraud.changed_fraud import PaymentFiles, write_payments
 from tests.fraud.small_retraining import SMALL, options
 from tests.jobs.retraining_records import (
@@ -35,7 +36,6 @@ from tests.jobs.retraining_records import (
     published_challenger,
     train_champion,
 )
-from tests.local_ray import on_two_cores
 
 pytestmark = on_two_cores(minutes=10)
 

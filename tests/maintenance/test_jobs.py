@@ -31,7 +31,7 @@ from lib.maintenance.repository import WorkOrderRepository
 from lib.maintenance.schedule.problem import ScheduleError
 from lib.registry import Registry
 from lib.survival.outcomes import SurvivalError
-from tests.local_ray import on_two_cores
+from tests.conftest import on_two_cores
 from tests.maintenance.small_fleet import CONFIG, SERVICE, SETTINGS, WEEKS, tables, week
 
 pytestmark = on_two_cores(minutes=10)

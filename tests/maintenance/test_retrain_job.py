@@ -18,8 +18,8 @@ from lib.maintenance.feature_set import FeatureError
 from lib.maintenance.machine_kind import KIND_FILE
 from lib.registry import Registry
 from lib.retraining.comparison import ComparisonError
+from tests.conftest import on_two_cores
 from tests.jobs import retraining_records as retrainings
-from tests.local_ray import on_two_cores
 from tests.maintenance.changed_sensors import sources, until, write_machines
 from tests.maintenance.small_fleet import SETTINGS
 

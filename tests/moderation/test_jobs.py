@@ -39,7 +39,7 @@ from lib.moderation.review.settings import ReviewSettings
 from lib.moderation.routing import Routing
 from lib.records.review import ReviewStore
 from lib.registry import ArtifactError, Registry
-from tests.local_ray import on_two_cores
+from tests.conftest import on_two_cores
 from tests.moderation.media_factories import decode_image
 from tests.records.conftest import empty_records
 
