@@ -36,6 +36,15 @@ def ray_on_two_cores() -> Iterator[None]:
         yield
 
 
+def on_two_cores(minutes: int) -> list[pytest.MarkDecorator]:
+    """Marks of a module whose tests share a small Ray and may take so long each."""
+    return [
+        pytest.mark.filterwarnings("default"),
+        pytest.mark.timeout(60 * minutes),
+        pytest.mark.usefixtures("ray_on_two_cores"),
+    ]
+
+
 @pytest.fixture(scope="session")
 def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real redis-server of our own; CI fails where it is not installed."""

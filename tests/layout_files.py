@@ -9,12 +9,9 @@ from typing import Any
 
 import pytest
 
-LAYOUT_MARKS = [
-    pytest.mark.slow,
-    pytest.mark.filterwarnings("default"),
-    pytest.mark.timeout(900),
-    pytest.mark.usefixtures("ray_on_two_cores"),
-]
+from tests.conftest import on_two_cores
+
+LAYOUT_MARKS = [pytest.mark.slow, *on_two_cores(minutes=15)]
 """Of modules that take files of public layouts from file to model."""
 
 

@@ -24,22 +24,14 @@ from lib.churn.model.evaluation import OURS, Evaluation, evaluate, measures_of, 
 from lib.churn.model.fitting import Split, fit_halves, split_by_time
 from lib.churn.model.model import ChurnModel
 from lib.churn.model.settings import ModelSettings
-from lib.churn.simulation.accounts import (
-    CAUSES,
-    Lifecycles,
-    SimulationConfig,
-    chances_to_leave,
-    draw_accounts,
-    simulate_lifecycles,
-)
-from lib.churn.simulation.tables import write_tables
+from lib.churn.simulation.accounts import CAUSES, Lifecycles, SimulationConfig, chances_to_leave
 from lib.churn.snapshots import Snapshots, moments_between, snapshots
 from lib.churn.target import Floats, Ints, Target
-from lib.churn.vocabulary import vocabulary_of
 from lib.evaluation import bootstrap_interval
 from lib.feature import DAY
 from tests.benchmarks.result import print_result
 from tests.churn.small_model import calibrated
+from tests.churn.tables import base_in, simulated
 
 TARGET = Target()
 _WARM_UP, _EVERY = 365, 14  # so that no window reaches before the data begins
@@ -57,12 +49,8 @@ SHOWS = {
 
 def world(config: SimulationConfig) -> tuple[Lifecycles, Snapshots, ChurnModel, Split]:
     """Simulate, and fit as `jobs.churn.train` does in one process."""
-    lives = simulate_lifecycles(config, draw_accounts(config))
-    tables = write_tables(config, lives)
-    base = vocabulary_of(
-        tables["customers"]["segment"].unique().to_pylist(),
-        tables["customers"]["plan"].unique().to_pylist(),
-    )
+    lives, tables = simulated(config)
+    base = base_in(tables)
     until = config.start_us + config.days * DAY
     moments = moments_between(config.start_us + _WARM_UP * DAY, until, _EVERY)
     rows = snapshots(stream(tables, base), base, moments, TARGET, until)

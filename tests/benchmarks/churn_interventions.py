@@ -34,21 +34,14 @@ from lib.churn.interventions.playbooks import PLAYBOOKS_FILE, Playbooks, load_pl
 from lib.churn.model.fitting import fit_halves
 from lib.churn.model.model import blended
 from lib.churn.model.settings import ModelSettings
-from lib.churn.simulation.accounts import (
-    Lifecycles,
-    SimulationConfig,
-    chances_to_leave,
-    draw_accounts,
-    simulate_lifecycles,
-)
-from lib.churn.simulation.tables import write_tables
+from lib.churn.simulation.accounts import Lifecycles, SimulationConfig, chances_to_leave
 from lib.churn.snapshots import Snapshots, snapshots
 from lib.churn.target import Floats, Ints, Target
-from lib.churn.vocabulary import vocabulary_of
 from lib.feature import DAY
 from tests.benchmarks.result import print_result
 from tests.churn.plan_limits import violations
 from tests.churn.small_model import calibrated
+from tests.churn.tables import base_in, simulated
 
 TARGET = Target()
 _DAYS, _EVERY, _FIRST = 480, 30, 120
@@ -89,12 +82,8 @@ class _World:
 def world(seed: int, accounts: int) -> _World:
     """Simulate, learn and foresee."""
     config = SimulationConfig(accounts=accounts, days=_DAYS + 120, seed=seed)
-    lives = simulate_lifecycles(config, draw_accounts(config))
-    tables = write_tables(config, lives)
-    base = vocabulary_of(
-        tables["customers"]["segment"].unique().to_pylist(),
-        tables["customers"]["plan"].unique().to_pylist(),
-    )
+    lives, tables = simulated(config)
+    base = base_in(tables)
     now = config.start_us + _DAYS * DAY
     moments = [config.start_us + day * DAY for day in range(_FIRST, _DAYS + 1, _EVERY)]
     rows = snapshots(stream(tables, base), base, moments, TARGET, now)

@@ -36,6 +36,7 @@ import tyro
 from lib.records import Decision, DecisionLog, DrainProcess, Records
 from lib.records.draining import drain, store_lines
 from lib.records.segment import encode_row
+from tests.benchmarks.phases import Phases
 from tests.benchmarks.result import print_result
 from tests.records.conftest import decision, row_of
 
@@ -46,17 +47,13 @@ _RECOVERY_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(Phases):
     """What is measured."""
 
     rate: float = 500.0
     """Appends a second of the steady phase."""
-    seconds: float = 10.0
-    """Of each steady phase."""
     burst_seconds: float = 2.0
     """Of each phase without a pause."""
-    rounds: int = 3
-    """In which the three alternate."""
     kills: int = 20
     """Writers that are killed."""
     seed: int = 7

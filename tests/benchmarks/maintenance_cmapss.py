@@ -46,6 +46,15 @@ WINDOWS = (5, 15, 30)
 GRID = np.linspace(0.0, CAP, 126)
 SCORED = np.linspace(2.5, CAP - 2.5, 49)
 NETWORK = HazardSettings(horizon=CAP, intervals=25, epochs=25, dropout=0.3, members=2, held_out=0)
+TREES = {
+    "n_estimators": 300,
+    "max_depth": 5,
+    "learning_rate": 0.03,
+    "subsample": 0.5,
+    "colsample_bytree": 0.3,
+    "min_child_weight": 20,
+    "n_jobs": 1,
+}
 MAPPING = ROOT / "tests/benchmarks/mappings/cmapss_telemetry.yaml"
 MODELS = ("kaplan_meier", "gradient_boosting", "cox", "deep", "blend")
 
@@ -201,17 +210,7 @@ def boosted(engines: Engines, seed: int) -> tuple[Curves, Curves]:
     train, target = engines.train, np.minimum(engines.train.outcomes.time, CAP)
 
     def fit(rows: Rows) -> XGBRegressor:
-        model = XGBRegressor(
-            n_estimators=300,
-            max_depth=5,
-            learning_rate=0.03,
-            subsample=0.5,
-            colsample_bytree=0.3,
-            min_child_weight=20,
-            n_jobs=1,
-            random_state=seed,
-        )
-        return model.fit(train.rows[rows], target[rows])
+        return XGBRegressor(**TREES, random_state=seed).fit(train.rows[rows], target[rows])
 
     inner = np.empty(len(train))
     for rows, rest in folds(train.machines, 5, seed):

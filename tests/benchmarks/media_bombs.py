@@ -14,7 +14,6 @@ import json
 import os
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -25,6 +24,7 @@ from tests.benchmarks.result import print_result
 from tests.moderation import small_model
 from tests.moderation.hostile_media import Bomb, bombs
 from tests.moderation.media_factories import brightening, encoded, scene, video
+from tests.repeated import repeated
 from tests.serve.moderation_app import Running, moderation, published, sent
 
 _MOST_MB = 170.0
@@ -33,20 +33,10 @@ _PIECE_BYTES = 1 << 16
 
 
 class Memory:
-    """Samples the memory of this process and of its children, in MB."""
+    """The memory of this process and of its children, in MB, and the peak of its samples."""
 
     def __init__(self) -> None:
         self.peak = 0.0
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-
-    def __enter__(self) -> Memory:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        self._thread.join()
 
     def now(self) -> float:
         """Resident memory at this moment."""
@@ -62,9 +52,9 @@ class Memory:
         running = [child for child in children if _program(child) != program]
         return sum(_resident(process) for process in (own, *running)) / 1e6
 
-    def _watch(self) -> None:
-        while not self._ended.wait(_SAMPLE_SECONDS):
-            self.peak = max(self.peak, self.now())
+    def sample(self) -> None:
+        """Look once more."""
+        self.peak = max(self.peak, self.now())
 
 
 def _resident(process: int) -> int:
@@ -118,7 +108,8 @@ async def _attack(app: Running, number: int, bomb: Bomb) -> dict[str, Any]:
     fields = {"video": medium} if bomb.kind == "video" else {"images": [medium]}
     request = _request(f"post-{number}", {"text": "fine", **fields})
     await _decoder_is_ready()
-    with Memory() as memory:
+    memory = Memory()
+    with repeated(memory.sample, _SAMPLE_SECONDS):
         before = memory.now()
         started = time.perf_counter()
         status, answer = await _answered(app, request)

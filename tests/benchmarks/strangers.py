@@ -39,6 +39,7 @@ from serve.fraud.metrics import INSTRUMENTS
 from serve.fraud.routes import build_gateway
 from serve.fraud.service import FraudService
 from tests.benchmarks.fuzz import fraud_models
+from tests.benchmarks.phases import Phases
 from tests.benchmarks.result import print_result
 from tests.benchmarks.visits import ELSEWHERE, HOST, Visits
 from tests.cluster.guarded_proxy import guarded_proxy
@@ -52,13 +53,9 @@ AT_A_TIME = 64
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Phases):
     """Strangers beside a caller with a key."""
 
-    seconds: float = 10.0
-    """Of each phase."""
-    rounds: int = 3
-    """Times that a phase without strangers and one beside them follow each other."""
     rate: float = 100.0
     """Payments of the caller with a key, a second."""
     idle: int = 200

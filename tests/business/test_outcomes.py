@@ -57,6 +57,13 @@ Make = Callable[[random.Random], tuple[SystemOutcomes, pa.Table, pa.Table]]
 SYSTEMS = pytest.mark.parametrize("make", [of_fraud, of_maintenance, of_churn, of_moderation])
 
 
+def outcomes_of(
+    system: SystemOutcomes, rows: list[Decision], facts: list[Fact], entity: str, days: int = 400
+) -> pa.Table:
+    """What decisions came to by a day, given what is known of their entities."""
+    return system.outcomes(*decided.tables(rows, facts, entity), START + days * DAY)
+
+
 @SYSTEMS
 @given(seed=SEEDS)
 @EXAMPLES
@@ -178,9 +185,8 @@ def test_money_of_payments_is_that_of_the_training_report(seed: int) -> None:
 
 def test_the_cheapest_decision_is_taken_where_a_model_has_no_thresholds() -> None:
     rows = decided.payments(random.Random(4), 30)
-    decisions, labels = decided.tables(rows, [], "user_id")
     system = FraudOutcomes()
-    table = system.outcomes(decisions, labels, START + 400 * DAY)
+    table = outcomes_of(system, rows, [], "user_id")
     assert set(system.decide(table, np.zeros(30))) == {"APPROVE"}
     assert set(system.decide(table, np.ones(30))) == {"DECLINE"}
     thresholds = {"review": 0.3, "decline": 0.6, "fallback_amount_minor": 1.0}
@@ -212,9 +218,8 @@ def test_a_failure_costs_once_and_services_are_called_for_as_in_the_replay(seed:
     draw = random.Random(seed)
     rows = decided.predictions(draw, 40)
     facts = decided.failures(draw)
-    decisions, labels = decided.tables(rows, facts, "machine_id")
     system = MachineOutcomes()
-    table = system.outcomes(decisions, labels, START + 400 * DAY)
+    table = outcomes_of(system, rows, facts, "machine_id")
     expected = _plain_machine_money(rows, facts, system)
     assert table["money"].to_pylist() == pytest.approx(expected)
 
@@ -258,9 +263,8 @@ def test_what_other_alarms_would_have_cost_is_the_replay_of_training(seed: int) 
         for hour, row in zip(hours, decided.predictions(draw, len(hours)), strict=True)
     ]  # fmt: skip
     facts = decided.failures(draw, machines=2, days=38)
-    decisions, labels = decided.tables(rows, facts, "machine_id")
     system = MachineOutcomes()
-    table = system.outcomes(decisions, labels, START + 400 * DAY)
+    table = outcomes_of(system, rows, facts, "machine_id")
     failed = table["failed_at"].cast(pa.int64()).to_pylist()
     to_failure = [
         math.inf if at is None else (at - row.event_time) / HOUR
@@ -285,9 +289,8 @@ def test_a_notice_costs_its_margin_once_and_contacts_their_playbook(seed: int) -
     draw = random.Random(seed)
     rows = decided.scores(draw, 40)
     facts = decided.notices(draw)
-    decisions, labels = decided.tables(rows, facts, "customer_id")
     system = CustomerOutcomes()
-    table = system.outcomes(decisions, labels, START + 400 * DAY)
+    table = outcomes_of(system, rows, facts, "customer_id")
     window, contact = 60 * DAY, 60.0
     served: dict[Any, float] = {}
     for row in sorted(rows, key=lambda row: row.event_time):
@@ -318,9 +321,8 @@ def test_contacting_is_worth_its_effect_where_a_customer_left() -> None:
         event_time=START, decision="MONITOR", features={"mrr": 1000.0},
     )  # fmt: skip
     left = decided.event("churn", "notice", str(row.entities["customer_id"]), START + DAY)
-    decisions, labels = decided.tables([row], [left], "customer_id")
     system = CustomerOutcomes()
-    table = system.outcomes(decisions, labels, START + 100 * DAY)
+    table = outcomes_of(system, [row], [left], "customer_id", days=100)
     assert table["money"].to_pylist() == [-9_600.0]
     assert system.money_of(table, ["CONTACT"]).tolist() == [pytest.approx(-9_600 * 0.85 - 60)]
     assert system.money_if(table, [0.9]).tolist() == system.money_of(table, ["CONTACT"]).tolist()

@@ -34,7 +34,7 @@ from lib.records import Decision, Fact, Records
 from lib.records.decision_table import decision_table, label_table
 from tests.business import decided
 from tests.business.decided import DAY, HOUR, START
-from tests.records.conftest import fact, keep_decisions
+from tests.records.conftest import empty_records, fact, keep_decisions
 from tests.records.customer_factories import intervention
 from tests.records.order_factories import schedule, work_order
 
@@ -44,10 +44,7 @@ WINDOW = {"since": "2026-01-05", "until": "2026-02-01", "as_of": "2026-07-14"}
 
 @pytest.fixture
 def url(tmp_path: Path) -> str:
-    address = f"sqlite:///{tmp_path}/records.sqlite"
-    with Records(address) as records:
-        records.migrate()
-    return address
+    return empty_records(tmp_path)
 
 
 def keep(url: str, rows: list[Decision], facts: list[Any] | None = None) -> None:

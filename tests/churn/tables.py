@@ -78,7 +78,11 @@ def world(
     accounts: int = 260, days: int = 420, seed: int = 3
 ) -> tuple[Lifecycles, dict[str, pa.Table]]:
     """Simulated accounts and their tables."""
-    config = SimulationConfig(accounts, days, seed, leave_a_year=0.35)
+    return simulated(SimulationConfig(accounts, days, seed, leave_a_year=0.35))
+
+
+def simulated(config: SimulationConfig) -> tuple[Lifecycles, dict[str, pa.Table]]:
+    """Accounts and their tables, as `jobs.churn.simulate` draws them."""
     lives = simulate_lifecycles(config, draw_accounts(config))
     return lives, write_tables(config, lives)
 

@@ -31,12 +31,9 @@ from lib.contract import ContractError
 from lib.registry import Registry
 from tests.churn.small_model import SMALL_TREES
 from tests.churn.tables import base_in
+from tests.conftest import on_two_cores
 
-pytestmark = [
-    pytest.mark.filterwarnings("default"),
-    pytest.mark.timeout(600),
-    pytest.mark.usefixtures("ray_on_two_cores"),
-]
+pytestmark = on_two_cores(minutes=10)
 NAMES = ("customers", "usage", "tickets", "invoices", "payments", "surveys", "signals", "churn")
 MODEL = SMALL_TREES
 

@@ -18,19 +18,10 @@ from lib.registry import Registry
 from lib.retraining.comparison import ComparisonError
 from tests.churn.changed_customers import blinded, sources, write_accounts
 from tests.churn.small_model import SMALL_TREES
-from tests.jobs.retraining_records import (
-    add_fact,
-    kept_retrainings,
-    retraining,
-    train_champion,
-)
+from tests.conftest import on_two_cores
+from tests.jobs import retraining_records as retrainings
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.filterwarnings("default"),
-    pytest.mark.timeout(900),
-    pytest.mark.usefixtures("ray_on_two_cores"),
-]
+pytestmark = [pytest.mark.slow, *on_two_cores(minutes=15)]
 
 SMALL = {
     "model": SMALL_TREES,
@@ -54,21 +45,18 @@ def early(accounts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A registry whose champion learnt that customers leave at random."""
     folder = tmp_path_factory.mktemp("early")
     files = blinded(accounts, folder / "files", EARLY)
-    return train_champion(train.main, TrainConfig, SMALL | sources(files), folder)
+    return retrainings.train_champion(train.main, TrainConfig, SMALL | sources(files), folder)
 
 
 @pytest.fixture(scope="module")
 def won(accounts: Path, early: Path, tmp_path_factory: pytest.TempPathFactory):
-    folder = tmp_path_factory.mktemp("won")
-    config = retraining(RetrainConfig, SMALL | sources(accounts), early, folder)
-    return config, retrain.main(config)
+    options, folder = SMALL | sources(accounts), tmp_path_factory.mktemp("won")
+    return retrainings.retrained(retrain.main, RetrainConfig, options, early, folder)
 
 
 def test_a_challenger_that_sees_who_falls_silent_is_published(won) -> None:
-    config, result = won
-    assert result["won"], result["decision"]
-    registry = Registry(str(config.registry))
-    assert registry.resolve("churn", "challenger") == result["version"]
+    registry = retrainings.published_challenger("churn", *won)
+    result = won[1]
     compared = result["detail"]["steps"][2]
     for ref in ("champion", result["version"]):
         assert registry.manifest("churn", ref).seen_until <= compared["start_us"]
@@ -90,8 +78,8 @@ def test_what_gains_too_little_is_not_published_and_notices_of_the_records_are_l
     known = notices.slice(0, 1).to_pylist()[0]
     at = int(known["event_time"].timestamp() * 1e6) + 3_600_000_000
     url = str(config.records)
-    add_fact(url, "churn", known["customer_id"], "notice", at, value=True)
-    add_fact(url, "churn", "somebody else", "left", NOW, value=True)
+    retrainings.add_fact(url, "churn", known["customer_id"], "notice", at, value=True)
+    retrainings.add_fact(url, "churn", "somebody else", "left", NOW, value=True)
     kept = retrain.main(replace(config, margin="1e9"))
     assert kept["won"] is False
     assert "does not beat the margin of 1,000,000,000" in kept["decision"]
@@ -99,26 +87,27 @@ def test_what_gains_too_little_is_not_published_and_notices_of_the_records_are_l
     learnt = pq.read_table(Path(config.output) / "labels/churn.parquet")
     assert learnt.num_rows == notices.num_rows + 1
     assert learnt["customer_id"].to_pylist()[-1] == "somebody else"
-    newest, _ = kept_retrainings(url, "churn")
+    newest, _ = retrainings.kept_retrainings(url, "churn")
     assert newest.detail["labels"]["new"] == 1
 
 
 def test_days_that_the_champion_saw_all_leave_nothing(accounts, early, tmp_path: Path) -> None:
     files = blinded(accounts, tmp_path / "files", EARLY)
     with pytest.raises(ComparisonError, match="no row is left that neither model saw"):
-        retrain.main(retraining(RetrainConfig, SMALL | sources(files), early, tmp_path))
+        retrain.main(retrainings.retraining(RetrainConfig, SMALL | sources(files), early, tmp_path))
 
 
 def test_a_table_that_the_champion_needs_is_named(accounts, early, tmp_path: Path) -> None:
     config = replace(
-        retraining(RetrainConfig, SMALL | sources(accounts), early, tmp_path), tickets=None
+        retrainings.retraining(RetrainConfig, SMALL | sources(accounts), early, tmp_path),
+        tickets=None,
     )
     with pytest.raises(ChurnError, match="--tickets is missing, which the champion was trained"):
         retrain.main(config)
 
 
 def test_options_that_cannot_be_meant_are_refused(accounts, early, tmp_path: Path) -> None:
-    config = retraining(RetrainConfig, SMALL | sources(accounts), early, tmp_path)
+    config = retrainings.retraining(RetrainConfig, SMALL | sources(accounts), early, tmp_path)
     for faulty, error, words in (
         (replace(config, customers=None), ContractError, "--customers is missing"),
         (replace(config, features="rows"), ContractError, "--features: expected the tables"),

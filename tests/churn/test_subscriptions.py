@@ -20,21 +20,11 @@ from lib.churn.vocabulary import CustomerVocabulary, parse_vocabulary
 from lib.feature import OnlineFeatures, SqliteStore, events, replay
 from lib.storage import open_storage
 from tests.churn.tables import table
+from tests.contract.factories import SUBSCRIPTIONS
 from tests.local_ray import local_ray
 
 pytestmark = [pytest.mark.filterwarnings("default"), pytest.mark.timeout(300)]
-MAPPING = """
-contract: customers
-currencies: {settlement: USD, rates: {JPY: {per_million: 6700}}}
-columns:
-  customer_id: account
-  event_time: {from: since, timezone: UTC}
-  contract_start: {from: since, timezone: UTC}
-  segment: {value: small}
-  plan: plan
-  seats: seats
-  mrr_minor: {from: mrr, unit: major, currency_from: currency}
-aggregate:
+MAPPING = f"""{SUBSCRIPTIONS}aggregate:
   by: [customer_id]
   distinct: subscription
   sum: [mrr_minor, seats]

@@ -22,7 +22,7 @@ from jobs.fraud.training_config import TrainConfig
 from lib.fraud.model.settings import NetworkSettings, TreeSettings
 from lib.fraud.model.time_split import Lengths
 from lib.fraud.simulation import SimulationConfig, simulate
-from tests.cluster.several_nodes import Killer, busy_nodes, nodes_of, once_steady, several_nodes
+from tests.cluster.several_nodes import busy_nodes, killing, nodes_of, once_steady, several_nodes
 from tests.jobs.training_rows import write_rows
 
 FILES = 3
@@ -61,7 +61,7 @@ def measure_features(folder: Path) -> dict[str, float]:
         started = time.monotonic()
         ledger = folder / "disturbed/work/quarantine/transactions/ledger"
         joining = _when(lambda: any(ledger.glob("keys-*.json")))
-        with Killer(cluster, joining) as killer:
+        with killing(cluster, joining) as killer:
             write_features(disturbed)
         seconds = time.monotonic() - started
     if not killer.killed:
@@ -140,7 +140,7 @@ def measure_training(folder: Path) -> dict[str, float]:
         trees = once_steady(lambda: nodes_of("_RemoteRayXGBoostActor"), _MIDDLE_SECONDS)
         run = Path(disturbed.output) / "stages"
         network = _when_checkpointed(run)
-        with Killer(cluster, trees) as first, Killer(cluster, network) as second:
+        with killing(cluster, trees) as first, killing(cluster, network) as second:
             train.main(disturbed)
         seconds = time.monotonic() - started
     if not (first.killed and second.killed):

@@ -5,14 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from threading import Event, Thread
 
 import ray
-from ray._private.node import Node
 from ray._private.state import actors
 from ray.cluster_utils import Cluster
 
 from tests.local_ray import NO_EXPORTER
+from tests.repeated import repeated
 
 
 @contextmanager
@@ -62,29 +61,26 @@ class Killer:
     def __init__(self, cluster: Cluster, victims: Callable[[], set[str]]) -> None:
         self._cluster = cluster
         self._victims = victims
-        self._over = Event()
-        self._thread = Thread(target=self._wait, daemon=True)
         self.killed = ""
 
-    def __enter__(self) -> Killer:
-        self._thread.start()
-        return self
+    def try_once(self) -> None:
+        """Kills the first victim, unless there is none yet or a node was killed before."""
+        if self.killed:
+            return
+        victims = self._victims()
+        for node in self._cluster.worker_nodes:
+            if node.node_id in victims:
+                self.killed = node.node_id
+                self._cluster.remove_node(node, allow_graceful=False)
+                return
 
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
 
-    def _wait(self) -> None:
-        while not self._over.wait(0.1):
-            victims = self._victims()
-            for node in self._cluster.worker_nodes:
-                if node.node_id in victims:
-                    self._kill(node)
-                    return
-
-    def _kill(self, node: Node) -> None:
-        self.killed = node.node_id
-        self._cluster.remove_node(node, allow_graceful=False)
+@contextmanager
+def killing(cluster: Cluster, victims: Callable[[], set[str]]) -> Iterator[Killer]:
+    """A killer at work while the block runs."""
+    killer = Killer(cluster, victims)
+    with repeated(killer.try_once, 0.1):
+        yield killer
 
 
 def once_steady(victims: Callable[[], set[str]], seconds: float) -> Callable[[], set[str]]:

@@ -1,5 +1,6 @@
 """A killed node costs time and nothing else: no row, no quality."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,12 +18,23 @@ AUC_TOLERANCE = 0.01
 AP_TOLERANCE = 0.03
 
 
-def test_a_node_killed_amid_features_loses_and_doubles_no_row(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    figures = measure_features(tmp_path)
-    with capsys.disabled():
-        print(figures)
+Show = Callable[[dict[str, float]], dict[str, float]]
+
+
+@pytest.fixture
+def shown(capsys: pytest.CaptureFixture[str]) -> Show:
+    """Prints figures for whoever runs the tests, and returns them."""
+
+    def show(figures: dict[str, float]) -> dict[str, float]:
+        with capsys.disabled():
+            print(figures)
+        return figures
+
+    return show
+
+
+def test_a_node_killed_amid_features_loses_and_doubles_no_row(tmp_path: Path, shown: Show) -> None:
+    figures = shown(measure_features(tmp_path))
     assert figures["kill_node_rows"] > 5_000
     assert figures["kill_node_quarantined"] > 20
     for name in ("lost_rows", "doubled_rows", "other_values"):
@@ -31,12 +43,8 @@ def test_a_node_killed_amid_features_loses_and_doubles_no_row(
     assert figures["kill_node_counts_differ"] == 0
 
 
-def test_nodes_killed_amid_both_halves_leave_the_model_as_good(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    figures = measure_training(tmp_path)
-    with capsys.disabled():
-        print(figures)
+def test_nodes_killed_amid_both_halves_leave_the_model_as_good(tmp_path: Path, shown: Show) -> None:
+    figures = shown(measure_training(tmp_path))
     assert figures["kill_node_auc"] > 0.7
     assert abs(figures["kill_node_auc_change"]) <= AUC_TOLERANCE
     assert abs(figures["kill_node_ap_change"]) <= AP_TOLERANCE

@@ -16,8 +16,8 @@ import yaml
 
 from jobs.framework.options import read_options
 from lib.fraud.simulation import SimulationConfig, simulate
-from lib.records import Records
 from tests.cluster.operator_schemas import complaints
+from tests.records.conftest import empty_records
 
 ROOT = Path(__file__).parents[2]
 KUBERNETES = ROOT / "cluster/kubernetes"
@@ -140,10 +140,7 @@ def test_a_line_of_the_crontab_runs(tmp_path: Path) -> None:
         folder = tmp_path / "data" / name
         folder.mkdir()
         (tmp_path / "data" / f"{name}.parquet").rename(folder / "rows.parquet")
-    url = f"sqlite:///{tmp_path / 'records.db'}"
-    with Records(url) as records:
-        records.migrate()
-    (tmp_path / "records").write_text(url)
+    (tmp_path / "records").write_text(empty_records(tmp_path))
     variables, lines = crontab()
     (line,) = [li for li in lines if "jobs.fraud.retrain --on-incident" in li]
     overridden = {

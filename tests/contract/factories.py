@@ -1,11 +1,15 @@
-"""A contract of parcels, which no system owns: the tests' own example."""
+"""Contracts of parcels and of places, which no system owns: the tests' own examples."""
+
+from collections.abc import Callable
 
 import pyarrow as pa
+import pytest
 
 from lib.contract import (
     MINOR_UNITS,
     Column,
     Contract,
+    ContractError,
     Precedes,
     parse_mapping,
     time_column,
@@ -31,6 +35,21 @@ PARCELS = Contract(
     precedes=(Precedes("sent_at", "arrived_at", 3_600_000_000),),
 )
 
+PLACES = Contract(
+    name="places",
+    columns=(
+        Column("place_id", pa.string(), "names the place", max_length=20),
+        time_column("seen_at", "when it was seen"),
+        time_column("until", "until when, if known", required=False, lenient=True),
+        Column("seats", pa.int64(), "seats", required=False, low=0, high=1e6, lenient=True),
+        Column("turned_away", pa.int64(), "0 where nothing is said", required=False, low=0),
+        Column("latitude", pa.float64(), "", False, low=-90.0, high=90.0, lenient=True),
+        Column("longitude", pa.float64(), "", False, low=-180.0, high=180.0, lenient=True),
+    ),
+    key=("place_id",),
+    together=(("latitude", "longitude"),),
+)
+
 MACHINES = Contract(
     name="telemetry",
     columns=(
@@ -42,6 +61,13 @@ MACHINES = Contract(
 )
 
 
+UNCONVERTIBLE = (
+    ("kelvinn", "degC", "unknown unit 'kelvinn'"),
+    ("kHZ", "Hz", "unknown unit 'kHZ'; did you mean 'kHz'"),
+    ("bar", "hPa", "unknown unit 'hPa'; did you mean"),
+    ("bar", "degC", "'bar' measures pressure, 'degC' measures temperature"),
+)
+"""Unit of a source, unit to be converted into, and what the refusal says."""
 TEXT = """
 contract: parcels
 {file}
@@ -52,6 +78,28 @@ columns:
   postage_minor: {{from: PAID, unit: major, currency_digits: 2}}
   kind: {{value: small}}
 """
+
+
+SUBSCRIPTIONS = """
+contract: customers
+currencies: {settlement: USD, rates: {JPY: {per_million: 6700}}}
+columns:
+  customer_id: account
+  event_time: {from: since, timezone: UTC}
+  contract_start: {from: since, timezone: UTC}
+  segment: {value: small}
+  plan: plan
+  seats: seats
+  mrr_minor: {from: mrr, unit: major, currency_from: currency}
+"""
+"""A mapping of accounts with several subscriptions, whose `aggregate` section is still to come."""
+
+
+def refusal(attempt: Callable[[], object]) -> str:
+    """What a contract says against what is tried."""
+    with pytest.raises(ContractError) as stopped:
+        attempt()
+    return str(stopped.value)
 
 
 def parcels(file: str = ""):

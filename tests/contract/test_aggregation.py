@@ -10,19 +10,9 @@ from hypothesis import strategies as st
 
 from lib.churn.contracts import CONTRACTS
 from lib.contract import ContractError, parse_mapping, read_checked
+from tests.contract.factories import SUBSCRIPTIONS
 
-HEAD = """
-contract: customers
-currencies: {settlement: USD, rates: {JPY: {per_million: 6700}}}
-columns:
-  customer_id: account
-  event_time: {from: since, timezone: UTC}
-  contract_start: {from: since, timezone: UTC}
-  plan: plan
-  seats: seats
-  churned: gone
-  mrr_minor: {from: mrr, unit: major, currency_from: currency}
-"""
+HEAD = SUBSCRIPTIONS + "  churned: gone\n"
 SUMMED = """
 aggregate:
   by: [customer_id]

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from lib.contract import ContractError, parse_mapping
 from lib.contract.unit import UNITS, conversion
 from lib.maintenance.contracts import CONTRACTS
+from tests.contract.factories import UNCONVERTIBLE
 
 TEXT = """
 contract: telemetry
@@ -47,11 +48,7 @@ def test_values_stay_where_nothing_is_to_be_converted(more, target_unit):
 
 @pytest.mark.parametrize(
     ("unit", "target_unit", "words"),
-    [
-        ("kelvinn", "degC", "unknown unit 'kelvinn'"),
-        ("bar", "degC", "measures pressure, 'degC' measures temperature"),
-        ("degF", "", "no unit is declared for it"),
-    ],
+    [*UNCONVERTIBLE, ("degF", "", "no unit is declared for it")],
 )
 def test_units_that_cannot_be_converted_are_refused(unit, target_unit, words):
     with pytest.raises(ContractError, match=rf"t.yaml, columns.temperature.unit: .*{words}"):

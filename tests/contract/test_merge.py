@@ -4,16 +4,16 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.contract import TIME, Column, Contract, time_column
+from lib.contract import TIME, Column, Contract
+from tests.contract.factories import MACHINES
 
 READINGS = Contract(
     name="readings",
     columns=(
-        Column("machine_id", pa.string(), "names the machine"),
-        time_column("event_time", "when it was read"),
+        *MACHINES.columns,
         *(Column(name, pa.float64(), "a sensor", required=False) for name in "abc"),
     ),
-    key=("machine_id", "event_time"),
+    key=MACHINES.key,
     merges=True,
 )
 VALUE = st.sampled_from([None, 1.0, 2.0])

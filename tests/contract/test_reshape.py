@@ -38,6 +38,7 @@ columns:
   event_time: {from: at, timezone: UTC}
   failure_mode: {from: mode, values: {TWF: tool wear, HDF: heat, PWF: power}}
 """
+LONG_PIVOT = PIVOT.format(more="")
 LONG = """asset,ts,tag,reading,quality
 m1,2024-03-01 00:00:00,T101,20.5,good
 m1,2024-03-01 00:00:00,V 7,1.25,good
@@ -186,30 +187,20 @@ def test_unpivot_keeps_every_cell_beside_its_row(rows):
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "message"),
+    ("text", "old", "new", "message"),
     [
-        ("tag: tag", "tagg: tag", "unknown key; did you mean 'tag'?"),
-        ("index: [asset, ts]", "index: []", "needs 'index'"),
-        ("from: T101", "from: reading", "'reading' is not a column of the wide table"),
-        ("pivot:", "unpivot: {}\npivot:", "give either 'pivot'"),
+        (LONG_PIVOT, "tag: tag", "tagg: tag", "unknown key; did you mean 'tag'?"),
+        (LONG_PIVOT, "index: [asset, ts]", "index: []", "needs 'index'"),
+        (LONG_PIVOT, "from: T101", "from: reading", "'reading' is not a column of the wide table"),
+        (LONG_PIVOT, "pivot:", "unpivot: {}\npivot:", "give either 'pivot'"),
+        (FLAGS, "[TWF, HDF, PWF]", "[TWF, TWF]", "each once"),
+        (FLAGS, "label: mode", "label: failed", "two different names"),
+        (FLAGS, "from: mode", "from: at", "no column is read from 'mode'"),
     ],
 )
-def test_a_wrong_pivot_is_refused_with_its_place(old, new, message):
+def test_a_wrong_pivot_or_unpivot_is_refused_with_its_place(text, old, new, message):
     with pytest.raises(ContractError, match=message):
-        parse_mapping(PIVOT.format(more="").replace(old, new), CONTRACTS, "long.yaml")
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "message"),
-    [
-        ("[TWF, HDF, PWF]", "[TWF, TWF]", "each once"),
-        ("label: mode", "label: failed", "two different names"),
-        ("from: mode", "from: at", "no column is read from 'mode'"),
-    ],
-)
-def test_a_wrong_unpivot_is_refused_with_its_place(old, new, message):
-    with pytest.raises(ContractError, match=message):
-        parse_mapping(FLAGS.replace(old, new), CONTRACTS, "flags.yaml")
+        parse_mapping(text.replace(old, new), CONTRACTS, "odd.yaml")
 
 
 def test_an_absent_column_and_a_taken_name_are_named():

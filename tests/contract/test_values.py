@@ -13,31 +13,15 @@ from hypothesis import strategies as st
 
 from lib.contract import (
     QUARANTINE_REASON,
-    Column,
-    Contract,
     ContractError,
     parse_mapping,
     read_checked,
 )
-from lib.contract import time_column as contract_time
 from lib.contract.cast import to_number, to_text, to_whole
 from lib.contract.checked import Adjustments
 from lib.contract.number_text import NumberFormat
+from tests.contract.factories import PLACES
 
-PLACES = Contract(
-    name="places",
-    columns=(
-        Column("place_id", pa.string(), "names the place", max_length=20),
-        contract_time("seen_at", "when it was seen"),
-        contract_time("until", "until when, if known", required=False, lenient=True),
-        Column("seats", pa.int64(), "seats", required=False, low=0, high=1e6, lenient=True),
-        Column("turned_away", pa.int64(), "0 where nothing is said", required=False, low=0),
-        Column("latitude", pa.float64(), "", False, low=-90.0, high=90.0, lenient=True),
-        Column("longitude", pa.float64(), "", False, low=-180.0, high=180.0, lenient=True),
-    ),
-    key=("place_id",),
-    together=(("latitude", "longitude"),),
-)
 FLOATS = "place_id: whole numbers printed as floats (1001.0); read without '.0'"
 UUIDS = [bytes(range(16)), bytes(range(16, 32))]
 HALF_A_PLACE = "latitude, longitude: only some of these are given; set to missing"
@@ -84,24 +68,22 @@ def test_a_missing_id_beside_floats_is_quarantined_alone():
     assert checked.reasons == {"place_id: missing": 1}
 
 
-@pytest.mark.parametrize(
-    ("form", "ids", "expected"),
-    [
-        ("nfc", "e\u0301te\u0301", "été"),
-        ("casefold", "Straße", "strasse"),
-        ("strip", " a b\u00a0", "a b"),
-        ("whole", "7.0", "7"),
-        ("[strip, casefold]", " A ", "a"),
-    ],
-)
-def test_ids_take_the_form_that_is_declared(form, ids, expected):
-    checked = _one_id(ids, f"{{from: id, normalize: {form}}}")
+FORMS = {
+    "nfc": ("e\u0301te\u0301", "été"),
+    "casefold": ("Straße", "strasse"),
+    "strip": (" a b\u00a0", "a b"),
+    "whole": ("7.0", "7"),
+    "as_written": ("1.0", "1.0"),
+    "[strip, casefold]": (" A ", "a"),
+}
+"""By the form that a mapping declares: an id in the source, and what is read."""
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_ids_take_the_form_that_is_declared(form):
+    source, expected = FORMS[form]
+    checked = _one_id(source, f"{{from: id, normalize: {form}}}")
     assert checked.good["place_id"].to_pylist() == [expected]
-
-
-def test_ids_can_be_kept_as_written():
-    checked = _one_id("1.0", "{from: id, normalize: as_written}")
-    assert checked.good["place_id"].to_pylist() == ["1.0"]
 
 
 def _one_id(value: str, entry: str):

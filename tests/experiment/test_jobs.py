@@ -25,7 +25,7 @@ from lib.records.json_codec import read_json
 from lib.registry import Registry
 from tests.experiment.factories import DAY
 from tests.experiment.payments import Payments, payments
-from tests.records.conftest import NOVEMBER, decision, keep_decisions
+from tests.records.conftest import NOVEMBER, decision, empty_records, keep_decisions
 from tests.registry.conftest import WriteModel, write_model
 
 __all__ = ["write_model"]
@@ -45,10 +45,7 @@ def registry(tmp_path: Path, write_model: WriteModel) -> Registry:
 
 @pytest.fixture
 def address(tmp_path: Path) -> str:
-    url = f"sqlite:///{tmp_path}/records.db"
-    with Records(url) as records:
-        records.migrate()
-    return url
+    return empty_records(tmp_path)
 
 
 def start_config(address: str, tmp_path: Path, **changes: object) -> StartConfig:

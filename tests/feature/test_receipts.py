@@ -16,6 +16,18 @@ from lib.fraud.features import FRAUD
 from lib.moderation.author import AUTHORS
 
 AT = 1_700_000_000_000_000
+PAYMENT = {
+    "event_time": AT,
+    "user_id": "u1",
+    "merchant_id": "m1",
+    "device_id": "d1",
+    "amount_minor": 1_000,
+    "currency": "EUR",
+    "payment_method": "wallet",
+    "latitude": 48.2,
+    "longitude": 16.4,
+}
+POST = {"event_time": AT, "author_id": "ann", "wording_key": "w"}
 _PREFIXES = count()
 
 
@@ -31,29 +43,11 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ProfileSto
 
 
 def payment(transaction_id: str, **changes: Any) -> dict[str, Any]:
-    return {
-        "transaction_id": transaction_id,
-        "event_time": AT,
-        "user_id": "u1",
-        "merchant_id": "m1",
-        "device_id": "d1",
-        "amount_minor": 1_000,
-        "currency": "EUR",
-        "payment_method": "wallet",
-        "latitude": 48.2,
-        "longitude": 16.4,
-        **changes,
-    }
+    return PAYMENT | {"transaction_id": transaction_id} | changes
 
 
 def post(post_id: str, **changes: Any) -> dict[str, Any]:
-    return {
-        "post_id": post_id,
-        "event_time": AT,
-        "author_id": "ann",
-        "wording_key": "w",
-        **changes,
-    }
+    return POST | {"post_id": post_id} | changes
 
 
 def features_of(

@@ -60,19 +60,14 @@ def test_too_few_days_say_how_many_there_are() -> None:
 def test_money_of_decisions_adds_up() -> None:
     labels = np.array([True, True, True, False, False])
     amount = np.array([1_000.0, 2_000.0, 4_000.0, 5_000.0, 6_000.0])
-    costs = Costs(
-        chargeback_fee_minor=100,
-        blocked_share=0.1,
-        blocked_fee_minor=10,
-        review_minor=50,
-        reviewer_recall=0.5,
-        reviewer_false_share=0.0,
-        running_minor_per_thousand=1_000,
-    )
+    costs = Costs(reviewer_recall=0.5, running_minor_per_thousand=1_000)
+    fee, block = costs.chargeback_fee_minor, costs.blocked_fee_minor
     outcome = measure_outcome(np.array([0, 1, 2, 2, 0]), labels, amount, 2.0, costs)
-    assert outcome.fraud_minor == 7_300
-    assert outcome.lost_minor == 1_100 + 0.5 * 2_100
-    assert (outcome.review_minor, outcome.blocked_minor, outcome.running_minor) == (50, 510, 5)
-    assert outcome.saved_minor == 7_300 - 2_150 - 565
+    assert outcome.fraud_minor == 7_000 + 3 * fee
+    lost = 1_000 + fee + 0.5 * (2_000 + fee)
+    assert outcome.lost_minor == lost
+    spent = (costs.review_minor, costs.blocked_share * 5_000 + block, 5)
+    assert (outcome.review_minor, outcome.blocked_minor, outcome.running_minor) == spent
+    assert outcome.saved_minor == 7_000 + 3 * fee - lost - sum(spent)
     assert (outcome.false_positive_rate, outcome.blocked_rate) == (0.5, 0.5)
     assert (outcome.reviews_per_day, outcome.alerts_per_day) == (0.5, 1.5)

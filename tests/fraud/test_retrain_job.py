@@ -28,15 +28,17 @@ from lib.registry.manifest import new_manifest
 from lib.retraining.comparison import ComparisonError
 from lib.retraining.margin import MarginError
 from lib.retraining.repository import Retraining, RetrainingRepository
+from tests.conftest import on_two_cores
 from tests.fraud.changed_fraud import PaymentFiles, write_payments
 from tests.fraud.small_retraining import SMALL, options
-from tests.jobs.retraining_records import add_fact, kept_retrainings, train_champion
+from tests.jobs.retraining_records import (
+    add_fact,
+    kept_retrainings,
+    published_challenger,
+    train_champion,
+)
 
-pytestmark = [
-    pytest.mark.filterwarnings("default"),
-    pytest.mark.timeout(600),
-    pytest.mark.usefixtures("ray_on_two_cores"),
-]
+pytestmark = on_two_cores(minutes=10)
 
 CHANGE, DAYS = 40, 80
 NOW = 1_795_000_000_000_000
@@ -66,10 +68,8 @@ def won(early: Path, changed: PaymentFiles, tmp_path_factory: pytest.TempPathFac
 
 def test_a_challenger_that_learnt_of_the_change_is_published(won) -> None:
     config, result = won
-    assert result["won"], result["decision"]
+    registry = published_challenger("fraud", config, result)
     assert "better by more than the margin of 0 a week" in result["decision"]
-    registry = Registry(str(config.registry))
-    assert registry.resolve("fraud", "challenger") == result["version"]
     change = registry.history("fraud")[-1]
     assert change.by.startswith("jobs.fraud.retrain fraud-")
     assert change.evidence is not None

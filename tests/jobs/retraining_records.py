@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from lib.records import Fact, Records
+from lib.registry import Registry
 from lib.retraining.repository import Retraining, RetrainingRepository
+from tests.records.conftest import empty_records
 
 
 def train_champion(
@@ -39,12 +41,32 @@ def retraining(kind: type[Any], options: Mapping[str, Any], registry: Path, fold
     return kind(**options, output=output, registry=str(registry), records=records)
 
 
-def empty_records(folder: Path) -> str:
-    """URL of a database with its tables and no rows."""
-    url = f"sqlite:///{folder / 'records.db'}"
-    with Records(url) as records:
-        records.migrate()
-    return url
+def retrained(
+    retrain: Callable[[Any], Mapping[str, Any]],
+    kind: type[Any],
+    options: Mapping[str, Any],
+    registry: Path,
+    folder: Path,
+) -> tuple[Any, Mapping[str, Any]]:
+    """The options of a retraining, made as by `retraining`, and its result.
+
+    Args:
+        retrain: the job.
+        kind: of its options.
+        options: without output, registry and records.
+        registry: with a champion.
+        folder: for output and records.
+    """
+    config = retraining(kind, options, registry, folder)
+    return config, retrain(config)
+
+
+def published_challenger(system: str, config: Any, result: Mapping[str, Any]) -> Registry:
+    """The registry whose challenger is the model that a retraining published; fails without."""
+    assert result["won"], result["decision"]
+    registry = Registry(str(config.registry))
+    assert registry.resolve(system, "challenger") == result["version"]
+    return registry
 
 
 def add_fact(

@@ -12,7 +12,8 @@ from jobs.framework.label_tables import LabelCount
 from jobs.maintenance.retrain import RetrainConfig
 from lib.contract import TIME, ContractError
 from lib.maintenance.contracts import FAILURES
-from tests.jobs.retraining_records import add_fact, empty_records
+from tests.jobs.retraining_records import add_fact
+from tests.records.conftest import empty_records
 
 HOUR = 3_600_000_000
 NOON = 1_780_000_000_000_000

@@ -11,8 +11,8 @@ import pytest
 
 from jobs.access.keys import Command, Create, List, Revoke
 from jobs.framework.options import read_options
-from lib.records import Records
 from tests.jobs.entries import JOBS, entry_names
+from tests.records.conftest import empty_records
 
 RUN = """
 import contextlib, io, json, runpy, sys
@@ -41,9 +41,7 @@ def run(commands: list[list[str]]) -> list[tuple[object, str]]:
 
 
 def test_each_refuses_in_one_message_and_leaves_nothing_behind(tmp_path: Path) -> None:
-    url, absent = f"sqlite:///{tmp_path}/records.sqlite", str(tmp_path / "absent")
-    with Records(url) as records:
-        records.migrate()
+    url, absent = empty_records(tmp_path), str(tmp_path / "absent")
     short = tmp_path / "secret"
     short.write_text("short")
     erase = ["jobs.privacy.erase", "--system", "churn", "--entity", "ann", "--records", url]

@@ -31,13 +31,10 @@ from lib.maintenance.repository import WorkOrderRepository
 from lib.maintenance.schedule.problem import ScheduleError
 from lib.registry import Registry
 from lib.survival.outcomes import SurvivalError
+from tests.conftest import on_two_cores
 from tests.maintenance.small_fleet import CONFIG, SERVICE, SETTINGS, WEEKS, tables, week
 
-pytestmark = [
-    pytest.mark.filterwarnings("default"),
-    pytest.mark.timeout(600),
-    pytest.mark.usefixtures("ray_on_two_cores"),
-]
+pytestmark = on_two_cores(minutes=10)
 
 
 KIND = str(KIND_FILE)

@@ -53,18 +53,16 @@ def scored_machines(folder: Path, **telemetry: str) -> list[str]:
     return sorted(scores["machine_id"].to_pylist())
 
 
-def nab(folder: Path) -> dict[str, object]:
-    return {
-        "telemetry": str(folder / "nab.csv"),
-        "mapping_telemetry": str(folder / "nab.yaml"),
-        "failures": str(folder / "nab_failures.csv"),
-        "mapping_failures": str(folder / "nab_failures.yaml"),
-    }
+def source(table: str, files: Path, mapping: str) -> dict[str, str]:
+    """Options that read a table from files, by a mapping file beside them."""
+    return {table: str(files), f"mapping_{table}": str(files.with_name(f"{mapping}.yaml"))}
 
 
 def test_one_machine_gives_rows_and_training_says_that_it_needs_more(tmp_path):
     write_nab(tmp_path)
-    features.main(FeaturesConfig(**nab(tmp_path), output=str(tmp_path / "rows")))
+    telemetry = source("telemetry", tmp_path / "nab.csv", "nab")
+    failures = source("failures", tmp_path / "nab_failures.csv", "nab_failures")
+    features.main(FeaturesConfig(**telemetry, **failures, output=str(tmp_path / "rows")))
     note = json.loads((tmp_path / "rows/features.json").read_text())
     assert note["machines"] == 1
     assert note["failure_counts"]["seen"] == 4
@@ -75,17 +73,9 @@ def test_one_machine_gives_rows_and_training_says_that_it_needs_more(tmp_path):
 
 def test_files_of_a_machine_each_train_and_name_their_machines(tmp_path):
     write_nab_folder(tmp_path)
-    telemetry = {
-        "telemetry": str(tmp_path / "nab"),
-        "mapping_telemetry": str(tmp_path / "nab_folder.yaml"),
-    }
-    report = trained(
-        tmp_path,
-        "model",
-        **telemetry,
-        failures=str(tmp_path / "nab_windows.csv"),
-        mapping_failures=str(tmp_path / "nab_windows.yaml"),
-    )
+    telemetry = source("telemetry", tmp_path / "nab", "nab_folder")
+    windows = source("failures", tmp_path / "nab_windows.csv", "nab_windows")
+    report = trained(tmp_path, "model", **telemetry, **windows)
     failures = (tmp_path / "nab_windows.csv").read_text().splitlines()[1:]
     note = json.loads((tmp_path / "model/rows/features.json").read_text())
     assert note["machines"] == NAB_MACHINES
@@ -101,8 +91,7 @@ def test_runs_of_minutes_in_a_file_each_train_by_machines(tmp_path):
     report = trained(
         tmp_path,
         "model",
-        telemetry=str(tmp_path / "skab"),
-        mapping_telemetry=str(tmp_path / "skab.yaml"),
+        **source("telemetry", tmp_path / "skab", "skab"),
         run_to_failure=True,
         every_hours=0.02,
         warm_up_hours=0.05,
@@ -118,16 +107,12 @@ def test_runs_of_minutes_in_a_file_each_train_by_machines(tmp_path):
 
 def test_flag_columns_and_row_numbers_train_and_score_in_degrees_celsius(tmp_path):
     write_ai4i(tmp_path)
-    arguments = {
-        "telemetry": str(tmp_path / "ai4i.csv"),
-        "mapping_telemetry": str(tmp_path / "ai4i.yaml"),
-    }
+    arguments = source("telemetry", tmp_path / "ai4i.csv", "ai4i")
     report = trained(
         tmp_path,
         "model",
         **arguments,
-        failures=str(tmp_path / "ai4i.csv"),
-        mapping_failures=str(tmp_path / "ai4i_failures.yaml"),
+        **source("failures", tmp_path / "ai4i.csv", "ai4i_failures"),
         kind=str(tmp_path / "kind.yaml"),
         model=replace(SETTINGS, horizon_hours=240.0),
     )

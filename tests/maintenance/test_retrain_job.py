@@ -18,21 +18,12 @@ from lib.maintenance.feature_set import FeatureError
 from lib.maintenance.machine_kind import KIND_FILE
 from lib.registry import Registry
 from lib.retraining.comparison import ComparisonError
-from tests.jobs.retraining_records import (
-    add_fact,
-    kept_retrainings,
-    retraining,
-    train_champion,
-)
+from tests.conftest import on_two_cores
+from tests.jobs import retraining_records as retrainings
 from tests.maintenance.changed_sensors import sources, until, write_machines
 from tests.maintenance.small_fleet import SETTINGS
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.filterwarnings("default"),
-    pytest.mark.timeout(900),
-    pytest.mark.usefixtures("ray_on_two_cores"),
-]
+pytestmark = [pytest.mark.slow, *on_two_cores(minutes=15)]
 
 SMALL = {
     "model": SETTINGS,
@@ -56,22 +47,19 @@ def early(fleet: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A registry whose champion learnt from weeks in which sensors were exchanged."""
     folder = tmp_path_factory.mktemp("early")
     files = until(fleet, folder / "files", EARLY, exchanged=True)
-    return train_champion(train.main, TrainConfig, SMALL | sources(files), folder)
+    return retrainings.train_champion(train.main, TrainConfig, SMALL | sources(files), folder)
 
 
 @pytest.fixture(scope="module")
 def won(fleet: Path, early: Path, tmp_path_factory: pytest.TempPathFactory):
-    folder = tmp_path_factory.mktemp("won")
-    config = retraining(RetrainConfig, SMALL | sources(fleet), early, folder)
-    return config, retrain.main(config)
+    options, folder = SMALL | sources(fleet), tmp_path_factory.mktemp("won")
+    return retrainings.retrained(retrain.main, RetrainConfig, options, early, folder)
 
 
 def test_a_challenger_that_learnt_from_the_right_sensors_is_published(won) -> None:
     config, result = won
-    assert result["won"], result["decision"]
+    registry = retrainings.published_challenger("maintenance", config, result)
     assert "entities in" in result["decision"]
-    registry = Registry(str(config.registry))
-    assert registry.resolve("maintenance", "challenger") == result["version"]
     champion = registry.manifest("maintenance", "champion")
     challenger = registry.manifest("maintenance", result["version"])
     compared = result["detail"]["steps"][2]
@@ -88,7 +76,9 @@ def test_what_gains_too_little_is_not_published(won, fleet: Path) -> None:
     registry = Registry(str(config.registry))
     before = registry.aliases("maintenance")
     failed_at = NOW - 3_600_000_000
-    add_fact(str(config.records), "maintenance", "M00001", "failure", failed_at, value=True)
+    retrainings.add_fact(
+        str(config.records), "maintenance", "M00001", "failure", failed_at, value=True
+    )
     kept = retrain.main(replace(config, margin="1000%", kind=str(KIND_FILE)))
     # the champion's rows were computed again, by its own kind of machine
     assert (Path(config.output) / "champion_rows" / "data").is_dir()
@@ -98,7 +88,7 @@ def test_what_gains_too_little_is_not_published(won, fleet: Path) -> None:
     failures = pq.read_table(Path(config.output) / "labels/failures.parquet")
     assert failures.num_rows == pq.read_table(fleet / "failures.parquet").num_rows + 1
     assert failures["failure_mode"].to_pylist()[-1] == UNSPECIFIED
-    newest, _ = kept_retrainings(str(config.records), "maintenance")
+    newest, _ = retrainings.kept_retrainings(str(config.records), "maintenance")
     assert (newest.decision, newest.version) == ("not published", kept["version"])
     assert kept["version"] != result["version"]
 
@@ -106,8 +96,8 @@ def test_what_gains_too_little_is_not_published(won, fleet: Path) -> None:
 def test_readings_that_the_champion_saw_all_leave_nothing(fleet, early, tmp_path: Path) -> None:
     files = until(fleet, tmp_path / "files", EARLY)
     with pytest.raises(ComparisonError, match="no row is left that neither model saw"):
-        retrain.main(retraining(RetrainConfig, SMALL | sources(files), early, tmp_path))
-    (kept,) = kept_retrainings(f"sqlite:///{tmp_path / 'records.db'}", "maintenance")
+        retrain.main(retrainings.retraining(RetrainConfig, SMALL | sources(files), early, tmp_path))
+    (kept,) = retrainings.kept_retrainings(f"sqlite:///{tmp_path / 'records.db'}", "maintenance")
     assert kept.decision == "failed"
 
 
@@ -120,11 +110,11 @@ def test_a_sensor_that_is_no_more_is_named(fleet: Path, early: Path, tmp_path: P
     assert lines in text
     (files / "telemetry.yaml").write_text(text.replace(lines, ""))
     with pytest.raises(FeatureError, match="telemetry has no sensor 'vibration'"):
-        retrain.main(retraining(RetrainConfig, SMALL | sources(files), early, tmp_path))
+        retrain.main(retrainings.retraining(RetrainConfig, SMALL | sources(files), early, tmp_path))
 
 
 def test_options_that_cannot_be_meant_are_refused(fleet, early, tmp_path: Path) -> None:
-    config = retraining(RetrainConfig, SMALL | sources(fleet), early, tmp_path)
+    config = retrainings.retraining(RetrainConfig, SMALL | sources(fleet), early, tmp_path)
     for faulty, words in (
         (replace(config, telemetry=None), "--telemetry is missing"),
         (replace(config, features="rows"), "--features: expected the tables"),

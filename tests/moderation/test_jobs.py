@@ -39,14 +39,11 @@ from lib.moderation.review.settings import ReviewSettings
 from lib.moderation.routing import Routing
 from lib.records.review import ReviewStore
 from lib.registry import ArtifactError, Registry
-from tests.jobs.retraining_records import empty_records
+from tests.conftest import on_two_cores
 from tests.moderation.media_factories import decode_image
+from tests.records.conftest import empty_records
 
-pytestmark = [
-    pytest.mark.filterwarnings("default"),
-    pytest.mark.timeout(600),
-    pytest.mark.usefixtures("ray_on_two_cores"),
-]
+pytestmark = on_two_cores(minutes=10)
 POSTS = 420
 QUICK = """
 like: tiny

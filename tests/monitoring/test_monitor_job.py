@@ -15,11 +15,11 @@ import pytest
 from jobs.framework import monitoring
 from lib.monitoring.assessment import WatchedSystem
 from lib.monitoring.repository import MonitoringRepository
-from lib.records import Records
 from lib.records.decision_table import LABEL_SCHEMA
 from lib.records.systems import SYSTEMS
 from tests.monitoring import decided
 from tests.monitoring.decided import DAY, START, Pool
+from tests.records.conftest import empty_records
 
 # Ray Data warns of its own settings
 pytestmark = [pytest.mark.filterwarnings("default"), pytest.mark.timeout(900)]
@@ -66,9 +66,7 @@ class Place:
         self.folder, self.pool = folder, pool
         self.registry = folder / "registry"
         self.version = decided.publish(pool, self.registry, folder, with_reference=with_reference)
-        self.url = f"sqlite:///{folder}/records.db"
-        with Records(self.url) as records:
-            records.migrate()
+        self.url = empty_records(folder)
 
     def days(self, first: int = 0, last: int = LAST_DAY) -> pa.Table:
         return decided.days(self.pool, first, last, self.version, seed=11)

@@ -18,7 +18,7 @@ from lib.records import Records, RecordsError, RecordsUnavailableError
 from lib.records.partitions import DAY
 from lib.records.review import ReviewStore
 from tests.privacy.factories import all_values, review_item
-from tests.records.conftest import NOVEMBER, SECOND, decision, fact, keep_decisions
+from tests.records.conftest import NOVEMBER, SECOND, decision, empty_records, fact, keep_decisions
 from tests.records.customer_factories import health_entry
 from tests.records.order_factories import schedule, work_order
 from tests.records.review_factories import close
@@ -176,9 +176,7 @@ def test_options_come_from_a_file_and_the_url_from_the_environment(tmp_path: Pat
     path.write_text("records: env:FOREWARN_RECORDS\nfacts_days: 400\narchive: var/archive\n")
     read = read_options(RetainConfig, ["--config", str(path)])
     assert (read.records, read.facts_days, read.reviews_days) == ("env:FOREWARN_RECORDS", 400, None)
-    url = f"sqlite:///{tmp_path}/records.sqlite"
-    with Records(url) as records:
-        records.migrate()
+    url = empty_records(tmp_path)
     line = [sys.executable, "-m", "jobs.privacy.retain", "--config", str(path)]
     environment = {**os.environ, "FOREWARN_RECORDS": url}
     done = subprocess.run(line, env=environment, capture_output=True, text=True, check=False)

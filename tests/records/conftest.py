@@ -1,8 +1,8 @@
 """Records on SQLite and on a real PostgreSQL, which the tests start and stop themselves."""
 
 import os
-from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -110,6 +110,20 @@ def migrated(store: Store) -> Iterator[Store]:
     store.migrate()
     with closing(store):
         yield store
+
+
+def empty_records(folder: Path) -> str:
+    """URL of a SQLite database with its tables and no rows."""
+    url = f"sqlite:///{folder / 'records.db'}"
+    with migrated(Records(url)):
+        return url
+
+
+@pytest.fixture
+def opened(url: str) -> Iterator[Callable[[Callable[[str], Store]], Store]]:
+    """Opens a store of the database, whichever class it is of, with its tables."""
+    with ExitStack() as stack:
+        yield lambda kind: stack.enter_context(migrated(kind(url)))
 
 
 @pytest.fixture

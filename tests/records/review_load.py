@@ -38,23 +38,31 @@ class Fire:
     """How much, how hard."""
 
     posts: int = 1500
+    """Of all severities."""
     reviewers: int = 8
+    """Processes that claim and decide."""
     kills: int = 4
+    """Of them, while they hold items."""
     lease_s: float = 1.0
+    """Seconds that a claim is good for."""
     late: float = 0.02
+    """Share of items that are decided after their lease."""
     seed: int = 7
+    """Of posts, opinions and moments."""
     patience_s: float = 300.0
+    """Seconds after which the reviewers are given up."""
 
-    @property
-    def settings(self) -> ReviewSettings:
-        """A short lease, and second opinions of a fifth and of the severest."""
-        return ReviewSettings(
-            salt=f"fire-{self.seed}",
-            lease_us=round(self.lease_s * 1e6),
-            second_opinion_share=0.2,
-            second_opinion_severity=5,
-            golden_share=0.05,
-        )
+
+def queue_of(reviews: ReviewStore, fire: Fire) -> ReviewQueue:
+    """A queue of short leases, and of second opinions of a fifth and of the severest."""
+    settings = ReviewSettings(
+        salt=f"fire-{fire.seed}",
+        lease_us=round(fire.lease_s * 1e6),
+        second_opinion_share=0.2,
+        second_opinion_severity=5,
+        golden_share=0.05,
+    )
+    return ReviewQueue(reviews, settings)
 
 
 def _now() -> int:
@@ -73,7 +81,7 @@ def says(reviewer: str, post_id: str) -> dict[str, bool]:
 def review(url: str, fire: Fire, name: str, doomed: bool, holding: Any) -> None:
     """Claim and decide until nothing is left; a doomed reviewer stops while it holds items."""
     reviews = ReviewStore(url)
-    queue, draw = ReviewQueue(reviews, fire.settings), np.random.default_rng(hash_of(name, fire))
+    queue, draw = queue_of(reviews, fire), np.random.default_rng(hash_of(name, fire))
     turns = int(draw.integers(1, 4))
     while True:
         claims = queue.claim(name, int(draw.integers(1, 4)), _now())
@@ -101,7 +109,7 @@ def run(url: str, fire: Fire) -> dict[str, Any]:
     """Fill the queue, let the reviewers loose, and count what came of it."""
     reviews = ReviewStore(url)
     reviews.migrate()
-    queue = ReviewQueue(reviews, fire.settings)
+    queue = queue_of(reviews, fire)
     queue.admit(doubts(fire), _now())
     reviews.insert_golden(golden(fire))
     started = time.perf_counter()

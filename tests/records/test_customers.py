@@ -15,20 +15,18 @@ from lib.churn.intervention_repository import (
     UnknownInterventionError,
 )
 from lib.records import RecordsError
-from tests.records.conftest import NOVEMBER, SECOND, migrated
+from tests.records.conftest import NOVEMBER, SECOND
 from tests.records.customer_factories import health_entry, intervention
 
 
 @pytest.fixture
-def health(url):
-    with migrated(HealthRepository(url)) as store:
-        yield store
+def health(opened):
+    return opened(HealthRepository)
 
 
 @pytest.fixture
-def book(url):
-    with migrated(InterventionRepository(url)) as store:
-        yield store
+def book(opened):
+    return opened(InterventionRepository)
 
 
 def override(number: int, **changes) -> Override:

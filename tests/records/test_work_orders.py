@@ -12,14 +12,13 @@ from lib.maintenance.repository import (
     WorkOrder,
     WorkOrderRepository,
 )
-from tests.records.conftest import NOVEMBER, SECOND, migrated
+from tests.records.conftest import NOVEMBER, SECOND
 from tests.records.order_factories import work_order
 
 
 @pytest.fixture
-def book(url):
-    with migrated(WorkOrderRepository(url)) as store:
-        yield store
+def book(opened):
+    return opened(WorkOrderRepository)
 
 
 def order(number: int) -> WorkOrder:

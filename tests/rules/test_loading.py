@@ -48,54 +48,52 @@ def test_a_good_file_is_read_in_order_of_priority() -> None:
     assert (abroad.status, abroad.note, abroad.line) == ("off", "waits for data", 9)
 
 
+FAULTS = {
+    "    reason:": {
+        "    raisin: x\n    reason:": "6: rule 'large' raisin: unknown key; did you mean 'reason'?",
+    },
+    "    reason: too large\n": {"": "3: rule 'large' reason: the key is missing"},
+    "id: abroad": {"id: large": "9: rule 'large' id: the rule in line 3 has this id"},
+    "id: large": {"id: Large One": "id: expected small letters"},
+    "action: DECLINE": {"action: DECLIN": "got 'DECLIN'; did you mean 'DECLINE'?"},
+    "status: off": {"status: of": "did you mean 'off'?"},
+    "confidence: 0.9": {
+        "confidence: 1.1": "7: rule 'large' confidence: expected a number 0..1, got 1.1",
+        "confidence: .nan": "confidence: expected a number 0..1",
+        "confidence: high": "expected a number 0..1, got 'high'",
+        "confidence: true": "expected a number 0..1, got 'true' (bool)",
+    },
+    "priority: 5": {"priority: 5.5": "expected a whole number, got 5.5"},
+    "owner: ana": {
+        "owner: ana\n    owner: eva": "9: rule 'large' owner: the key stands here twice",
+        "owner: 7": "owner: expected a text, got 7: put it in quotes",
+        "owner:": "owner: expected a text, got nothing",
+        "owner: [ana]": "owner: expected a single value, got a list",
+    },
+    "amount > 100": {
+        "amuont > 100": "4: rule 'large' when: unknown field 'amuont' at character 1 of",
+        "country > 100": "compares a text with a number",
+        "amount >": "ends too early",
+        "amount > 100 or 1 == 1": "is always true",
+        "true": "when: expected a text, got true",
+        '"true"': "is always true",
+        "amount > 100 and amount < 5": "contradicts itself and is never true",
+    },
+    "version: 3\n": {
+        "version: 0\n": "fraud.yaml:1: version: expected a number 1..1e+09, got 0",
+        "version: 1.5\n": "expected a whole number from 1, got 1.5",
+        "": "version: the key is missing",
+        "version: 3\nrulez: 1\n": "2: rulez: unknown key; did you mean",
+        "version: 3\npass_share: 0.5\n": "expected a number 0..0.05",
+        "version: 3\npass_share: 0.01\n": "needs a secret key",
+    },
+}
+"""By a part of the good file: what may stand in its place, and what is said of it."""
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
-    [
-        (
-            "    reason:",
-            "    raisin: x\n    reason:",
-            "6: rule 'large' raisin: unknown key; did you mean 'reason'?",
-        ),
-        ("    reason: too large\n", "", "3: rule 'large' reason: the key is missing"),
-        (
-            "owner: ana",
-            "owner: ana\n    owner: eva",
-            "9: rule 'large' owner: the key stands here twice",
-        ),
-        ("id: abroad", "id: large", "9: rule 'large' id: the rule in line 3 has this id"),
-        ("id: large", "id: Large One", "id: expected small letters"),
-        ("action: DECLINE", "action: DECLIN", "got 'DECLIN'; did you mean 'DECLINE'?"),
-        ("status: off", "status: of", "did you mean 'off'?"),
-        (
-            "confidence: 0.9",
-            "confidence: 1.1",
-            "7: rule 'large' confidence: expected a number 0..1, got 1.1",
-        ),
-        ("confidence: 0.9", "confidence: .nan", "confidence: expected a number 0..1"),
-        ("confidence: 0.9", "confidence: high", "expected a number 0..1, got 'high'"),
-        ("confidence: 0.9", "confidence: true", "expected a number 0..1, got 'true' (bool)"),
-        ("priority: 5", "priority: 5.5", "expected a whole number, got 5.5"),
-        ("owner: ana", "owner: 7", "owner: expected a text, got 7: put it in quotes"),
-        ("owner: ana", "owner:", "owner: expected a text, got nothing"),
-        ("owner: ana", "owner: [ana]", "owner: expected a single value, got a list"),
-        (
-            "amount > 100",
-            "amuont > 100",
-            "4: rule 'large' when: unknown field 'amuont' at character 1 of",
-        ),
-        ("amount > 100", "country > 100", "compares a text with a number"),
-        ("amount > 100", "amount >", "ends too early"),
-        ("amount > 100", "amount > 100 or 1 == 1", "is always true"),
-        ("amount > 100", "true", "when: expected a text, got true"),
-        ("amount > 100", '"true"', "is always true"),
-        ("amount > 100", "amount > 100 and amount < 5", "contradicts itself and is never true"),
-        ("version: 3", "version: 0", "fraud.yaml:1: version: expected a number 1..1e+09, got 0"),
-        ("version: 3", "version: 1.5", "expected a whole number from 1, got 1.5"),
-        ("version: 3\n", "", "version: the key is missing"),
-        ("version: 3", "version: 3\nrulez: 1", "2: rulez: unknown key; did you mean"),
-        ("version: 3", "version: 3\npass_share: 0.5", "expected a number 0..0.05"),
-        ("version: 3", "version: 3\npass_share: 0.01", "needs a secret key"),
-    ],
+    [(old, new, message) for old, faults in FAULTS.items() for new, message in faults.items()],
 )
 def test_one_fault_is_named_with_its_place(old: str, new: str, message: str) -> None:
     (problem,) = problems(GOOD.replace(old, new, 1))

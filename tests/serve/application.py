@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple, Self
 
 import httpx
 from fastapi import FastAPI
 
 from lib.access import add_key, new_key
 from lib.registry import Registry
+from serve.framework import Metric
+from tests.serve.prometheus_metrics import PrometheusMetrics
 
 
 def publish_champion(folder: Path, system: str, artifact: Path, created_at: int) -> Path:
@@ -64,15 +67,44 @@ async def serving(service: Any, gateway: FastAPI, token: str) -> AsyncIterator[h
         yield client
 
 
+def iso(time_us: int) -> str:
+    """A time as callers write it."""
+    return datetime.fromtimestamp(time_us / 1e6, UTC).isoformat()
+
+
+class Parts(NamedTuple):
+    """What a system's application is made of: classes, its metrics, and its routes."""
+
+    settings: Callable[..., Any]
+    service: Callable[..., Any]
+    instruments: Iterable[Metric]
+    gateway: Callable[[Any], FastAPI]
+
+
 @dataclass(frozen=True)
 class Application:
     """An application that runs, and a caller with every scope."""
 
     system: ClassVar[str]
+    parts: ClassVar[Parts]
 
     service: Any
     client: httpx.AsyncClient
     folder: Path
+    meter: PrometheusMetrics
+
+    @classmethod
+    @asynccontextmanager
+    async def started(
+        cls, folder: Path, token: str, now_us: int | None, **settings: Any
+    ) -> AsyncIterator[Self]:
+        """The application in a folder, with a caller's key; its clock stands unless None."""
+        args = cls.parts.settings(**settings_in(folder, **settings))
+        meter = PrometheusMetrics(cls.parts.instruments)
+        clock = None if now_us is None else lambda: now_us
+        service = cls.parts.service(args, meter, now=clock)
+        async with serving(service, cls.parts.gateway(service), token) as client:
+            yield cls(service, client, folder, meter)
 
     async def post(self, path: str, body: Any, status: int = 200) -> dict[str, Any]:
         """An answer, which must have this status."""

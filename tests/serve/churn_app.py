@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +18,7 @@ from serve.churn.service import ChurnService
 from serve.churn.settings import ChurnSettings
 from tests.churn.small_model import save, trained
 from tests.churn.tables import day, world
-from tests.serve.application import (
-    Application,
-    add_token,
-    publish_champion,
-    serving,
-    settings_in,
-)
-from tests.serve.prometheus_metrics import PrometheusMetrics
+from tests.serve.application import Application, Parts, add_token, publish_champion
 
 SCOPES = ("churn:label", "churn:score", "churn:review", "churn:read")
 CREATED_AT = 1_795_428_900_000_000
@@ -38,8 +31,7 @@ class Running(Application):
     """The churn application that runs."""
 
     system = "churn"
-
-    meter: PrometheusMetrics
+    parts = Parts(ChurnSettings, ChurnService, INSTRUMENTS, build_gateway)
 
     async def tell(self, names: Iterable[str], until: int = NOW) -> None:
         """What the simulation knows of customers before a moment, as a caller tells it."""
@@ -60,17 +52,8 @@ async def churn(folder: Path, now_us: int | None = NOW, **changes: Any) -> Async
     if "registry" not in changes and not (folder / "registry").exists():
         published(folder)
     settings = {"profile_store": f"sqlite:///{folder}/profiles.sqlite", **changes}
-    args = ChurnSettings(**settings_in(folder, **settings))
-    meter = PrometheusMetrics(INSTRUMENTS)
-    clock = None if now_us is None else lambda: now_us
-    service = ChurnService(args, meter, now=clock)
-    async with serving(service, build_gateway(service), token) as client:
-        yield Running(service, client, folder, meter)
-
-
-def iso(time_us: int) -> str:
-    """A time as callers write it."""
-    return datetime.fromtimestamp(time_us / 1e6, UTC).isoformat()
+    async with Running.started(folder, token, now_us, **settings) as running:
+        yield running
 
 
 def stayers(most: int, at: int = NOW) -> list[str]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Container, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+import httpx
 
 _NUMBERS = itertools.count()
 SCORE, LABELS = "/fraud/score_transaction", "/fraud/labels"
@@ -54,6 +57,54 @@ async def eventually(
     while not await happens():
         assert time.monotonic() < end, "it did not happen in time"
         await asyncio.sleep(pause)
+
+
+async def post_until_answered(
+    client: httpx.AsyncClient, path: str, body: Any, meanwhile: Container[int] = range(100, 600)
+) -> dict[str, Any]:
+    """As a platform does: the same request again until it is answered; the answer.
+
+    Args:
+        client: of whom.
+        path: of the request.
+        body: of the request.
+        meanwhile: status codes that may come before.
+    """
+    for _ in range(150):
+        with contextlib.suppress(httpx.TransportError):
+            answer = await client.post(path, json=body)
+            if answer.status_code == 200:
+                return dict(answer.json())
+            assert answer.status_code in meanwhile, answer.text
+        await asyncio.sleep(0.2)
+    raise AssertionError("never answered")
+
+
+async def answers_amid(
+    ask: Callable[[Any], Awaitable[Any]],
+    bodies: Iterable[Any],
+    at_a_time: int,
+    happens: Callable[[], None],
+) -> list[Any]:
+    """Answers to requests, amid which something happens: once 15 of them are answered.
+
+    Args:
+        ask: sends a body and waits for its answer.
+        bodies: of the requests.
+        at_a_time: requests that wait for their answers at once, at most.
+        happens: what happens.
+    """
+    places = asyncio.Semaphore(at_a_time)
+
+    async def answer(body: Any) -> Any:
+        async with places:
+            return await ask(body)
+
+    tasks = [asyncio.create_task(answer(body)) for body in bodies]
+    while sum(task.done() for task in tasks) < 15:
+        await asyncio.sleep(0.01)
+    happens()
+    return await asyncio.gather(*tasks)
 
 
 ALWAYS_REVIEW = """

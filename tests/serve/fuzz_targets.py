@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from tests.maintenance.small_fleet import week
-from tests.serve.churn_app import NOW, churn, iso
+from tests.serve.application import iso
+from tests.serve.churn_app import NOW, churn
 from tests.serve.conftest import Models, new_workspace, starting
 from tests.serve.factories import payment
 from tests.serve.fuzzing import Target, path_of, target

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,7 @@ from serve.maintenance.routes import build_gateway
 from serve.maintenance.service import MaintenanceService
 from serve.maintenance.settings import MaintenanceSettings
 from tests.maintenance.small_fleet import CREATED_AT, readings, save, tables, trained
-from tests.serve.application import (
-    Application,
-    add_token,
-    publish_champion,
-    serving,
-    settings_in,
-)
-from tests.serve.prometheus_metrics import PrometheusMetrics
+from tests.serve.application import Application, Parts, add_token, publish_champion
 
 SCOPES = (
     *("maintenance:label", "maintenance:score"),
@@ -35,8 +28,7 @@ class Running(Application):
     """The maintenance application that runs."""
 
     system = "maintenance"
-
-    meter: PrometheusMetrics
+    parts = Parts(MaintenanceSettings, MaintenanceService, INSTRUMENTS, build_gateway)
 
 
 def published(fleet: Path, folder: Path) -> Path:
@@ -54,17 +46,8 @@ async def maintenance(
     if fleet is not None and not (folder / "registry").exists():
         published(fleet, folder)
     settings = {"machine_store": f"sqlite:///{folder}/machines.sqlite", **changes}
-    args = MaintenanceSettings(**settings_in(folder, **settings))
-    meter = PrometheusMetrics(INSTRUMENTS)
-    clock = None if now_us is None else lambda: now_us
-    service = MaintenanceService(args, meter, now=clock)
-    async with serving(service, build_gateway(service), token) as client:
-        yield Running(service, client, folder, meter)
-
-
-def iso(time_us: int) -> str:
-    """A time as callers write it."""
-    return datetime.fromtimestamp(time_us / 1e6, UTC).isoformat()
+    async with Running.started(folder, token, now_us, **settings) as running:
+        yield running
 
 
 def end_of(fleet: Path) -> int:

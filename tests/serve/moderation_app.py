@@ -114,9 +114,10 @@ async def moderation(folder: Path, registry: Path, **changes: Any) -> AsyncItera
     """The application in a folder."""
     args, token = arguments(folder, registry, **changes)
     clock = Clock()
-    service = ModerationService(args, PrometheusMetrics(INSTRUMENTS), now=clock)
+    meter = PrometheusMetrics(INSTRUMENTS)
+    service = ModerationService(args, meter, now=clock)
     async with serving(service, build_gateway(service), token) as client:
-        yield Running(service, client, folder, clock)
+        yield Running(service, client, folder, meter, clock)
 
 
 def sent(content: bytes) -> dict[str, str]:

@@ -17,10 +17,17 @@ def admission() -> Admission:
     return Admission(RequestLimits(in_flight=2))
 
 
-async def stranger(admission: Admission, number: int, passed: list[int]) -> None:
-    """Says when a public request has passed."""
-    await admission.public()
-    passed.append(number)
+def strangers(admission: Admission, group: asyncio.TaskGroup, count: int) -> list[int]:
+    """Starts public requests; their numbers, in the order in which they pass."""
+    passed: list[int] = []
+
+    async def stranger(number: int) -> None:
+        await admission.public()
+        passed.append(number)
+
+    for number in range(count):
+        group.create_task(stranger(number))
+    return passed
 
 
 async def test_without_keyed_requests_a_public_one_passes_at_once(admission: Admission) -> None:
@@ -32,12 +39,10 @@ async def test_without_keyed_requests_a_public_one_passes_at_once(admission: Adm
 async def test_public_requests_pass_in_order_once_the_last_keyed_one_is_answered(
     admission: Admission,
 ) -> None:
-    passed: list[int] = []
     async with asyncio.TaskGroup() as group:
         with admission.keyed():
             with admission.keyed():
-                for number in range(5):
-                    group.create_task(stranger(admission, number, passed))
+                passed = strangers(admission, group, 5)
                 await asyncio.sleep(0.01)
             assert passed == []
     assert passed == [0, 1, 2, 3, 4]
@@ -46,11 +51,9 @@ async def test_public_requests_pass_in_order_once_the_last_keyed_one_is_answered
 async def test_a_keyed_request_that_comes_overtakes_the_public_ones_that_wait(
     admission: Admission,
 ) -> None:
-    passed: list[int] = []
     async with asyncio.TaskGroup() as group:
         with admission.keyed():
-            for number in range(50):
-                group.create_task(stranger(admission, number, passed))
+            passed = strangers(admission, group, 50)
             await asyncio.sleep(0.01)
         await asyncio.sleep(0)  # one turn of the event loop
         with admission.keyed():

@@ -19,14 +19,15 @@ from jobs.maintenance.business import main as maintenance_page
 from jobs.moderation.business import ModerationBusinessConfig
 from jobs.moderation.business import main as moderation_page
 from lib.churn.intervention_repository import StoredPlan
-from lib.records import Records
+from lib.records import Fact, Records
 from tests.moderation.media_factories import encoded, scene
 from tests.records.conftest import count_decisions
 from tests.records.customer_factories import intervention
 from tests.serve import churn_app, moderation_app
+from tests.serve.application import Application, iso
 from tests.serve.conftest import Start, Workspace
 from tests.serve.factories import LABELS, SCORE, eventually, label, payment
-from tests.serve.maintenance_app import end_of, iso, maintenance, news
+from tests.serve.maintenance_app import end_of, maintenance, news
 from tests.serve.moderation_app import moderation
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
@@ -47,6 +48,14 @@ def statement(options: BusinessOptions, write: Any) -> dict[str, Any]:
     written: dict[str, Any] = json.loads((Path(options.output) / "business.json").read_text())
     assert (Path(options.output) / "business.html").stat().st_size > 2_000
     return {**written, "measures": {row["name"]: row for row in written["measures"]}}
+
+
+async def kept_facts(app: Application) -> tuple[str, list[Fact]]:
+    """The URL of an application's records, and what they hold of its subjects."""
+    await app.service.decision_store.drain()
+    url = str(app.service.args.records)
+    with Records(url) as records:
+        return url, list(records.facts(app.system, 2**62))
 
 
 async def test_payments_that_were_served(
@@ -87,10 +96,7 @@ async def test_predictions_and_failures_that_were_reported(
         report = {"machine_id": "M00000", "services": [repaired]}
         for _ in range(2):
             await app.post("readings", report)
-        await app.service.decision_store.drain()
-        url = str(app.service.args.records)
-        with Records(url) as records:
-            facts = list(records.facts("maintenance", 2**62))
+        url, facts = await kept_facts(app)
     assert [(row.subject_id, row.kind, row.source) for row in facts] == [
         ("M00000", "failure", "service")
     ]
@@ -119,10 +125,7 @@ async def test_scores_notices_and_outcomes_of_interventions(tmp_path: Path) -> N
         outcome = {"intervention_id": chosen.id, "left": True, "observed_at": iso(now - DAY)}
         for _ in range(2):
             await app.post("outcomes", outcome)
-        await app.service.decision_store.drain()
-        url = str(app.service.args.records)
-        with Records(url) as records:
-            facts = list(records.facts("churn", 2**62))
+        url, facts = await kept_facts(app)
     assert {(row.subject_id, row.kind) for row in facts} == {
         (names[0], "notice"),
         (names[1], "left"),

@@ -18,7 +18,8 @@ from serve.churn.schemas import MOST_ROWS
 from serve.churn.settings import ChurnSettings
 from serve.framework.validation import Clock
 from tests.churn.tables import world
-from tests.serve.churn_app import NOW, churn, iso, news, stayers
+from tests.serve.application import iso
+from tests.serve.churn_app import NOW, churn, news, stayers
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
 SIGNED = {
@@ -32,9 +33,13 @@ SIGNED = {
 }
 
 
+def event(days_ago: float, **fields: object) -> dict[str, object]:
+    """A row of any table about the new customer."""
+    return {"customer_id": "new", "event_time": iso(int(NOW - days_ago * DAY)), **fields}
+
+
 def use(days_ago: float, user: str = "u1", customer: str = "new") -> dict[str, object]:
-    at = iso(int(NOW - days_ago * DAY))
-    return {"customer_id": customer, "event_time": at, "user_id": user, "feature": "reports"}
+    return event(days_ago, customer_id=customer, user_id=user, feature="reports")
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +109,7 @@ def counted(**changes: int) -> dict[str, int]:
 async def test_of_other_content_under_one_id_the_first_stays_whichever_replica_is_asked(
     registry, tmp_path
 ):
-    ticket = {"ticket_id": "t", "customer_id": "new", "event_time": iso(NOW - 3 * DAY)}
+    ticket = event(3, ticket_id="t")
     bodies = [{"tickets": [{**ticket, "priority": priority}]} for priority in ("low", "urgent")]
     shared = {
         "registry": str(registry),
@@ -129,9 +134,9 @@ async def test_of_other_content_under_one_id_the_first_stays_whichever_replica_i
 
 async def test_rows_are_the_same_whatever_they_are_told_with(registry, tmp_path):
     """When a contract began, and an invoice's first line, are read from a row's neighbours."""
-    bought = {"customer_id": "new", "event_time": iso(NOW - 9 * DAY), "invoice_id": "i"}
+    bought = event(9, invoice_id="i")
     lines = [{**bought, "item": name, "amount_minor": 100} for name in ("a", "b")]
-    rows = [{"customer_id": "new", "event_time": iso(NOW - k * DAY), "seats": k} for k in (60, 30)]
+    rows = [event(days_ago, seats=days_ago) for days_ago in (60, 30)]
     async with churn(tmp_path / "a", registry=str(registry)) as app:
         await app.post("events", {"customers": rows, "invoices": lines})
         again = [
@@ -177,11 +182,7 @@ async def test_looking_at_a_later_moment_leaves_an_earlier_one_as_it_was(registr
 
 
 async def test_who_gave_notice_is_leaving_until_it_signs_anew(registry, tmp_path):
-    notice = {
-        "customer_id": "new",
-        "event_time": iso(NOW - 30 * DAY),
-        "ends_at": iso(NOW - 5 * DAY),
-    }
+    notice = event(30, ends_at=iso(NOW - 5 * DAY))
     back = {**SIGNED, "event_time": iso(NOW - 2 * DAY), "contract_start": iso(NOW - 2 * DAY)}
     async with churn(tmp_path / "a", registry=str(registry)) as app:
         await app.post("events", {"customers": [SIGNED], "usage": [use(31)], "churn": [notice]})
@@ -199,7 +200,7 @@ async def test_who_gave_notice_is_leaving_until_it_signs_anew(registry, tmp_path
 async def test_a_customer_that_does_not_say_when_it_began_began_when_it_was_first_told(
     registry, tmp_path
 ):
-    first = {"customer_id": "new", "event_time": iso(NOW - 100 * DAY), "seats": 5}
+    first = event(100, seats=5)
     async with churn(tmp_path / "a", registry=str(registry)) as app:
         for changes in ({}, {"event_time": iso(NOW - DAY), "seats": 9}):
             await app.post("events", {"customers": [{**first, **changes}]})
@@ -306,11 +307,11 @@ BAD = {
         "usage.0.known_at: expected at most 300 seconds from now",
     ),
     "a score of eleven": (
-        {"surveys": [{"customer_id": "new", "event_time": iso(NOW), "score": 11}]},
+        {"surveys": [event(0, score=11)]},
         "surveys.0.score: input should be less than or equal to 10, got 11",
     ),
     "a signal nobody knows": (
-        {"signals": [{"customer_id": "new", "event_time": iso(NOW), "kind": "gossip"}]},
+        {"signals": [event(0, kind="gossip")]},
         "signals.0.kind: input should be 'competitor_mention'",
     ),
     "a contract that ends before it begins": (
@@ -318,44 +319,19 @@ BAD = {
         "customers.0.renewal_at: expected after contract_start",
     ),
     "notice before the contract began": (
-        {
-            "customers": [SIGNED],
-            "churn": [{"customer_id": "new", "event_time": iso(NOW - 250 * DAY)}],
-        },
+        {"customers": [SIGNED], "churn": [event(250)]},
         "churn.0.event_time: expected after the contract began, 2024-08-08",
     ),
     "an end before notice": (
-        {
-            "churn": [
-                {
-                    "customer_id": "new",
-                    "event_time": iso(NOW - 5 * DAY),
-                    "ends_at": iso(NOW - 9 * DAY),
-                }
-            ]
-        },
+        {"churn": [event(5, ends_at=iso(NOW - 9 * DAY))]},
         "churn.0.ends_at: expected at or after event_time",
     ),
     "a ticket that closes before it opens": (
-        {
-            "tickets": [
-                {
-                    "ticket_id": "t",
-                    "customer_id": "new",
-                    "event_time": iso(NOW - 5 * DAY),
-                    "closed_at": iso(NOW - 9 * DAY),
-                }
-            ]
-        },
+        {"tickets": [event(5, ticket_id="t", closed_at=iso(NOW - 9 * DAY))]},
         "tickets.0.closed_at: expected at or after event_time",
     ),
     "one ticket told twice, differently": (
-        {
-            "tickets": [
-                {"ticket_id": "t", "customer_id": "new", "event_time": iso(NOW - 5 * DAY)},
-                {"ticket_id": "t", "customer_id": "new", "event_time": iso(NOW - 6 * DAY)},
-            ]
-        },
+        {"tickets": [event(5, ticket_id="t"), event(6, ticket_id="t")]},
         "tickets: ticket_id: came before with other content",
     ),
 }

@@ -14,7 +14,8 @@ from lib.churn.model.scores import NOTE, scores_table
 from lib.feature import DAY
 from tests.churn.small_model import rows, trained
 from tests.records.customer_factories import intervention
-from tests.serve.churn_app import NOW, churn, iso, published, stayers
+from tests.serve.application import iso
+from tests.serve.churn_app import NOW, churn, published, stayers
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
 LIMITS = {"hours": 12, "budget": 3000}

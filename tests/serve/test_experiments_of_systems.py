@@ -18,11 +18,11 @@ from lib.registry import Registry, TrainingRecord
 from tests.churn.small_model import trained as trained_churn
 from tests.maintenance import small_fleet as fleet_model
 from tests.moderation import small_model
-from tests.serve.application import Application
+from tests.serve.application import Application, iso
 from tests.serve.churn_app import churn, stayers
 from tests.serve.churn_app import published as published_churn
 from tests.serve.factories import eventually
-from tests.serve.maintenance_app import end_of, iso, maintenance, news
+from tests.serve.maintenance_app import end_of, maintenance, news
 from tests.serve.maintenance_app import published as published_maintenance
 from tests.serve.moderation_app import moderation, png, sent
 from tests.serve.moderation_app import published as published_moderation

@@ -14,7 +14,7 @@ from lib.contract import ContractError
 from lib.fraud.audit import audit
 from lib.fraud.features import FRAUD
 from lib.records import Records
-from tests.records.conftest import count_decisions
+from tests.records.conftest import count_decisions, empty_records
 from tests.serve.conftest import Start, Workspace
 from tests.serve.factories import LABELS, SCORE, eventually, label, moment, payment
 
@@ -85,9 +85,7 @@ def test_a_time_without_an_offset_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_database_without_decisions_compares_nothing(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/records.sqlite"
-    with Records(url) as records:
-        records.migrate()
+    url = empty_records(tmp_path)
     audit_result = main(AuditConfig(records=url, output=tmp_path / "audit.json"))
     assert (audit_result.payments, audit_result.share) == (0, 0.0)
     assert '"payments": 0' in (tmp_path / "audit.json").read_text()

@@ -8,13 +8,21 @@ import os
 import signal
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import httpx
 import pytest
 
 from tests.serve.conftest import Models, Workspace, new_workspace
-from tests.serve.factories import ALWAYS_REVIEW, SCORE, eventually, payment
+from tests.serve.factories import (
+    ALWAYS_REVIEW,
+    SCORE,
+    answers_amid,
+    eventually,
+    payment,
+    post_until_answered,
+)
 from tests.serve.ray_server import RayServer, listening_ports
 from tests.serve.redis_process import RedisProcess
 
@@ -63,19 +71,6 @@ async def score(client: httpx.AsyncClient, **changes: Any) -> dict[str, Any]:
     answer = await client.post(SCORE, json=payment(**changes))
     assert answer.status_code == 200, answer.text
     return dict(answer.json())
-
-
-async def scored_until_answered(client: httpx.AsyncClient, body: dict[str, Any]) -> dict[str, Any]:
-    """As a payment platform does: the same payment again until there is an answer."""
-    for _ in range(150):
-        try:
-            answer = await client.post(SCORE, json=body)
-        except httpx.TransportError:
-            answer = None
-        if answer is not None and answer.status_code == 200:
-            return dict(answer.json())
-        await asyncio.sleep(0.2)
-    raise AssertionError("never answered")
 
 
 async def features(client: httpx.AsyncClient, transaction_id: str) -> dict[str, float]:
@@ -177,20 +172,14 @@ async def test_a_killed_front_replica_loses_no_payment_and_none_counts_twice(
     client: httpx.AsyncClient, on_ray: OnRay
 ) -> None:
     bodies = [payment(user_id="killed-user") for _ in range(60)]
-    at_a_time = asyncio.Semaphore(6)
 
-    async def score_payment(body: dict[str, Any]) -> dict[str, Any]:
-        async with at_a_time:
-            return await scored_until_answered(client, body)
+    def kill() -> None:
+        os.kill(on_ray.server.replicas("Front")[0], signal.SIGKILL)
 
-    tasks = [asyncio.create_task(score_payment(body)) for body in bodies]
-    while sum(task.done() for task in tasks) < 15:
-        await asyncio.sleep(0.01)
-    os.kill(on_ray.server.replicas("Front")[0], signal.SIGKILL)
-    answers = await asyncio.gather(*tasks)
+    answers = await answers_amid(partial(post_until_answered, client, SCORE), bodies, 6, kill)
     assert [a["transaction_id"] for a in answers] == [b["transaction_id"] for b in bodies]
     following = payment(user_id="killed-user")
-    await scored_until_answered(client, following)
+    await post_until_answered(client, SCORE, following)
     assert (await features(client, following["transaction_id"]))["txn_count_by_user_24h"] == 60
 
 
@@ -198,12 +187,12 @@ async def test_a_killed_model_is_made_up_for_by_a_fallback_and_scored_again(
     client: httpx.AsyncClient, on_ray: OnRay
 ) -> None:
     os.kill(on_ray.server.replicas("Ensemble")[0], signal.SIGKILL)
-    answer = await scored_until_answered(client, payment())
+    answer = await post_until_answered(client, SCORE, payment())
     fallbacks = [answer] if answer["method"] == "fallback" else []
     for _ in range(20):
         if fallbacks:
             break
-        answer = await scored_until_answered(client, payment())
+        answer = await post_until_answered(client, SCORE, payment())
         fallbacks = [answer] if answer["method"] == "fallback" else []
     assert fallbacks, "the model was never missed"
 

@@ -10,7 +10,8 @@ import pytest
 from lib.maintenance.dataset import Tables, current_rows
 from lib.maintenance.model.model import load_model
 from tests.maintenance.small_fleet import tables
-from tests.serve.maintenance_app import Running, end_of, iso, maintenance, news
+from tests.serve.application import iso
+from tests.serve.maintenance_app import Running, end_of, maintenance, news
 
 pytestmark = pytest.mark.anyio
 MINUTE = 60_000_000

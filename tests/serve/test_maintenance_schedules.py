@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from tests.maintenance.small_fleet import monday, week
-from tests.serve.maintenance_app import end_of, iso, maintenance, news
+from tests.serve.application import iso
+from tests.serve.maintenance_app import end_of, maintenance, news
 
 pytestmark = pytest.mark.anyio
 MINUTE, HOUR = 60_000_000, 3_600_000_000

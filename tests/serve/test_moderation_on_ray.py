@@ -9,6 +9,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from lib.records.review import ReviewStore
 from lib.registry import Registry
 from tests.moderation import small_model
 from tests.moderation.media_factories import video
-from tests.serve.factories import eventually
+from tests.serve.factories import answers_amid, eventually, post_until_answered
 from tests.serve.moderation_app import CREATED_AT, arguments, png, published, salt, sent
 from tests.serve.other_moderation_model import other_model
 from tests.serve.ray_server import RayServer
@@ -178,40 +179,21 @@ async def test_a_promoted_model_is_taken_up_without_an_error_and_never_by_halves
     assert set(versions) == {before, version}
 
 
-async def answered(client: httpx.AsyncClient, post: dict[str, Any]) -> dict[str, Any]:
-    """As a platform does: the same post again until there is an answer."""
-    for _ in range(150):
-        try:
-            answer = await client.post(POSTS, json=post)
-        except httpx.TransportError:
-            answer = None
-        if answer is not None and answer.status_code == 200:
-            return dict(answer.json())
-        assert answer is None or answer.status_code in {503, 504}, answer.text
-        await asyncio.sleep(0.2)
-    raise AssertionError("never answered")
-
-
 @pytest.mark.slow
 async def test_while_the_model_of_texts_is_killed_every_post_is_answered_and_queued_once(
     client: httpx.AsyncClient, on_ray: OnRay
 ) -> None:
     texts = [*small_model.parts()[2].texts[:60], *["a doubtfulword"] * 20]
     posts = [body(text=text) for text in texts]
-    at_a_time = asyncio.Semaphore(AT_A_TIME // 2)
+    ask = partial(post_until_answered, client, POSTS, meanwhile={503, 504})
 
-    async def judge(post: dict[str, Any]) -> dict[str, Any]:
-        async with at_a_time:
-            return await answered(client, post)
+    def kill() -> None:
+        os.kill(on_ray.server.replicas("Text")[0], signal.SIGKILL)
 
     async def in_force(post_id: str) -> dict[str, Any]:
         return dict((await client.get(f"{POSTS}/{post_id}")).json())
 
-    tasks = [asyncio.create_task(judge(post)) for post in posts]
-    while sum(task.done() for task in tasks) < 15:
-        await asyncio.sleep(0.01)
-    os.kill(on_ray.server.replicas("Text")[0], signal.SIGKILL)
-    answers = await asyncio.gather(*tasks)
+    answers = await answers_amid(ask, posts, AT_A_TIME // 2, kill)
     assert [a["post_id"] for a in answers] == [b["post_id"] for b in posts]
     waiting = {a["post_id"] for a in answers if a["method"] == "fallback"}
     assert waiting, "the model was never missed"

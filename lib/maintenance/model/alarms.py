@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,11 +73,22 @@ def _episodes(watch: AlarmWindow, wrong: Mask) -> Ints:
 
 def threshold_for(watch: AlarmWindow, scores: Floats, within_hours: float, most: float) -> float:
     """The lowest score at which false alarms stay within `most` per machine-month."""
+    return lowest_within(scores, lambda alarms: false_alarms(watch, alarms, within_hours), most)
+
+
+def lowest_within(scores: Floats, rate: Callable[[Mask], float], most: float) -> float:
+    """The lowest score at which alarms are not too many, by bisection; inf where any is.
+
+    Args:
+        scores: (rows,) an alarm is given from the threshold on.
+        rate: of alarms, given (rows,) which rows raise one; the more do, the higher.
+        most: the highest rate that is accepted.
+    """
     values = np.append(np.unique(scores), np.inf)
     low, high = -1, len(values) - 1
     while high - low > 1:
         middle = (low + high) // 2
-        if false_alarms(watch, scores >= values[middle], within_hours) <= most:
+        if rate(scores >= values[middle]) <= most:
             high = middle
         else:
             low = middle

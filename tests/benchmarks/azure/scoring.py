@@ -6,6 +6,7 @@ import numpy as np
 
 from lib.evaluation import Interval, bootstrap_interval
 from lib.maintenance.feature_set import HOUR_US
+from lib.maintenance.model.alarms import lowest_within
 from lib.survival.curves import Curves
 from lib.survival.measures import (
     calibration_error,
@@ -79,15 +80,7 @@ def ibs_difference(data: Azure, other: Curves, ours: Curves) -> Interval:
 def lowest_threshold(data: Azure, scores: np.ndarray) -> float:
     """The lowest score at which alarms of the whole cohort stay within the target."""
     everyone = np.unique(data.test.machines, return_counts=True)
-    low, high = -1, len(np.unique(scores))
-    values = np.append(np.unique(scores), np.inf)
-    while high - low > 1:
-        middle = (low + high) // 2
-        if false_alarms(data, scores >= values[middle], everyone) <= TARGET:
-            high = middle
-        else:
-            low = middle
-    return float(values[high])
+    return lowest_within(scores, lambda alarms: false_alarms(data, alarms, everyone), TARGET)
 
 
 def false_alarms(data: Azure, alarms: np.ndarray, drawn: tuple[np.ndarray, np.ndarray]) -> float:
