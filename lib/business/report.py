@@ -86,7 +86,7 @@ def _short(
     figures = tuple(
         report.KeyFigure(
             measure.label,
-            _NOT_YET if measure.value is None else number_text(measure.value, measure.unit),
+            _value_text(measure),
             _key_detail(measure, changed.get(measure.name)),
         )
         for measure in known[:_HEADLINES]
@@ -102,7 +102,7 @@ def _key_detail(measure: Measure, changed: Change | None) -> str:
         return f"{number_text(changed.value, measure.unit, sign=True)} against before"
     if measure.value is None:
         return _when(measure) or measure.rests_on
-    return _interval_text(measure.low, measure.high, measure.unit)
+    return interval_text(measure)
 
 
 def _verdict(now: Statement, before: Statement, changed: Mapping[str, Change]) -> str:
@@ -139,9 +139,9 @@ def _figures(
         header = ("figure", "before", "this period", "95% interval", "change", "rests on")
     rows = []
     for measure in now.measures:
-        value = _NOT_YET if measure.value is None else number_text(measure.value, measure.unit)
-        interval = _interval_text(measure.low, measure.high, measure.unit)
-        row = [measure.label, value, interval, _rests_on(measure)]
+        value = _value_text(measure)
+        interval = interval_text(measure)
+        row = [measure.label, value, interval, rests_on_text(measure)]
         if former:
             earlier = former.get(measure.name)
             text = "–" if earlier is None else number_text(earlier.value, earlier.unit)
@@ -165,15 +165,23 @@ def _change_text(move: Change | None, measure: Measure) -> str:
     return f"{text} ({low.removesuffix(' points')} to {high.removesuffix(' points')}){mark}"
 
 
-def _interval_text(low: float | None, high: float | None, unit: str) -> str:
-    if low is None or high is None:
+def interval_text(measure: Measure) -> str:
+    """Its interval, a dash without one."""
+    if measure.low is None or measure.high is None:
         return "–"
-    return f"{number_text(low, unit)} to {number_text(high, unit)}"
+    return f"{number_text(measure.low, measure.unit)} to {number_text(measure.high, measure.unit)}"
 
 
-def _rests_on(measure: Measure) -> str:
+def rests_on_text(measure: Measure) -> str:
+    """What it rests on, and from when on it is known or final."""
     when = _when(measure)
     return f"{measure.rests_on}; {when}" if when else measure.rests_on
+
+
+def _value_text(measure: Measure) -> str:
+    if measure.value is None and measure.known_from is not None:
+        return _NOT_YET
+    return number_text(measure.value, measure.unit)
 
 
 def _when(measure: Measure) -> str:
