@@ -56,8 +56,12 @@ def number_text(value: float | None, unit: str, sign: bool = False) -> str:
         return "–"
     plus = "+" if sign and value > 0 else ""
     if unit == "share":
-        digits = _significant(value * 100.0)
-        return f"{plus}{digits} points" if sign else f"{digits}%"
+        percent = value * 100.0
+        return (
+            f"{plus}{_significant(round(percent, 2))} points"
+            if sign
+            else f"{_significant(percent)}%"
+        )
     if unit == "seconds":
         size, name = next((size, name) for size, name in _TIMES if abs(value) >= size or size == 0)
         return f"{plus}{_significant(value / (size or 0.001))} {name}"
@@ -119,15 +123,15 @@ def _verdict(now: Statement, before: Statement, changed: Mapping[str, Change]) -
                    measure.name in changed)  # fmt: skip
     parts = [f"{name.capitalize()}: {'; '.join(labels)}." for name, labels in groups.items()
              if labels]  # fmt: skip
-    rest = _rest_text(compared - told_apart)
+    rest = _rest_text(compared - told_apart, "other " if told_apart else "")
     return f"Against {_span(before)}. " + " ".join([*parts, rest]).rstrip()
 
 
-def _rest_text(figures: int) -> str:
+def _rest_text(figures: int, other: str) -> str:
     """How many figures did not change by more than chance."""
     if figures < 1:
         return ""
-    many = f"{figures} other figures do" if figures > 1 else "One other figure does"
+    many = f"{figures} {other}figures do" if figures > 1 else f"One {other}figure does"
     return f"{many} not differ by more than chance."
 
 
