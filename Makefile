@@ -19,7 +19,7 @@ $(READY): pyproject.toml
 	@rm -rf build *.egg-info
 	@touch $@
 
-demo: $(READY) ## Train on simulated payments, deploy, score payments over HTTP, write the report
+demo: $(READY) ## Train on simulated data, deploy, decide over HTTP, go through the learning loop
 	@$(BIN)/python -m cluster.demo
 
 serve: $(READY) ## The same, left running: prints the URL and a key; Ctrl-C ends it

@@ -2,7 +2,7 @@
 
 Starts a local Ray head with a token, submits the training jobs of every system through Ray's Jobs
 API on simulated data, deploys the applications on Ray Serve, asks them over HTTP, prints what was
-decided, and ends what it started.
+decided, goes through the learning loop with fraud, and ends what it started.
 """
 
 import shutil
@@ -10,11 +10,13 @@ import signal
 import sys
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import tyro
 
 from cluster import demo_churn, demo_fraud, demo_maintenance, demo_moderation
+from cluster.demo_replay import KeptBack
 from cluster.demo_steps import Runner, Step, program_success
 from cluster.demo_system import Application, System
 from cluster.local import ROOT, LocalHead, local_head
@@ -28,10 +30,10 @@ class Demo:
 
     folder: Path = Path("var/demo")
     """Where data, models, reports, logs and stores go; emptied first."""
-    users: int = 1500
+    users: int = 350
     """Simulated customers."""
-    days: int = 60
-    """Simulated days."""
+    days: int = 90
+    """Simulated days to learn from; a week more is kept for the running service."""
     machines: int = 40
     """Simulated machines."""
     accounts: int = 500
@@ -70,7 +72,8 @@ def _demonstrate(head: LocalHead, folder: Path, options: Demo, runner: Runner) -
     maintenance, churn, moderation = (
         System(name, head, folder / name, runner) for name in ("maintenance", "churn", "moderation")
     )
-    runner.run(demo_fraud.prepare(fraud, options.users, options.days, options.seed))
+    kept = KeptBack.until_ripe(folder, datetime.now(UTC))
+    runner.run(demo_fraud.prepare(fraud, options.users, options.days, options.seed, kept))
     stories = scenario_examples(options.seed, time.time_ns() // 1000)
     runner.run(demo_fraud.backfill(fraud, stories))
     runner.run(demo_maintenance.prepare(maintenance, options.machines))
@@ -81,7 +84,7 @@ def _demonstrate(head: LocalHead, folder: Path, options: Demo, runner: Runner) -
         [Step(f"starting Ray Serve; its log is {log}", lambda: head.serve(log), program_success)]
     )
     return [
-        demo_fraud.show(fraud, stories),
+        demo_fraud.show(fraud, stories, kept),
         demo_maintenance.show(maintenance),
         demo_churn.show(churn),
         demo_moderation.show(moderation),

@@ -2,10 +2,13 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from typing import Any
 
 import pyarrow as pa
 
+from cluster.demo_loop import CHALLENGER, loop_steps
+from cluster.demo_replay import DAYS, KeptBack
 from cluster.demo_steps import Step, fields, refused
 from cluster.demo_system import Application, System
 from lib.contract import TIME
@@ -21,46 +24,58 @@ _COLUMNS = {
     "method": "{method}",
     "ms": "{latency_ms:.1f}",
 }
-_JOBS = {
+_SIMULATION = {
     "simulating payments of {users} customers over {days} days": """
-        simulate --output={folder}/data --users={users} --days={days} --seed={seed}
-        --retry-share=0.002 --malformed-share=0.001""",
+        simulate --output={folder}/data --users={users} --days={days} --seed={seed} --start={start}
+        --fraud-share=0.02 --retry-share=0.002 --malformed-share=0.001""",
+}
+_JOBS = {
     "training through the Jobs API: features on Ray Data, trees and network on Ray": """
-        train --transactions={folder}/data/transactions.parquet
-        --labels={folder}/data/labels.parquet --output={folder}/training
-        --registry={folder}/registry --alias=champion --quick --simulated""",
+        train --transactions={folder}/known/transactions/simulated.parquet
+        --labels={folder}/known/labels/simulated.parquet --output={folder}/training
+        --registry={folder}/registry --alias=champion --quick --simulated --slices.train=40""",
 }
 _BACKFILL = {
-    "filling the profile store with the stories' history": """
-        backfill --transactions={folder}/history/transactions.parquet
-        --labels={folder}/history/labels.parquet
+    "filling the profile store with what is known so far": """
+        backfill --transactions={folder}/known/transactions --labels={folder}/known/labels
         --profile-store=sqlite:///{folder}/profiles.sqlite""",
 }
 
 
-def prepare(system: System, users: int, days: int, seed: int) -> Iterator[Step]:
-    """Simulates payments and trains; files go to the system's folder."""
-    return system.jobs(_JOBS, users=users, days=days, seed=seed)
+_SETTINGS = """
+    profile_store=sqlite:///{folder}/profiles.sqlite front={replica} ensemble={replica}
+    receipt_seconds=2592000"""
+
+
+def prepare(system: System, users: int, days: int, seed: int, kept: KeptBack) -> Iterator[Step]:
+    """Simulates payments, keeps some back, and trains on the others; files go to the folder."""
+    start = (kept.since - timedelta(days=days)).date()
+    values = {"users": users, "days": days + DAYS, "seed": seed, "start": start}
+    yield from system.jobs(_SIMULATION, **values)
+    kept.split()
+    yield from system.jobs(_JOBS)
+    yield from system.jobs(CHALLENGER)
 
 
 def backfill(system: System, stories: Sequence[Example]) -> Iterator[Step]:
     """Fills the profile store with the history of the payments that will be sent."""
-    history = open_storage(system.folder / "history")
-    write_parquet(_payments(stories), history, "transactions.parquet")
+    known = open_storage(system.folder / "known")
+    write_parquet(_payments(stories), known, "transactions/stories.parquet")
     labels = [label for story in stories for label in story.labels]
-    write_parquet(_table(labels, LABELS.schema), history, "labels.parquet")
+    write_parquet(_table(labels, LABELS.schema), known, "labels/stories.parquet")
     return system.jobs(_BACKFILL)
 
 
-def show(system: System, stories: Sequence[Example]) -> Application:
-    """Deploys the application and sends payments; Serve's proxy runs."""
+def show(system: System, stories: Sequence[Example], kept: KeptBack) -> Application:
+    """Deploys the application, sends payments and goes through the loop; Serve's proxy runs."""
     app = system.deploy(
-        "profile_store=sqlite:///{folder}/profiles.sqlite front={replica} ensemble={replica}",
+        _SETTINGS,
         scopes=("score", "label", "read"),
         deadline_ms=None,
     )
     title = f"sending payments to {app.url}/score_transaction"
     system.runner.tabulate(title, _requests(app, stories), "payment", _COLUMNS)
+    system.runner.run(loop_steps(system, app, kept))
     system.close(app, "models    {path}/registry")
     example = json.dumps({"transaction_id": "t1", "...": "..."})
     print(f"try: curl -H 'Authorization: Bearer {app.key}'")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any
 
 import httpx
@@ -91,6 +91,11 @@ class System:
         _await_ready(f"{url}/readyz", log)
         return Application(url, key, deadline_ms)
 
+    def command(self, template: str, **values: object) -> CompletedProcess[str]:
+        """Runs a job of the product as a command here; its exit status and what it printed."""
+        module, *options = self._words(template, values)
+        return self.head.capture(sys.executable, "-m", f"jobs.{module}", *options)
+
     def close(self, app: Application, more: str) -> None:
         """Prints where the files of this system and its API page are."""
         path = os.path.relpath(self.folder, ROOT)
@@ -110,14 +115,9 @@ class System:
         names = [f"{self.name}:{scope}" for scope in scopes]
         bound = ["--reviewers", ",".join(reviewers)] if reviewers else []
         command = [sys.executable, "-m", "jobs.access.keys", "create"]
-        process = subprocess.run(
-            [*command, f"--file={self.folder / 'keys.json'}", "--scopes", *names, *bound],
-            cwd=ROOT,
-            env=self.head.environment,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
+        file = f"--file={self.folder / 'keys.json'}"
+        process = self.head.capture(*command, file, "--scopes", *names, *bound)
+        process.check_returncode()
         return process.stdout.strip().splitlines()[-1]
 
 

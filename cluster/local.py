@@ -56,6 +56,12 @@ class LocalHead:
             )
         return done.returncode
 
+    def capture(self, *command: str) -> subprocess.CompletedProcess[str]:
+        """Runs a command likewise; its exit status and what it printed."""
+        return subprocess.run(
+            command, cwd=ROOT, env=self.environment, capture_output=True, text=True, check=False
+        )
+
     def submit(self, *entrypoint: str) -> int:
         """Submits a job through Ray's Jobs API with this tree, and follows its log."""
         options = (f"--address={self.dashboard}", f"--working-dir={ROOT}")

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from jobs.experiments.options import PricedOptions, decisions_and_labels, named_experiment
 from jobs.framework.command import run_job
@@ -16,6 +19,8 @@ from lib.experiment.exposure import DAY
 from lib.experiment.judge import ExperimentRecords, Judge, Judgement
 from lib.experiment.models import StoredExperiment
 from lib.experiment.recorded import recorded_table
+from lib.experiment.replay import NOTE as REPLAYED
+from lib.experiment.replay import on_event_times
 from lib.experiment.report import verdict_report
 from lib.experiment.repository import ExperimentRepository
 from lib.report.page import write_report
@@ -53,6 +58,9 @@ class JudgeConfig(PricedOptions):
     """days before the start that explain a part of the variance (CUPED); 0 for none"""
     winsor_quantile: float = WINSOR_QUANTILE
     """money per entity beyond this quantile on either side counts as that at the quantile"""
+    replayed: bool = False
+    """requests of the past were sent again: days and weeks are those of their events, not of their
+    decisions; needs an experiment that was ended"""
     stop: bool = False
     """end the experiment where the verdict decides it: promote, keep the champion, futile, void"""
     exit_codes: bool = False
@@ -74,8 +82,13 @@ class JudgeConfig(PricedOptions):
         """Microseconds since 1970 of the look."""
         return now if self.as_of is None else window_time("--as-of", self.as_of)
 
-    def source(self, stored: StoredExperiment, as_of: int) -> DecisionOptions:
+    def source(self, stored: StoredExperiment, recorded: pa.Table, as_of: int) -> DecisionOptions:
         """Options that read the decisions of an experiment and of the days before.
+
+        Args:
+            stored: the experiment.
+            recorded: `RECORDED_SCHEMA`.
+            as_of: time of the look, microseconds since 1970 UTC.
 
         Raises:
             ExperimentError: the look is before the start.
@@ -85,7 +98,8 @@ class JudgeConfig(PricedOptions):
                 f"--as-of: expected after the start ({time_text(stored.started_at)}), got "
                 f"{time_text(as_of)}; do the clocks agree?"
             )
-        since = stored.started_at - round(self.before_days * DAY)
+        begin = pc.min(recorded["event_time"]).as_py() if self.replayed else None
+        since = (begin or stored.started_at) - round(self.before_days * DAY)
         return DecisionOptions(
             records=self.records,
             decisions=self.decisions,
@@ -124,18 +138,21 @@ def main(config: JudgeConfig, now: int) -> Judgement:
 def _judged(
     config: JudgeConfig, repository: ExperimentRepository, stored: StoredExperiment, as_of: int
 ) -> tuple[Judgement, list[str]]:
-    source = config.source(stored, as_of)
+    recorded = recorded_table(repository.decisions(stored.id, until=as_of + 1))
+    source = config.source(stored, recorded, as_of)
     decisions, labels, lines = decisions_and_labels(source, config.system, as_of)
-    rows = repository.decisions(stored.id, until=as_of + 1)
     known = ExperimentRecords(
         stored=stored,
         changes=repository.changes(stored.id),
         decisions=decisions,
         labels=labels,
-        recorded=recorded_table(rows),
+        recorded=recorded,
     )
     judge = Judge(config.outcomes(), config.currency, config.winsor_quantile)
-    return judge.judge(known, as_of), lines
+    if not config.replayed:
+        return judge.judge(known, as_of), lines
+    judgement = judge.judge(on_event_times(known), as_of)
+    return replace(judgement, notes=(REPLAYED, *judgement.notes)), lines
 
 
 def exit_code(config: JudgeConfig, judgement: Judgement) -> int:

@@ -16,7 +16,7 @@ from jobs.framework.paths import InputPath, OutputPath
 from lib.business.measures import FEWEST_ENTITIES
 from lib.business.outcomes import SystemOutcomes
 from lib.business.period import Period, period_rows, to_time
-from lib.business.report import business_report, number_text
+from lib.business.report import business_report, interval_text, number_text, rests_on_text
 from lib.business.statement import BusinessError, Measure, Statement, Wording, read_statement
 from lib.contract import ContractError
 from lib.report import render_page
@@ -156,6 +156,11 @@ def write_business(options: BusinessOptions, page: SystemPage) -> str:
     now_us = time.time_ns() // 1000
     before = _before(options, page, now_us)
     statement = page.compared(_statement(options, page, options, now_us), before)
+    if before is not None and before.until > statement.since:
+        raise BusinessError(
+            f"before: expected a period that ends by {statement.since:%Y-%m-%d %H:%M}, where the "
+            f"other begins, got one until {before.until:%Y-%m-%d %H:%M}"
+        )
     html = render_page(business_report(statement, page.wording, before))
     output = open_storage(options.output)
     output.write(FIGURES, statement.to_json().encode())
@@ -203,6 +208,7 @@ def _statement(
         source=page.label_source,
         seed=options.seed,
         repeats=options.repeats,
+        has_labels=labels.num_rows > 0,
     )
     part = page.part(period, labels)
     missed, wrongly = period.wrong()
@@ -242,8 +248,8 @@ def _cautions(period: Period, page: SystemPage, labels: pa.Table) -> list[str]:
     cautions = []
     if not labels.num_rows:
         cautions.append(
-            "No label of any kind was received, so every decision that is old enough counts by "
-            "silence alone. Check that labels arrive before anything is read into this page."
+            "No label of any kind was received, so what silence means is not known and no outcome "
+            "counts as final. Check that labels arrive."
         )
     if period.bootstrap.count < FEWEST_ENTITIES:
         cautions.append(f"There are {_FEW.format(FEWEST_ENTITIES, page.wording.entities)}.")
@@ -257,8 +263,6 @@ def _closing_lines(statement: Statement, wording: Wording) -> list[str]:
     ]
     for measure in statement.measures:
         value = number_text(measure.value, measure.unit)
-        ends = (
-            f"{number_text(measure.low, measure.unit)} to {number_text(measure.high, measure.unit)}"
-        )
-        lines.append(f"{measure.label[:64]:66}{value:>12}  {ends}")
+        detail = interval_text(measure) if measure.value is not None else rests_on_text(measure)
+        lines.append(f"{measure.label[:64]:66}{value:>12}  {detail}")
     return lines

@@ -51,6 +51,7 @@ class Period:
         acting: decisions that act.
         source: what labels are, in words.
         seed, repeats: of the intervals.
+        has_labels: whether any label was ever received; if not, silence says nothing.
     """
 
     rows: pa.Table
@@ -61,6 +62,7 @@ class Period:
     source: str
     seed: int = 7
     repeats: int = 400
+    has_labels: bool = True
 
     @cached_property
     def bootstrap(self) -> EntityBootstrap:
@@ -70,7 +72,7 @@ class Period:
     @cached_property
     def ripe(self) -> Flags:
         """(n,) rows with a final outcome."""
-        return is_ripe(self.rows, self.as_of)
+        return is_ripe(self.rows, self.as_of) & self.has_labels
 
     @cached_property
     def label(self) -> Floats:
@@ -127,9 +129,10 @@ class Period:
     ) -> Measure:
         """A measure of ripe rows; it has no value where none is ripe."""
         interval = interval if self.ripe.any() else NOT_KNOWN
-        return make_measure(
-            name, label, unit, better, interval, self.rests_on(self.ripe), self.known_from
-        )
+        rests_on = self.rests_on(self.ripe)
+        if self.ripe.any() and np.isnan(interval.value):
+            rests_on += "; none among them to measure it by"
+        return make_measure(name, label, unit, better, interval, rests_on, self.known_from)
 
     def share(
         self, name: str, label: str, better: Better, above: ArrayLike, below: ArrayLike

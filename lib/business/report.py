@@ -56,8 +56,12 @@ def number_text(value: float | None, unit: str, sign: bool = False) -> str:
         return "–"
     plus = "+" if sign and value > 0 else ""
     if unit == "share":
-        digits = _significant(value * 100.0)
-        return f"{plus}{digits} points" if sign else f"{digits}%"
+        percent = value * 100.0
+        return (
+            f"{plus}{_significant(round(percent, 2))} points"
+            if sign
+            else f"{_significant(percent)}%"
+        )
     if unit == "seconds":
         size, name = next((size, name) for size, name in _TIMES if abs(value) >= size or size == 0)
         return f"{plus}{_significant(value / (size or 0.001))} {name}"
@@ -86,7 +90,7 @@ def _short(
     figures = tuple(
         report.KeyFigure(
             measure.label,
-            _NOT_YET if measure.value is None else number_text(measure.value, measure.unit),
+            _value_text(measure),
             _key_detail(measure, changed.get(measure.name)),
         )
         for measure in known[:_HEADLINES]
@@ -102,7 +106,7 @@ def _key_detail(measure: Measure, changed: Change | None) -> str:
         return f"{number_text(changed.value, measure.unit, sign=True)} against before"
     if measure.value is None:
         return _when(measure) or measure.rests_on
-    return _interval_text(measure.low, measure.high, measure.unit)
+    return interval_text(measure)
 
 
 def _verdict(now: Statement, before: Statement, changed: Mapping[str, Change]) -> str:
@@ -119,15 +123,15 @@ def _verdict(now: Statement, before: Statement, changed: Mapping[str, Change]) -
                    measure.name in changed)  # fmt: skip
     parts = [f"{name.capitalize()}: {'; '.join(labels)}." for name, labels in groups.items()
              if labels]  # fmt: skip
-    rest = _rest_text(compared - told_apart)
+    rest = _rest_text(compared - told_apart, "other " if told_apart else "")
     return f"Against {_span(before)}. " + " ".join([*parts, rest]).rstrip()
 
 
-def _rest_text(figures: int) -> str:
+def _rest_text(figures: int, other: str) -> str:
     """How many figures did not change by more than chance."""
     if figures < 1:
         return ""
-    many = f"{figures} other figures do" if figures > 1 else "One other figure does"
+    many = f"{figures} {other}figures do" if figures > 1 else f"One {other}figure does"
     return f"{many} not differ by more than chance."
 
 
@@ -139,9 +143,9 @@ def _figures(
         header = ("figure", "before", "this period", "95% interval", "change", "rests on")
     rows = []
     for measure in now.measures:
-        value = _NOT_YET if measure.value is None else number_text(measure.value, measure.unit)
-        interval = _interval_text(measure.low, measure.high, measure.unit)
-        row = [measure.label, value, interval, _rests_on(measure)]
+        value = _value_text(measure)
+        interval = interval_text(measure)
+        row = [measure.label, value, interval, rests_on_text(measure)]
         if former:
             earlier = former.get(measure.name)
             text = "–" if earlier is None else number_text(earlier.value, earlier.unit)
@@ -165,15 +169,23 @@ def _change_text(move: Change | None, measure: Measure) -> str:
     return f"{text} ({low.removesuffix(' points')} to {high.removesuffix(' points')}){mark}"
 
 
-def _interval_text(low: float | None, high: float | None, unit: str) -> str:
-    if low is None or high is None:
+def interval_text(measure: Measure) -> str:
+    """Its interval, a dash without one."""
+    if measure.low is None or measure.high is None:
         return "–"
-    return f"{number_text(low, unit)} to {number_text(high, unit)}"
+    return f"{number_text(measure.low, measure.unit)} to {number_text(measure.high, measure.unit)}"
 
 
-def _rests_on(measure: Measure) -> str:
+def rests_on_text(measure: Measure) -> str:
+    """What it rests on, and from when on it is known or final."""
     when = _when(measure)
     return f"{measure.rests_on}; {when}" if when else measure.rests_on
+
+
+def _value_text(measure: Measure) -> str:
+    if measure.value is None and measure.known_from is not None:
+        return _NOT_YET
+    return number_text(measure.value, measure.unit)
 
 
 def _when(measure: Measure) -> str:

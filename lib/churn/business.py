@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 
 from lib.business.measures import EntityBootstrap
-from lib.business.outcomes import Flags, Floats, column_values
-from lib.business.period import DAY_US, NOT_KNOWN, Period, make_measure
+from lib.business.outcomes import Flags, Floats, Ints, column_values
+from lib.business.period import DAY_US, NOT_KNOWN, Period, make_measure, to_time
 from lib.business.spans import EntityRows
 from lib.business.statement import Measure, Wording
 from lib.churn.intervention_repository import Intervention
@@ -31,7 +31,7 @@ class InterventionLog:
 
     Attributes:
         customers: of each.
-        planned_at: microseconds since 1970 UTC.
+        known_at: when its window is over, microseconds since 1970 UTC.
         treated: whether it was not held out.
         propensity: probability of treatment.
         probability: foreseen, to leave untreated.
@@ -41,7 +41,7 @@ class InterventionLog:
     """
 
     customers: pa.Array
-    planned_at: Floats
+    known_at: Ints
     treated: Flags
     propensity: Floats
     probability: Floats
@@ -76,7 +76,7 @@ class InterventionLog:
         share = system.economics.margin * system.economics.months
         return cls(
             customers=customers,
-            planned_at=planned.astype(np.float64),
+            known_at=planned + window,
             treated=~np.array([row.held_out for row in interventions], dtype=np.bool_),
             propensity=column("propensity"),
             probability=column("chance"),
@@ -142,19 +142,20 @@ def revenue_kept(period: Period, log: InterventionLog) -> Measure:
     """
     name, label = "revenue_kept", "Revenue of a year kept by interventions, against the holdout"
     known = log.known
+    known_from = None if known.all() else to_time(int(log.known_at[~known].max()))
     treated, held_out = int((known & log.treated).sum()), int((known & ~log.treated).sum())
     rests_on = f"{treated:,} treated and {held_out:,} held out customers whose window is over"
     is_certain = known & ((log.propensity <= 0.0) | (log.propensity >= 1.0))
     if not treated or not held_out or is_certain.any():
         text = f"{rests_on}; needs both, with a known probability of treatment"
-        return make_measure(name, label, "currency", "more", NOT_KNOWN, text)
+        return make_measure(name, label, "currency", "more", NOT_KNOWN, text, known_from)
     propensity = np.where(known, log.propensity, 0.5)
     weight = np.where(log.treated, 1.0 / propensity, -1.0 / (1.0 - propensity))
     fall = np.where(known, -weight * (np.nan_to_num(log.left) - log.probability) * log.revenue, 0.0)
     bootstrap = EntityBootstrap(log.customers, period.seed, period.repeats)
     mean = bootstrap.ratio(fall, known)
     kept = Interval(*(value * treated for value in (mean.value, mean.low, mean.high)))
-    return make_measure(name, label, "currency", "more", kept, rests_on)
+    return make_measure(name, label, "currency", "more", kept, rests_on, known_from)
 
 
 def churn_segments(

@@ -27,9 +27,10 @@ RECORDED_SCHEMA = pa.schema(
             pa.field(name, pa.string())
             for name in ("champion_version", "challenger_version", "challenger_decision", "fault")
         ),
+        pa.field("event_time", pa.int64(), False),
     ]
 )
-"""The columns of `experiment_decisions` that a judgement needs."""
+"""The columns of `experiment_decisions` that a judgement needs; times are microseconds UTC."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class RecordedArms:
 def recorded_table(rows: Iterable[ExperimentDecision]) -> pa.Table:
     """Rows of an experiment as `RECORDED_SCHEMA`."""
     names = RECORDED_SCHEMA.names
-    values: dict[str, list[str | None]] = {name: [] for name in names}
+    values: dict[str, list[str | int | None]] = {name: [] for name in names}
     for row in rows:
         for name in names:
             values[name].append(getattr(row, name))

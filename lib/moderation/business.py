@@ -49,11 +49,11 @@ def moderation_measures(
             boot.ratio(automatic, 1.0),
         ),
         period.labelled(
-            "automatic_accuracy", "Right among them, where silence confirms", "share", "more",
+            "automatic_accuracy", "Right among these, where silence is consent", "share", "more",
             accuracy if is_checked else NOT_KNOWN,
         ),
         period.labelled(
-            "checked_accuracy", "Right among those of them that a person checked", "share", "more",
+            "checked_accuracy", "Right among those of these that a person checked", "share", "more",
             boot.ratio(right & checked, checked),
         ),
         period.labelled(
@@ -69,7 +69,7 @@ def moderation_measures(
             NOT_KNOWN
             if verdicts is None
             else Interval(verdicts / period.days, float("nan"), float("nan")),
-            "the review queue is in the records"
+            "needs the review queue of the records (--records)"
             if verdicts is None
             else f"{verdicts:,} decisions about posts of {period.days:,.4g} days",
         ),

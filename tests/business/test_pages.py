@@ -121,6 +121,30 @@ def test_what_is_not_known_yet_says_from_when_it_is(url: str, tmp_path: Path) ->
     assert "No label of any kind was received" in page
 
 
+def test_without_any_label_silence_says_nothing(url: str, tmp_path: Path) -> None:
+    keep(url, ten_payments())
+    fraud_page(fraud_options(url, tmp_path / "silent"))
+    silent = figures(tmp_path / "silent")
+    assert silent["fraud_losses"]["value"] is None
+    assert silent["reviews_per_day"]["value"] == pytest.approx(1 / 27)
+    assert "No label of any kind was received" in (tmp_path / "silent/business.html").read_text()
+
+
+def test_labels_of_one_class_leave_unsaid_what_they_cannot_say(
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keep(url, ten_payments(), [fraud("of another time")])
+    fraud_page(fraud_options(url, tmp_path / "good"))
+    good = figures(tmp_path / "good")
+    assert good["fraud_losses"]["value"] == 0.0
+    assert good["fraud_loss_share"]["value"] is None
+    assert good["fraud_loss_share"]["rests_on"].endswith("; none among them to measure it by")
+    assert "none among them to measure it by" in capsys.readouterr().out
+    keep(url, [], [fraud(f"f{number}") for number in range(10)])
+    fraud_page(fraud_options(url, tmp_path / "bad"))
+    assert figures(tmp_path / "bad")["good_blocked_share"]["value"] is None
+
+
 def test_a_period_stands_beside_the_one_before_however_that_is_told(
     url: str, tmp_path: Path
 ) -> None:
@@ -199,7 +223,20 @@ def test_what_cannot_be_reported_is_refused_and_nothing_is_written(
         fraud_options(url, output, before="some.parquet")
     with pytest.raises(ContractError, match="--repeats: expected 20"):
         fraud_options(url, output, repeats=1)
+    ahead = [replace(row, received_at=row.event_time - 3 * DAY) for row in ten_payments()]
+    pq.write_table(decision_table(ahead, "user_id"), tmp_path / "ahead.parquet")
+    with pytest.raises(DecisionSourceError, match="clocks disagree: 10 of 10 decisions"):
+        fraud_page(fraud_options(url, output, decisions=str(tmp_path / "ahead.parquet")))
     keep(url, ten_payments())
+    overlapping = {"before_from": "2025-12-20", "before_to": "2026-01-10"}
+    with pytest.raises(BusinessError, match="expected a period that ends by 2026-01-05"):
+        fraud_page(fraud_options(url, output, **overlapping))
+    predicted = tmp_path / "predicted.parquet"
+    pq.write_table(
+        decision_table(decided.predictions(random.Random(2), 5), "machine_id"), predicted
+    )
+    with pytest.raises(ValueError, match=r"expected amount_minor|decision"):
+        fraud_page(fraud_options(url, output, decisions=str(predicted)))
     with pytest.raises(ContractError, match="--as-of: expected a time after the period begins"):
         fraud_page(fraud_options(url, output, as_of="2025-12-14"))
     keep(url, [replace(ten_payments()[0], subject_id="odd", request={})])

@@ -135,8 +135,9 @@ def test_the_history_of_the_stories_is_what_the_backfill_reads(tmp_path: Path) -
     head, stories = FakeHead(), scenario_examples(7, 1_800_000_000_000_000)
     Runner().run(demo_fraud.backfill(system("fraud", head, tmp_path), stories))
     (command,) = head.submitted
-    paths = [word.partition("=")[2] for word in command if word.endswith(".parquet")]
-    tables = [pq.read_table(path) for path in paths]
+    folders = [Path(word.partition("=")[2]) for word in command if "/known/" in word]
+    assert [folder.name for folder in folders] == ["transactions", "labels"]
+    tables = [pq.read_table(folder / "stories.parquet") for folder in folders]
     assert [table.schema for table in tables] == [TRANSACTIONS.schema, LABELS.schema]
     assert tables[0].num_rows == sum(len(story.history) for story in stories) > 0
     assert tables[0]["declined_from"].null_count < tables[0].num_rows

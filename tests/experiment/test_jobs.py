@@ -113,14 +113,12 @@ def stored_payments(address: str, stored: StoredExperiment, **options: object) -
             )
             for subject, at in zip(data.labels["subject_id"].to_pylist(), observed, strict=True)
         )
-    at_of = dict(zip(data.decisions["subject_id"].to_pylist(), times, strict=True))
     with ExperimentRepository(address) as repository:
         repository.insert_decisions(
             ExperimentDecision(
                 system="fraud",
                 experiment_id=stored.id,
-                event_time=at_of[row["subject_id"]],
-                decided_at=at_of[row["subject_id"]],
+                decided_at=row["event_time"],
                 **row,
             )
             for row in data.recorded.to_pylist()
