@@ -87,7 +87,8 @@ def monitor(
     )
     assessment = assess(material, watched, options.budget())
     recorded = _record(options, assessment)
-    pages = store_report(monitoring_report(assessment, requests), open_storage(options.output))
+    report = monitoring_report(assessment, requests, pictures=options.pictures)
+    pages = store_report(report, open_storage(options.output))
     if options.metrics is not None:
         write_metrics(options.metrics, _samples(assessment, source))
     print("\n".join(_closing_lines(source, assessment, recorded, pages, options)))

@@ -32,6 +32,8 @@ class MonitorOptions(DecisionOptions):
     """false incidents in 90 days that are accepted, over all systems together"""
     systems: int = 4
     """systems of the installation that share them"""
+    pictures: bool = True
+    """draw the plots of report.html; a run without them takes half of the time"""
     engine: Literal["ray", "process"] = "ray"
     """ray: decisions are counted in tasks of Ray; process: in this process, enough for some
     hundred thousand"""

@@ -16,6 +16,7 @@ from lib.monitoring.consequence import Consequence, consequence
 from lib.monitoring.decision_window import DecisionWindow
 from lib.monitoring.drift import detect
 from lib.monitoring.evidence import EvidenceMap, evidence_map
+from lib.monitoring.figures import watch
 from lib.monitoring.incident import Incident
 from lib.monitoring.label_tally import tally_labels
 from lib.monitoring.measures import Measure
@@ -191,8 +192,7 @@ def assess(material: Material, watched: WatchedSystem, budget: ErrorBudget) -> A
                 "features and scores are not compared; train it again to keep one"
             )
         windows = _windows(material, version, outcomes)
-        incidents = _incidents(material, version, windows, budget, notes)
-        evidence = evidence_map(reference, windows, budget) if reference and windows else None
+        incidents, evidence = _judged(material, version, windows, budget, notes)
         explained = [
             _explained(incident, version, material, watched, decisions, outcomes, segments)
             for incident in incidents
@@ -286,24 +286,27 @@ def _tally_requests(windows: Any, requests: DailyCounts) -> None:
                 window.tally(name, {"422": requests.counts["refused", route, day]}, total)
 
 
-def _incidents(
+def _judged(
     material: Material,
     version: str,
     windows: Sequence[WindowSketch],
     budget: ErrorBudget,
     notes: list[str],
-) -> list[Incident]:
+) -> tuple[list[Incident], EvidenceMap | None]:
+    """Incidents of a model, and what each day says; nothing without reference or windows."""
     reference = material.references.get(version)
     if reference is None or not windows:
-        return []
+        return [], None
     if material.window.shares_days(version):
         # its part of the days says nothing about how much the service decides
         reference = reference.model_copy(update={"volume_is_served": False})
     try:
-        return detect(reference, windows, budget)
+        figures = watch(reference, windows, budget)
+        incidents = detect(reference, windows, budget, figures)
     except ValueError as error:
         notes.append(f"model {version}: its windows cannot be compared: {error}")
-        return []
+        return [], None
+    return incidents, evidence_map(figures, windows, budget)
 
 
 def _explained(

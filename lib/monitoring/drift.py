@@ -29,7 +29,10 @@ _QUIET_WINDOWS = 3
 
 
 def detect(
-    reference: ModelReference, windows: Sequence[WindowSketch], budget: ErrorBudget
+    reference: ModelReference,
+    windows: Sequence[WindowSketch],
+    budget: ErrorBudget,
+    figures: Sequence[Figure] | None = None,
 ) -> list[Incident]:
     """All incidents in windows of a model, those that are over included.
 
@@ -47,6 +50,7 @@ def detect(
         windows: one a day (UTC), in order of time, whole days only, best all since the model
             decides; empty ones where nothing was decided. Counted by `reference.bins`.
         budget: of the installation.
+        figures: `lib.monitoring.figures.watch` of the same, where they are known already.
 
     Returns:
         In order of opening.
@@ -57,7 +61,9 @@ def detect(
     _refuse_disorder(reference, windows)
     if not windows:
         return []
-    run = _Run.of(reference, windows, budget)
+    if figures is None:
+        figures = watch(reference, windows, budget)
+    run = _Run.of(reference, windows, budget, figures)
     for window in range(len(windows)):
         run.step(window)
     return run.incidents
@@ -91,7 +97,7 @@ class _Run:
     reference: ModelReference
     windows: Sequence[WindowSketch]
     budget: ErrorBudget
-    figures: list[Figure]
+    figures: Sequence[Figure]
     log_e: Floats
     detector: Detector
     threshold: float
@@ -101,9 +107,12 @@ class _Run:
 
     @classmethod
     def of(
-        cls, reference: ModelReference, windows: Sequence[WindowSketch], budget: ErrorBudget
+        cls,
+        reference: ModelReference,
+        windows: Sequence[WindowSketch],
+        budget: ErrorBudget,
+        figures: Sequence[Figure],
     ) -> _Run:
-        figures = watch(reference, windows, budget)
         log_e = np.array([figure.log_e for figure in figures]).reshape(len(figures), len(windows))
         return cls(
             reference=reference,

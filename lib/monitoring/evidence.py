@@ -9,8 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lib.monitoring.budget import ErrorBudget
-from lib.monitoring.figures import watch
-from lib.monitoring.reference import ModelReference
+from lib.monitoring.figures import Figure
 from lib.monitoring.window import DAY, WindowSketch
 
 _LOG10 = float(np.log(10.0))
@@ -35,10 +34,15 @@ class EvidenceMap:
 
 
 def evidence_map(
-    reference: ModelReference, windows: Sequence[WindowSketch], budget: ErrorBudget
+    figures: Sequence[Figure], windows: Sequence[WindowSketch], budget: ErrorBudget
 ) -> EvidenceMap:
-    """The evidence of each day and measure; see `lib.monitoring.budget`."""
-    figures = watch(reference, windows, budget)
+    """The evidence of each day and measure; see `lib.monitoring.budget`.
+
+    Args:
+        figures: `lib.monitoring.figures.watch` of the windows.
+        windows: in order of time.
+        budget: of the installation.
+    """
     measures = tuple(dict.fromkeys(figure.measure for figure in figures))
     values = np.full((len(measures), len(windows)), np.nan)
     for figure in figures:

@@ -42,22 +42,30 @@ _NO_INCIDENT = (
 )
 
 
-def monitoring_report(assessment: Assessment, requests: DailyCounts) -> Report:
+def monitoring_report(
+    assessment: Assessment, requests: DailyCounts, *, pictures: bool = True
+) -> Report:
     """The page, with the same figures as JSON.
 
     Args:
         assessment: of the window.
         requests: of access logs, empty without any.
+        pictures: whether plots are drawn, which takes longer than all else.
     """
     open_count = sum(own.incident.is_open for own in assessment.incidents)
     title = f"Monitoring of {assessment.system}: {_count(open_count, 'open incident')}"
     sections = [
         Section("Now", [_key_figures(assessment, open_count)]),
         Section("Incidents", _incidents(assessment.incidents)),
-        *(_evidence(model) for model in assessment.models if model.evidence is not None),
-        Section("Decisions and scores", _daily(assessment)),
-        Section("Performance", [*_performance(assessment), *_tables(assessment.tables)]),
+        Section(
+            "Performance", [*_performance(assessment, pictures), *_tables(assessment.tables)]
+        ),
     ]
+    if pictures:
+        sections[2:2] = [
+            *(_evidence(model) for model in assessment.models if model.evidence is not None),
+            Section("Decisions and scores", _daily(assessment)),
+        ]
     if requests.names("requests"):
         sections.append(Section("Requests", [_requests(requests)]))
     if notes := (*assessment.notes, *assessment.performance.notes):
@@ -234,12 +242,13 @@ def _quantile(scores: Any, share: float) -> float:
     return float(np.quantile(finite, share)) if len(finite) else float("nan")
 
 
-def _performance(assessment: Assessment) -> list[Block]:
+def _performance(assessment: Assessment, pictures: bool) -> list[Block]:
     periods = assessment.performance.periods
     if not periods:
         return [Note("Nothing could be measured; the last section says why.")]
     blocks: list[Block] = [_label_table(periods), _figure_table(periods)]
-    plots = [_measure_plot(periods, place) for place in range(_measures(periods))]
+    measures = range(_measures(periods) if pictures else 0)
+    plots = [_measure_plot(periods, place) for place in measures]
     if shown := tuple(plot for plot in plots if plot is not None):
         blocks.append(Figures(shown))
     delays = assessment.performance.to_json()["label_delay_days"]

@@ -218,6 +218,9 @@ def _svg(canvas: Canvas) -> str:
     """SVG text with ids that repeat from run to run, without the XML header."""
     buffer = io.BytesIO()
     FigureCanvasSVG(canvas)
+    if layout := canvas.get_layout_engine():
+        layout.execute(canvas)
+        canvas.set_layout_engine("none")  # else it is computed, and all is drawn, twice more
     with rc_context({"svg.hashsalt": _SALT}):
         canvas.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     text = buffer.getvalue().decode()

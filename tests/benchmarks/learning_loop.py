@@ -1,15 +1,16 @@
-"""The whole learning loop, unattended, on simulated payments.
+"""The whole learning loop, unattended, on simulated platforms whose world changes.
 
 `python -m tests.benchmarks.learning_loop`.
 
-Fraudsters change in week 6: the kinds of fraud that the first model learnt end, and others begin.
-Each day is decided, monitored and followed by the step that is due: an incident, a retraining, the
-challenger in shadow, an A/B comparison by customer, its verdict, the promotion; then a challenger
-that was trained with absurd prices, which a guardrail ends and which is rolled back. All steps are
-the product's own jobs on its own files; time is simulated, and so are the payments. Beside it the
-first model decides everything. Money is the cost of all decisions with all frauds known.
+Payments: in week 6 the kinds of fraud that the first model learnt end, and others begin. Machines:
+in week 6 the sensors of the fleet are replaced, and read otherwise. Each day is decided, monitored
+and followed by the step that is due: an incident, a retraining, the challenger in shadow, an A/B
+comparison by customer or machine, its verdict, the promotion; then a challenger that was trained to
+act far too often, which a guardrail ends and which is rolled back. All steps are the product's own
+jobs on its own files; nobody touches them. Time is simulated, and so is the world. Beside it the
+first model decides everything. Money is what all decisions cost, with the truth known.
 
-The last line is one JSON object.
+The last line is one JSON object; `--minutes` ends earlier with the platforms that are done.
 """
 
 from __future__ import annotations
@@ -18,29 +19,40 @@ import os
 import shutil
 import tempfile
 import time
-from concurrent.futures import ProcessPoolExecutor
+import traceback
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import tyro
 
-from tests.benchmarks.cycle.cycle import HISTORY_DAYS, Cycle
-from tests.benchmarks.cycle.world import PaymentWorld
+from tests.benchmarks.cycle.cycle import Cycle, Step
+from tests.benchmarks.cycle.machines import MachineWorld
+from tests.benchmarks.cycle.payments import PaymentWorld
+from tests.benchmarks.cycle.world import World
 from tests.benchmarks.result import print_result
 
-STEPS = {
-    "incident": "incident opened",
-    "retrained": "retrained: ",
-    "shadow": "experiment shadow",
-    "ab": "experiment ab",
-    "verdict": "verdict: promote",
-    "promoted": "promoted ",
-    "guardrail": "guardrail ",
-    "rolled_back": "challenger rolled back",
+System = Literal["fraud", "maintenance"]
+SPANS: dict[str, tuple[Step | None, Step]] = {
+    "incident_s": (None, "incident"),
+    "retrain_s": ("incident", "retrained"),
+    "shadow_s": ("shadow", "ab"),
+    "verdict_s": ("ab", "promoted"),
+    "rollback_s": ("bad challenger", "rolled back"),
 }
+"""Steps from which and to which each figure is, simulated seconds; None: the change."""
+WALL = {
+    "incident_s": "monitor",
+    "retrain_s": "retrain",
+    "shadow_s": "shadow",
+    "verdict_s": "verdict",
+    "rollback_s": "rollback",
+}
+"""Jobs whose wall time belongs to each figure."""
 DRAWS = 10_000
 
 
@@ -49,88 +61,164 @@ class Config:
     """Run the loop on several platforms."""
 
     seeds: int = 20
-    """Platforms, each of its own seed."""
+    """platforms of payments, each of its own seed"""
+    machine_seeds: int = 5
+    """fleets of machines, each of its own seed"""
     users: int = 800
-    """Customers of each."""
-    weeks: int = 18
-    """Weeks after the first model."""
+    """customers of each platform"""
+    machines: int = 120
+    """machines of each fleet"""
+    weeks: int = 16
+    """weeks after the first model"""
     change_week: int = 6
-    """Week in which fraudsters change."""
+    """week in whose begin the world changes"""
+    minutes: float | None = None
+    """begin no platform after so many minutes; those that run are waited for"""
     processes: int = 2
-    """Platforms at a time."""
+    """platforms at a time"""
     first_seed: int = 1
-    """Seed of the first platform."""
+    """seed of the first platform"""
 
 
-def run_seed(config: Config, seed: int) -> dict[str, Any]:
-    """One platform: days of the steps after the change, money with and without the loop."""
+def run_platform(config: Config, system: System, seed: int) -> dict[str, Any]:
+    """One platform: steps, their times, and money with and without the loop."""
     os.environ.setdefault("RAY_ADDRESS", "local")
-    folder = Path(tempfile.mkdtemp(prefix="fw-loop-"))
-    change = HISTORY_DAYS + 7 * (config.change_week - 1)
+    folder, began = Path(tempfile.mkdtemp(prefix="fw-loop-")), time.perf_counter()
     try:
-        days = HISTORY_DAYS + 7 * config.weeks
-        world = PaymentWorld(folder, seed, config.users, days, change)
-        cycle = Cycle(world, folder)
-        cycle.run()
-        since = HISTORY_DAYS
-        first = np.where(cycle.deciding >= 0, 0, -1)
-        money = {
-            "with_loop": world.money(cycle.deciding, cycle.registry, cycle.versions, since),
-            "without_loop": world.money(first, cycle.registry, cycle.versions, since),
-        }
+        cycle = Cycle(_world(config, system, folder, seed))
+        failure = _failure(cycle)
+        with_loop, without = cycle.world.losses(cycle.model, cycle.first)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    step_days = {name: cycle.day_of(text) for name, text in STEPS.items()}
+    since, end = cycle.world.change_day, cycle.world.days - 14
     return {
+        "system": system,
         "seed": seed,
-        "days_after_change": {
-            name: None if day is None else day - change for name, day in step_days.items()
-        },
+        "failure": failure,
+        "events": [(round(cycle.day_of(e.at), 2), e.step, e.words) for e in cycle.events],
+        "seconds": {name: float(np.median(own)) for name, own in cycle.seconds.items()},
+        "spans": dict(_spans(cycle)),
         "false_incidents": cycle.false_incidents,
-        "money": {name: round(value, 2) for name, value in money.items()},
-        "events": [(day - change, text) for day, text in cycle.events],
+        "lost_with": float(with_loop[since:].sum()),
+        "lost_without": float(without[since:].sum()),
+        "last_week_with": float(with_loop[end:].sum()) / 2,
+        "last_week_without": float(without[end:].sum()) / 2,
+        "wall_s": time.perf_counter() - began,
     }
 
 
-def interval(values: np.ndarray) -> list[float]:
+def _world(config: Config, system: System, folder: Path, seed: int) -> World:
+    if system == "fraud":
+        return PaymentWorld(folder, seed, config.users, config.weeks, config.change_week)
+    return MachineWorld(folder, seed, config.machines, config.weeks, config.change_week)
+
+
+def _failure(cycle: Cycle) -> str:
+    """Runs it; "" or the error that ended it."""
+    try:
+        cycle.run()
+    except Exception:
+        return traceback.format_exc(limit=-3)
+    return ""
+
+
+def _spans(cycle: Cycle) -> Iterator[tuple[str, float]]:
+    """Simulated seconds of the steps that were done, of repeated ones the last before the end."""
+    for name, (first, last) in SPANS.items():
+        ends = [event.at for event in cycle.events if event.step == last]
+        if not ends:
+            continue
+        end = ends[0] if name in ("incident_s", "retrain_s") else ends[-1]
+        begins = [e.at for e in cycle.events if e.step == first and e.at <= end]
+        if first is None:
+            yield name, cycle.day_of(end) * 86_400.0
+        elif begins:
+            begin = begins[0] if name == "retrain_s" else begins[-1]
+            yield name, (end - begin) / 1e6
+
+
+def interval(values: Sequence[float]) -> list[float]:
     """95% interval of a mean, platforms drawn anew."""
-    random = np.random.default_rng(7)
-    means = values[random.integers(0, len(values), (DRAWS, len(values)))].mean(axis=1)
+    own, random = np.asarray(values), np.random.default_rng(7)
+    means = own[random.integers(0, len(own), (DRAWS, len(own)))].mean(axis=1)
     return [round(float(value), 2) for value in np.quantile(means, (0.025, 0.975))]
 
 
-def main(config: Config) -> None:
-    """Runs all platforms, prints each when it has ended, then all together."""
-    began = time.perf_counter()
+def summary(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Figures of the platforms of a system that are done."""
+    if not results:
+        return {"platforms": 0}
+    spans = {name: [r["spans"][name] for r in results if name in r["spans"]] for name in SPANS}
+    jobs = {
+        name: [r["seconds"][job] for r in results if job in r["seconds"]]
+        for name, job in WALL.items()
+    }
+    lost = {name: [r[f"lost_{name}"] for r in results] for name in ("with", "without")}
+    saved = [a - b for a, b in zip(lost["without"], lost["with"], strict=True)]
+    last = {name: [r[f"last_week_{name}"] for r in results] for name in ("with", "without")}
+    return {
+        "platforms": len(results),
+        "failed": sum(bool(r["failure"]) for r in results),
+        "completed": sum(all(name in r["spans"] for name in SPANS) for r in results),
+        "reached": {name: len(own) for name, own in spans.items()},
+        **{name: round(float(np.median(own)), 1) for name, own in spans.items() if own},
+        "wall": {name: round(float(np.median(own)), 2) for name, own in jobs.items() if own},
+        **{f"lost_{name}": round(float(np.mean(own)), 2) for name, own in lost.items()},
+        **{f"lost_{name}_interval": interval(own) for name, own in lost.items()},
+        "saved": round(float(np.mean(saved)), 2),
+        "saved_interval": interval(saved),
+        **{f"last_week_{name}": round(float(np.mean(own)), 2) for name, own in last.items()},
+        "false_incidents": sum(r["false_incidents"] for r in results),
+        "platform_s": round(float(np.median([r["wall_s"] for r in results])), 1),
+    }
+
+
+def _results(config: Config, began: float) -> Iterator[dict[str, Any]]:
+    """Platforms as they end; none begins after the minutes."""
     seeds = range(config.first_seed, config.first_seed + config.seeds)
+    fleets = range(config.first_seed, config.first_seed + config.machine_seeds)
+    due: list[tuple[System, int]] = [("fraud", seed) for seed in seeds]
+    due += [("maintenance", seed) for seed in fleets]
     with ProcessPoolExecutor(config.processes, mp_context=get_context("spawn")) as pool:
-        results = []
-        for result in pool.map(run_seed, [config] * config.seeds, seeds):
-            results.append(result)
-            print(f"seed {result['seed']}: {result['money']}", flush=True)
-            for day, event in result["events"]:
-                print(f"  day {day:+4}  {event}", flush=True)
-    saved = np.array([r["money"]["with_loop"] - r["money"]["without_loop"] for r in results])
-    lost = np.array([-r["money"]["without_loop"] for r in results])
-    days = {name: [r["days_after_change"][name] for r in results] for name in STEPS}
+        running: set[Future[dict[str, Any]]] = set()
+        while due or running:
+            is_late = config.minutes is not None and _minutes(began) > config.minutes
+            due = [] if is_late else due
+            while due and len(running) < config.processes:
+                running.add(pool.submit(run_platform, config, *due.pop(0)))
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            yield from (future.result() for future in done)
+
+
+def _minutes(began: float) -> float:
+    return (time.perf_counter() - began) / 60.0
+
+
+def main(config: Config) -> None:
+    """Runs the platforms, prints each when it has ended, then all together."""
+    began = time.perf_counter()
+    results: dict[System, list[dict[str, Any]]] = {"fraud": [], "maintenance": []}
+    for result in _results(config, began):
+        results[result["system"]].append(result)
+        _print(result)
     print_result(
         rows_read=0,
         seconds=time.perf_counter() - began,
         benchmark="learning_loop",
         simulated=True,
-        platforms=len(results),
-        completed={name: sum(day is not None for day in each) for name, each in days.items()},
-        median_days_after_change={
-            name: float(np.median([day for day in each if day is not None] or [np.nan]))
-            for name, each in days.items()
-        },
-        false_incidents=sum(r["false_incidents"] for r in results),
-        lost_without_loop=round(float(lost.mean()), 2),
-        lost_with_loop=round(float((lost - saved).mean()), 2),
-        saved=round(float(saved.mean()), 2),
-        saved_interval=interval(saved),
         currency="USD",
+        **summary(results["fraud"]),
+        machines=summary(results["maintenance"]),
     )
+
+
+def _print(result: dict[str, Any]) -> None:
+    money = ", ".join(f"{name} {result[name]:,.0f}" for name in ("lost_with", "lost_without"))
+    head = f"{result['system']} seed {result['seed']}: {money} USD"
+    print(f"{head}; false incidents {result['false_incidents']}; {result['wall_s']:.0f} s")
+    for day, step, words in result["events"]:
+        print(f"  day {day:+7.2f}  {step:14} {words}")
+    print(result["failure"], end="", flush=True)
 
 
 if __name__ == "__main__":

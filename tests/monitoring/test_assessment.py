@@ -273,7 +273,11 @@ def test_the_page_says_it_all_and_holds_no_entity(
     people = set(table["entity_id"].to_pylist())
     assert not any(f">{person}<" in page or f" {person} " in page for person in people)
     assert report.facts["requests"][0]["kind"] == "refused"
-    json.dumps(report.facts, default=str)
+    plain = monitoring_report(assessment, requests, pictures=False)
+    assert json.dumps(plain.facts, default=str) == json.dumps(report.facts, default=str)
+    assert "<svg" in page
+    assert "<svg" not in render_page(plain)
+    assert own.incident.sentence in render_page(plain)
 
 
 def test_a_window_of_another_model_is_read_as_it_was_recorded(

@@ -16,6 +16,7 @@ from lib.survival.kaplan_meier import KaplanMeier
 from lib.survival.outcomes import SurvivalError
 
 Score = Callable[[Floats], Floats]
+_RIDGE = 0.01
 SCORES = ("fixed interval", "threshold", "gradient boosting")
 
 
@@ -38,12 +39,18 @@ def baseline_scores(
 
 
 def as_curves(score: Score, train: TrainingRows, horizon: float) -> Callable[[Floats], Curves]:
-    """Curves of a score alone, by a Cox model; one curve for all where it tells nobody apart."""
+    """Curves of a score alone, by a Cox model; one curve for all where it tells nobody apart.
+
+    A score that tells all failures of few apart has no finite coefficient; a ridge keeps it finite.
+    """
     values, outcomes = score(train.rows)[:, None], train.outcomes.capped(horizon)
     if np.ptp(values) == 0.0:
         marginal = KaplanMeier.fit(outcomes)
         return lambda rows: marginal.curves(len(rows))
-    model = fit_cox(("score",), values, outcomes, penalty=0.0)
+    try:
+        model = fit_cox(("score",), values, outcomes, penalty=0.0)
+    except SurvivalError:
+        model = fit_cox(("score",), values, outcomes, penalty=_RIDGE)
     return lambda rows: model.curves(score(rows)[:, None])
 
 

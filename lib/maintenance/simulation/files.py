@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -59,9 +59,9 @@ def write_fleet(
 
     year = run(config, policy, weeks, keep)
     tables = {
-        "machines": _machines(last[0]),
-        "maintenance": _maintenance(config, year.events),
-        "failures": _failures(config, year.events),
+        "machines": machine_rows(last[0]),
+        "maintenance": service_rows(config, year.events),
+        "failures": failure_rows(config, year.events),
         "errors": pa.concat_tables(errors),
         "truth": _truth(last[0]),
     }
@@ -88,7 +88,8 @@ def _times(config: FleetConfig, hours: list[float]) -> pa.Array:
     return pa.array([hour_us(config, round(hour)) for hour in hours], pa.int64()).cast(TIME)
 
 
-def _maintenance(config: FleetConfig, events: tuple[Event, ...]) -> pa.Table:
+def service_rows(config: FleetConfig, events: Sequence[Event]) -> pa.Table:
+    """Services and repairs as they are logged, at their end."""
     names, parts = machine_ids(config), config.components
     component = [parts[event.component].name for event in events]
     kinds = ["scheduled" if event.planned else "corrective" for event in events]
@@ -107,7 +108,8 @@ def _maintenance(config: FleetConfig, events: tuple[Event, ...]) -> pa.Table:
     )
 
 
-def _failures(config: FleetConfig, events: tuple[Event, ...]) -> pa.Table:
+def failure_rows(config: FleetConfig, events: Sequence[Event]) -> pa.Table:
+    """Failures at their hour."""
     names, failed = machine_ids(config), [event for event in events if not event.planned]
     modes = [config.components[event.component].name for event in failed]
     return pa.table(
@@ -119,7 +121,8 @@ def _failures(config: FleetConfig, events: tuple[Event, ...]) -> pa.Table:
     )
 
 
-def _machines(fleet: Fleet) -> pa.Table:
+def machine_rows(fleet: Fleet) -> pa.Table:
+    """The list of machines."""
     config, fixed = fleet.config, fleet.machines
     return pa.table(
         {

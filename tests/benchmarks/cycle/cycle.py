@@ -5,340 +5,320 @@ from __future__ import annotations
 import contextlib
 import datetime
 import io
+import time
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Literal
 
-import numpy as np
 import pyarrow.parquet as pq
 
-from jobs.experiments import judge, start
+from jobs.experiments import judge, start, stop
 from jobs.framework.monitoring import INCIDENT_OPEN
-from jobs.fraud import monitor, retrain, train
 from jobs.registry import promote, rollback
-from lib.experiment.models import ExperimentDecision, StoredExperiment
+from lib.experiment.errors import ExperimentError
+from lib.experiment.models import StoredExperiment
 from lib.experiment.repository import ExperimentRepository
-from lib.fraud.model.policy import DECISIONS, Costs
-from lib.fraud.model.settings import NetworkSettings, TreeSettings
-from lib.fraud.model.time_split import Lengths
-from lib.monitoring.repository import MonitoringRepository
+from lib.monitoring.repository import MonitoringRepository, RecordedIncident
 from lib.registry import Registry
-from serve.framework.guardrail import Breach, GuardrailMonitor
-from tests.benchmarks.cycle.world import PaymentWorld
+from tests.benchmarks.cycle.live import LiveExperiment
+from tests.benchmarks.cycle.world import DAY, World
 
 BY = "unattended"
-HISTORY_DAYS = 130
-"""Days before the first model. It learns from the last of them: at first everything is new."""
-_SHADOW_DAYS, _AB_DAYS, _RETRAIN_EVERY = 2, 28, 3
-_GUARDED_AFTER_DAYS = 7
-_SECONDS = 1_000_000
-_FITTED = {
-    "engine": "process",
-    "trees": TreeSettings(trees=80),
-    "network": NetworkSettings(epochs=3),
-    "slices": Lengths(label_delay=5.0, test=6.0, calibrate=6.0, train=60.0, folds=2),
-    "baselines": False,
-    "bootstrap": 100,
-    "simulated": True,
-    "progress": "none",
-}
-_ABSURD = Costs(
-    chargeback_fee_minor=10_000_000.0, blocked_share=0.0, blocked_fee_minor=0.0, review_minor=0.0,
-    most_disturbed=1.0, reviews_per_day=1_000_000.0,
-)  # fmt: skip
+_LOOK_EVERY = 2
+Step = Literal[
+    "trained", "incident", "kept", "retrained", "shadow", "ab", "verdict", "promoted",
+    "bad challenger", "guardrail", "rolled back",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Event:
+    """What happened: which step, when (microseconds since 1970 UTC, simulated), in words."""
+
+    step: Step
+    at: int
+    words: str
 
 
 @dataclass
 class Cycle:
     """One platform under its learning loop.
 
+    Args:
+        world: the platform.
+
     Attributes:
-        world: payments.
-        folder: of models, reports and records.
-        deciding: (payments,) number in `versions` of the model that decided, -1 before.
-        versions: that ever decided.
-        events: (day, what happened), in order.
+        events: in order.
+        seconds: wall time of each run of each job.
     """
 
-    world: PaymentWorld
-    folder: Path
-    versions: list[str] = field(default_factory=list)
-    events: list[tuple[int, str]] = field(default_factory=list)
-    false_incidents: int = 0
+    world: World
+    events: list[Event] = field(default_factory=list)
+    seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 
     def __post_init__(self) -> None:
-        self.records = f"sqlite:///{self.folder / 'records.sqlite'}"
-        self.registry = self.folder / "registry"
-        self.decisions = self.folder / "decisions"
+        self.system, folder = self.world.system, self.world.folder
+        self.records = f"sqlite:///{folder / 'records.sqlite'}"
+        self.registry = folder / "registry"
+        self.decisions = folder / "decisions"
         self.decisions.mkdir()
-        self.deciding = np.full(len(self.world.times), -1)
         with ExperimentRepository(self.records) as repository:
             repository.migrate()
-        self._step: Callable[[int], None] = self._watch
+        self._step: Callable[[int], None] | None = self._watch
         self._since = 0
-        self._numbers = {"experiment": 0, "retraining": 0}
+        self._live: LiveExperiment | None = None
+        self._count = 0
+        self._models: dict[str, Path] = {}
 
     def run(self) -> None:
-        """All days, from the first model on."""
-        self._train_first()
-        for day in range(HISTORY_DAYS, self.world.days):
+        """All days from the first model on; after the rollback they are decided and no more."""
+        self._train(self.world.pace.history, "champion")
+        self.first = self._alias("champion")
+        self._note("trained", self.world.time_of(self.world.pace.history), self.first)
+        for day in range(self.world.pace.history, self.world.days):
             self._decide(day)
-            self._step(day + 1)
+            if self._step is not None:
+                self._monitor(day + 1)
+                self._step(day + 1)
 
-    def day_of(self, text: str) -> int | None:
-        """Day of the first event of that beginning; None where it did not happen."""
-        return next((day for day, event in self.events if event.startswith(text)), None)
+    def model(self, version: str) -> Path:
+        """Folder of a published version."""
+        if version not in self._models:
+            models = self.world.folder / "models"
+            fetched = Registry(self.registry).fetch(self.system, version, models)
+            self._models[version] = fetched
+        return self._models[version]
 
-    def _train_first(self) -> None:
-        transactions, labels = self.world.write_known(HISTORY_DAYS)
-        config = train.TrainConfig(
-            transactions=str(transactions), labels=str(labels), alias="champion",
-            registry=str(self.registry), output=str(self.folder / "first"), **_FITTED,
-        )  # fmt: skip
-        _quietly(lambda: train.main(config))
-        self._note(HISTORY_DAYS, f"trained {self._alias('champion')}")
+    @property
+    def false_incidents(self) -> int:
+        """Incidents that were opened before the world changed."""
+        change = self.world.time_of(self.world.change_day)
+        return sum(incident.opened_at <= change for incident in self._incidents())
 
     # days
 
     def _decide(self, day: int) -> None:
         """Decisions of a day by the champion, or by the arms of the experiment that runs."""
-        rows, experiment = self.world.rows_of(day), self._running()
-        versions = [self._alias("champion")] * len(rows)
-        if experiment is not None:
-            users = self.world.users_of.take(rows).to_pylist()
-            arms = [experiment.deciding_arm(user) for user in users]
-            versions = [getattr(experiment.declaration, arm) for arm in arms]
-            breach = self._compare(experiment, day, rows, users, arms)
-        self.deciding[rows] = [self._number(version) for version in versions]
-        table = self.world.decision_rows(self.registry, rows, versions)
+        subjects, live = self.world.subjects(day), self._follow_experiment(day)
+        versions = [self._alias("champion")] * len(subjects)
+        deciding = {*versions} if live is None else {*live.versions.values()}
+        answers = {each: self.world.answers(day, self.model(each)) for each in deciding}
+        if live is not None:
+            versions, at, breach = live.decide(subjects, answers)
+            with ExperimentRepository(self.records) as repository:
+                repository.insert_decisions(live.rows)
+            if breach is not None:
+                self._end_by_guardrail(live.stored, at, f"{breach.guardrail}: {breach.reason}")
+        table = self.world.decide(day, versions, answers)
         pq.write_table(table, self.decisions / f"day-{day:04}.parquet")
-        if experiment is not None and breach is not None:
-            self._end_by_guardrail(experiment, day, breach)
 
-    def _compare(
-        self,
-        experiment: StoredExperiment,
-        day: int,
-        rows: np.ndarray,
-        users: list[str],
-        arms: list[str],
-    ) -> Breach | None:
-        """Records what both models say of a day's payments; the bound that they break, if one."""
-        declared = experiment.declaration
-        both = {
-            name: self.world.decided_by(self.registry, version)
-            for name, version in (
-                ("champion", declared.champion),
-                ("challenger", declared.challenger),
-            )
-        }
-        clock = _Clock()
-        guard = GuardrailMonitor(declared.guardrails, ("DECLINE",), ("REVIEW",), clock)
-        breach, stored = None, []
-        subjects = self.world.payments["transaction_id"].take(rows).to_pylist()
-        for row, user, arm, subject in zip(rows.tolist(), users, arms, subjects, strict=True):
-            at = int(self.world.times[row])
-            answers = {
-                name: (float(scores[row]), DECISIONS[places[row]])
-                for name, (scores, places) in both.items()
-            }
-            stored.append(
-                ExperimentDecision(
-                    system="fraud", subject_id=subject, experiment_id=experiment.id,
-                    entity_id=user, arm=arm, event_time=at, decided_at=at,
-                    champion_version=declared.champion,
-                    champion_score=answers["champion"][0],
-                    champion_decision=answers["champion"][1],
-                    challenger_version=declared.challenger,
-                    challenger_score=answers["challenger"][0],
-                    challenger_decision=answers["challenger"][1],
-                    challenger_ms=1.0,
-                )
-            )  # fmt: skip
-            if breach is None:
-                clock.seconds = (at - self.world.time_of(day)) / _SECONDS
-                guard.add_faults([None])
-                guard.add_latency(arm, 5.0)
-                guard.add_pair(user, answers["champion"][1], answers["challenger"][1])
-                breach = guard.check()
+    def _follow_experiment(self, day: int) -> LiveExperiment | None:
         with ExperimentRepository(self.records) as repository:
-            repository.insert_decisions(stored)
-        return breach
+            running = repository.running(self.system)
+        if running is None or running.is_past(self.world.time_of(day)):
+            self._live = None
+        elif self._live is None or self._live.stored.id != running.id:
+            self._live = LiveExperiment(running, self.world.blocking, self.world.reviewing)
+        return self._live
+
+    def _monitor(self, day: int) -> None:
+        pace, now = self.world.pace, self.world.time_of(day)
+        options = self.world.monitor.Options(
+            records=self.records,
+            decisions=str(self.decisions),
+            labels=str(self.world.write_facts(day)),
+            since=_date(self.world.time_of(max(pace.history, day - pace.monitored))),
+            until=_date(now),
+            registry=str(self.registry),
+            output=str(self.world.folder / "monitored"),
+            engine="process",
+            pictures=False,
+            progress="none",
+            **self.world.monitoring,
+        )
+        try:
+            self._run("monitor", lambda: self.world.monitor.main(options, now))
+        except SystemExit as ended:
+            if ended.code != INCIDENT_OPEN:
+                raise
 
     # steps of the loop; each is called when a day has ended
 
     def _watch(self, day: int) -> None:
-        if not self._has_incident(day):
+        change = self.world.time_of(self.world.change_day)
+        incidents = [own for own in self._incidents() if own.opened_at > change]
+        if not any(own.closed_at is None for own in incidents):
             return
-        self._note(day, "incident opened")
+        for own in incidents[:3]:
+            self._note("incident", own.opened_at, f"{own.kind} of {own.measure}")
         self._go_on(self._retrain, day)
+        self._retrain(day)
 
     def _retrain(self, day: int) -> None:
-        if (day - self._since) % _RETRAIN_EVERY:
+        if (day - self._since) % self.world.pace.retrain_every:
             return
-        transactions, labels = self.world.write_known(day)
-        self._numbers["retraining"] += 1
-        config = retrain.RetrainConfig(
-            transactions=str(transactions), labels=str(labels), records=self.records,
-            registry=str(self.registry), on_incident=True, least=10,
-            output=str(self.folder / f"retrained-{self._numbers['retraining']}"), **_FITTED,
-        )  # fmt: skip
-        outcome = _quietly(lambda: retrain.main(config))
-        self._note(day, f"retrained: {outcome['decision']}")
-        if outcome.get("won"):
+        self._count += 1
+        config = self.world.retrain.RetrainConfig(
+            **self.world.write_known(day),
+            **self.world.settings,
+            records=self.records,
+            registry=str(self.registry),
+            on_incident=True,
+            measure_margin=0.05,
+            pause_hours=0.0,
+            output=str(self.world.folder / f"retrained-{self._count}"),
+        )
+        outcome = self._run("retrain", lambda: self.world.retrain.main(config))
+        step: Step = "retrained" if outcome["won"] else "kept"
+        self._note(step, self.world.time_of(day), outcome["decision"])
+        if outcome["won"]:
             self._start(day, "shadow", 1.0)
             self._go_on(self._shadow, day)
 
     def _shadow(self, day: int) -> None:
-        if day - self._since < _SHADOW_DAYS:
+        if day - self._since < self.world.pace.shadow:
             return
-        self._stop(day, "both models answered for two days; the comparison follows")
-        self._start(day, "ab", 0.5, until=day + _AB_DAYS)
+        config = stop.StopConfig(
+            system=self.system,
+            records=self.records,
+            by=BY,
+            reason="both models answered for days; the comparison follows",
+        )
+        self._run("shadow", lambda: stop.main(config, self.world.time_of(day)))
+        self._start(day, "ab", 0.5)
         self._go_on(self._compare_arms, day)
 
     def _compare_arms(self, day: int) -> None:
-        judgement = self._judge(day)
-        if judgement is None or judgement == "go on":
-            if self._running() is None or day - self._since >= _AB_DAYS:
-                self._go_on(self._watch, day)
+        if (day - self._since) % _LOOK_EVERY:
             return
-        self._note(day, f"verdict: {judgement}")
-        if judgement == "promote":
+        action, sentence = self._judge(day)
+        if action == "go on":
+            return
+        self._note("verdict", self.world.time_of(day), sentence)
+        if action == "promote":
             self._promote(day)
-            self._go_on(self._plant_bad, day)
-        else:
-            self._go_on(self._watch, day)
+        self._go_on(self._harm if action == "promote" else self._watch, day)
 
-    def _plant_bad(self, day: int) -> None:
-        """A week later somebody trains with absurd prices and compares that model."""
-        if day - self._since < _GUARDED_AFTER_DAYS:
-            return
-        transactions, labels = self.world.write_known(day)
-        config = train.TrainConfig(
-            transactions=str(transactions), labels=str(labels), alias="challenger",
-            registry=str(self.registry), output=str(self.folder / "bad"), costs=_ABSURD, **_FITTED,
-        )  # fmt: skip
-        _quietly(lambda: train.main(config))
-        self._start(day, "ab", 0.1, until=day + _AB_DAYS)
-        self._go_on(self._after_bad, day)
+    def _harm(self, day: int) -> None:
+        """Days later somebody compares a model that was trained with absurd options."""
+        if day - self._since == self.world.pace.harmed_after:
+            self._train(day, "challenger", **self.world.absurd)
+            self._start(day, "bad challenger", 0.1)
 
-    def _after_bad(self, day: int) -> None:
-        """Nothing more is planted; the guardrail ends the experiment while a day is decided."""
-        self._since = day
-
-    def _end_by_guardrail(self, experiment: StoredExperiment, day: int, breach: Breach) -> None:
-        with ExperimentRepository(self.records) as repository:
-            at = self.world.time_of(day + 1) - 1
-            repository.end(experiment.id, by="guardrail", reason=breach.reason, at=at)
-        self._note(day, f"guardrail {breach.guardrail}: {breach.reason}")
+    def _end_by_guardrail(self, experiment: StoredExperiment, at: int, reason: str) -> None:
+        self._note("guardrail", at, reason)
         options = rollback.Rollback(
-            registry=str(self.registry), system="fraud", by=BY, alias="challenger",
-            reason=breach.reason,
-        )  # fmt: skip
-        rollback.main(options, self.world.time_of(day + 1))
-        self._note(day, "challenger rolled back")
+            registry=str(self.registry),
+            system=self.system,
+            by=BY,
+            alias="challenger",
+            reason=reason,
+        )
+
+        def end() -> None:
+            with ExperimentRepository(self.records) as repository:
+                repository.end(experiment.id, by="guardrail", reason=reason, at=at)
+            rollback.main(options, at)
+
+        self._run("rollback", end)
+        self._note("rolled back", at, f"challenger is {self._alias('challenger')}")
+        self._step = None
 
     # commands
 
-    def _has_incident(self, day: int) -> bool:
-        facts = self.world.write_facts(day)
-        options = monitor.Options(
-            records=self.records, decisions=str(self.decisions), labels=str(facts),
-            since=_date(self.world.time_of(max(HISTORY_DAYS, day - 28))),
-            until=_date(self.world.time_of(day)), registry=str(self.registry),
-            output=str(self.folder / "monitored"), label_days=_FITTED["slices"].label_delay,
-            engine="process", progress="none",
-        )  # fmt: skip
-        try:
-            _quietly(lambda: monitor.main(options, self.world.time_of(day)))
-        except SystemExit as ended:
-            if ended.code != INCIDENT_OPEN:
-                raise
-        with MonitoringRepository(self.records) as repository:
-            incidents = repository.open_incidents("fraud")
-        if incidents and day <= self.world.change_day:
-            self.false_incidents += 1
-            return False
-        for incident in incidents[:3]:
-            self._note(day, f"incident: {incident.kind} of {incident.measure}")
-        return bool(incidents)
+    def _train(self, day: int, alias: str, **changes: Any) -> None:
+        config = self.world.train.TrainConfig(
+            **self.world.write_known(day),
+            **{**self.world.settings, **changes},
+            alias=alias,
+            registry=str(self.registry),
+            output=str(self.world.folder / f"trained-{day}"),
+        )
+        self._run("train", lambda: self.world.train.main(config))
 
-    def _start(self, day: int, mode: str, share: float, until: int | None = None) -> None:
-        self._numbers["experiment"] += 1
+    def _start(self, day: int, step: Step, share: float) -> None:
+        self._count += 1
+        now, ends = self.world.time_of(day), self.world.time_of(day + self.world.pace.ab)
         config = start.StartConfig(
-            system="fraud", records=self.records, registry=str(self.registry), by=BY,
-            name=f"{mode}-{self._numbers['experiment']}", mode=mode, share=share,
-            until=None if until is None else _date(self.world.time_of(until)), smallest_gain=1.0,
-        )  # fmt: skip
-        _quietly(lambda: start.main(config, self.world.time_of(day)))
-        self._note(day, f"experiment {config.name} started")
+            system=self.system,
+            records=self.records,
+            registry=str(self.registry),
+            by=BY,
+            name=f"loop-{self._count}",
+            mode="shadow" if step == "shadow" else "ab",
+            share=share,
+            until=None if step == "shadow" else _date(ends),
+        )
+        self._run(step, lambda: start.main(config, now))
+        self._note(step, now, f"{config.name} started")
 
-    def _stop(self, day: int, reason: str) -> None:
-        running = self._running()
-        assert running is not None
-        with ExperimentRepository(self.records) as repository:
-            repository.end(running.id, by=BY, reason=reason, at=self.world.time_of(day))
-
-    def _judge(self, day: int) -> str | None:
-        """What the verdict says to do; None while no outcome is ripe."""
+    def _judge(self, day: int) -> tuple[str, str]:
+        """What the verdict says to do, and its sentence; go on while no outcome is ripe."""
+        now = self.world.time_of(day)
         config = judge.JudgeConfig(
-            system="fraud", records=self.records, by=BY, output=self.folder / "verdict",
-            decisions=str(self.decisions), labels=str(self.world.write_facts(day)),
-            as_of=_date(self.world.time_of(day)), stop=True, progress="none",
-        )  # fmt: skip
+            system=self.system,
+            records=self.records,
+            by=BY,
+            name=f"loop-{self._count}",
+            output=self.world.folder / "verdict",
+            decisions=str(self.decisions),
+            labels=str(self.world.write_facts(day)),
+            as_of=_date(now),
+            prices=self.world.prices,
+            stop=True,
+            progress="none",
+        )
         try:
-            judgement = _quietly(lambda: judge.main(config, self.world.time_of(day)))
-        except judge.ExperimentError as early:
-            if day - self._since > 2 * _FITTED["slices"].label_delay:
-                raise RuntimeError(f"day {day}: {early}") from early
-            return None
-        if judgement.verdict.action != "go on":
-            self._note(day, judgement.verdict.sentence)
-        return str(judgement.verdict.action)
+            verdict = self._run("verdict", lambda: judge.main(config, now)).verdict
+        except ExperimentError:
+            if day - self._since > 2 * self.world.pace.ripening:
+                raise
+            return "go on", ""
+        return str(verdict.action), verdict.sentence
 
     def _promote(self, day: int) -> None:
         options = promote.Promote(
-            registry=str(self.registry), system="fraud", by=BY, version="challenger",
-            alias="champion", evidence=f"ab-{self._numbers['experiment']}", records=self.records,
-        )  # fmt: skip
-        promote.main(options, self.world.time_of(day))
-        self._note(day, f"promoted {self._alias('champion')}")
+            registry=str(self.registry),
+            system=self.system,
+            by=BY,
+            version="challenger",
+            alias="champion",
+            evidence=f"loop-{self._count}",
+            records=self.records,
+        )
+        now = self.world.time_of(day)
+        self._run("promote", lambda: promote.main(options, now))
+        self._note("promoted", now, self._alias("champion"))
 
-    # what is in force
+    def _run(self, name: str, job: Callable[[], Any]) -> Any:
+        """What a job returns; it prints to nobody, and its wall time is kept."""
+        began = time.perf_counter()
+        with contextlib.redirect_stdout(io.StringIO()):
+            try:
+                return job()
+            finally:
+                self.seconds[name].append(time.perf_counter() - began)
 
-    def _running(self) -> StoredExperiment | None:
-        with ExperimentRepository(self.records) as repository:
-            return repository.running("fraud")
+    # what is known
+
+    def _incidents(self) -> list[RecordedIncident]:
+        with MonitoringRepository(self.records) as repository:
+            return repository.incidents(self.system, 0, self.world.time_of(self.world.days + 1))
 
     def _alias(self, name: str) -> str:
-        return Registry(self.registry).aliases("fraud")[name]
-
-    def _number(self, version: str) -> int:
-        if version not in self.versions:
-            self.versions.append(version)
-        return self.versions.index(version)
+        return Registry(self.registry).aliases(self.system)[name]
 
     def _go_on(self, step: Callable[[int], None], day: int) -> None:
         self._step, self._since = step, day
 
-    def _note(self, day: int, event: str) -> None:
-        self.events.append((day, event))
+    def _note(self, step: Step, at: int, words: str) -> None:
+        self.events.append(Event(step, at, words))
 
-
-@dataclass
-class _Clock:
-    """Seconds of a simulated day."""
-
-    seconds: float = 0.0
-
-    def __call__(self) -> float:
-        return self.seconds
-
-
-def _quietly(job: Callable[[], object]) -> object:
-    """What a job returns; it prints to nobody."""
-    with contextlib.redirect_stdout(io.StringIO()):
-        return job()
+    def day_of(self, at: int) -> float:
+        """Days since the change of the world."""
+        return (at - self.world.time_of(self.world.change_day)) / DAY
 
 
 def _date(at: int) -> str:
