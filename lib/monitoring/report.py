@@ -57,9 +57,7 @@ def monitoring_report(
     sections = [
         Section("Now", [_key_figures(assessment, open_count)]),
         Section("Incidents", _incidents(assessment.incidents)),
-        Section(
-            "Performance", [*_performance(assessment, pictures), *_tables(assessment.tables)]
-        ),
+        Section("Performance", [*_performance(assessment, pictures), *_tables(assessment.tables)]),
     ]
     if pictures:
         sections[2:2] = [
