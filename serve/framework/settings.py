@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from lib.durable import RotatingFile
 from lib.experiment.declaration import Experiment
 from serve.framework.routes import RequestLimits
+
+RecordsUrl = Annotated[str, Field(description="database of decisions and what became of them")]
+StoreUrl = Annotated[str, Field(description="sqlite:///path or redis://host:port/0")]
+JournalFolder = Annotated[Path, Field(description="local directory of decisions not yet stored")]
+ModelFolder = Annotated[Path, Field(description="local copies of models")]
 
 
 class DeploymentSettings(BaseModel):
@@ -119,9 +124,9 @@ class ServiceSettings(BaseModel):
     experiment: dict[str, Any] | None = Field(
         None, description="experiment to start with, see `Experiment`; its system is this one"
     )
-    records: str = Field(description="database of decisions and what became of them")
-    journal: Path = Field(description="local directory for decisions not yet stored")
-    models: Path = Field(description="local copies of models")
+    records: RecordsUrl
+    journal: JournalFolder
+    models: ModelFolder
     api_keys: Path = Field(Path("data/keys.json"), description="file of API keys")
     log: Path | None = Field(None, description="file of JSON lines; none: standard error")
     log_bytes: int = Field(64 << 20, gt=0, description="size at which the log is put aside, bytes")

@@ -8,7 +8,14 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from lib.moderation.review.salt import require_salt_address
 from serve.framework import DeploymentSettings
-from serve.framework.settings import ServiceSettings, UserConfig
+from serve.framework.settings import (
+    JournalFolder,
+    ModelFolder,
+    RecordsUrl,
+    ServiceSettings,
+    StoreUrl,
+    UserConfig,
+)
 
 
 class Batching(BaseModel):
@@ -43,24 +50,16 @@ class ModerationSettings(ServiceSettings):
 
     user_config: ClassVar[type[UserConfig]] = ModerationUserConfig
 
-    profile_store: str = Field(
-        "sqlite:///data/moderation/authors.sqlite",
-        description="histories of authors: sqlite:///path or redis://host:port/0",
-    )
-    records: str = Field(
-        "sqlite:///data/moderation/records.sqlite",
-        description="database of decisions, the review queue and appeals",
-    )
+    profile_store: StoreUrl = "sqlite:///data/moderation/authors.sqlite"
+    records: RecordsUrl = "sqlite:///data/moderation/records.sqlite"
     challenger_batch_ms: float = Field(
         10_000.0, gt=0, description="for a challenger to answer a batch; then its process is ended"
     )
     challenger_memory_mb: int = Field(
         4096, gt=0, description="memory of a challenger's process beyond code and libraries, MiB"
     )
-    journal: Path = Field(
-        Path("data/moderation/journal"), description="local directory for decisions not yet stored"
-    )
-    models: Path = Field(Path("data/moderation/models"), description="local copies of models")
+    journal: JournalFolder = Path("data/moderation/journal")
+    models: ModelFolder = Path("data/moderation/models")
     media: str = Field(
         "data/moderation/media",
         description="folder or URI where media of posts are kept for reviewers, by their SHA-256",
