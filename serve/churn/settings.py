@@ -12,6 +12,7 @@ from serve.framework.settings import (
     RecordsUrl,
     StoreUrl,
     UserConfig,
+    packaged_yaml,
 )
 
 
@@ -47,10 +48,7 @@ class ChurnSettings(PlanningSettings):
         "names no customers",
     )
 
-    playbooks: str | None = Field(
-        None,
-        description="playbooks to start with: path, or the YAML itself; none: the packaged ones",
-    )
+    playbooks: str | None = packaged_yaml("playbooks to start with")
     interventions: bool = Field(True, description="false: nobody is planned for")
     holdout_name: str = Field("churn", description="names the experiment, and so the holdout")
     margin: float = Field(0.8, gt=0, le=1, description="share of revenue that is kept")

@@ -18,6 +18,11 @@ JournalFolder = Annotated[Path, Field(description="local directory of decisions 
 ModelFolder = Annotated[Path, Field(description="local copies of models")]
 
 
+def packaged_yaml(what: str) -> Any:
+    """A field for a YAML file that comes with the product, and may be replaced by another."""
+    return Field(None, description=f"{what}: path, or the YAML itself; none: the packaged ones")
+
+
 class DeploymentSettings(BaseModel):
     """Copies of one deployment: a fixed number, or between two numbers by what there is to do.
 
@@ -118,9 +123,7 @@ class ServiceSettings(BaseModel):
 
     registry: str = Field("data/registry", description="registry of models: directory or URI")
     model: str = Field("champion", description="alias or version to start with")
-    rules: str | None = Field(
-        None, description="rules to start with: path, or the YAML itself; none: the packaged ones"
-    )
+    rules: str | None = packaged_yaml("rules to start with")
     experiment: dict[str, Any] | None = Field(
         None, description="experiment to start with, see `Experiment`; its system is this one"
     )

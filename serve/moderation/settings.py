@@ -15,6 +15,7 @@ from serve.framework.settings import (
     ServiceSettings,
     StoreUrl,
     UserConfig,
+    packaged_yaml,
 )
 
 
@@ -68,12 +69,8 @@ class ModerationSettings(ServiceSettings):
         (), description="prefixes of URIs that media may be fetched from, e.g. s3://uploads/"
     )
 
-    policies: str | None = Field(
-        None, description="policies: path, or the YAML itself; none: the packaged ones"
-    )
-    lists: str | None = Field(
-        None, description="word lists: path, or the YAML itself; none: the packaged ones"
-    )
+    policies: str | None = packaged_yaml("policies")
+    lists: str | None = packaged_yaml("word lists")
     hashes: str | None = Field(None, description="file of hashes of known media; none: no list")
     review_salt: Annotated[str | None, AfterValidator(require_salt_address)] = Field(
         None,
