@@ -140,7 +140,7 @@ SensorFaults = Annotated[
 ]
 
 
-class IngestCounts(fields.RowAnswer):
+class IngestCounts(BaseModel):
     """Counts of the data of one machine."""
 
     machine_id: MachineId
