@@ -17,6 +17,12 @@ class ExportError(ValueError):
     """A Parquet export that has not the columns of decisions or labels; the message says what."""
 
 
+_CAST_FROM = {
+    pa.string(): (pa.types.is_string, pa.types.is_large_string),
+    pa.float64(): (pa.types.is_floating, pa.types.is_integer, pa.types.is_boolean),
+}
+
+
 def open_export(uri: str, expected: pa.Schema, option: str, *, features: bool) -> ds.Dataset:
     """The Parquet files of a folder or of one file, their columns checked; reads no rows.
 
@@ -108,12 +114,8 @@ def _holds(kind: pa.DataType, actual: pa.DataType) -> bool:
         actual = actual.value_type
     if types.is_timestamp(kind):
         return bool(types.is_timestamp(actual) and actual.tz is not None)
-    if types.is_string(kind):
-        return bool(types.is_string(actual) or types.is_large_string(actual))
-    if types.is_float64(kind):
-        return bool(
-            types.is_floating(actual) or types.is_integer(actual) or types.is_boolean(actual)
-        )
+    if kind in _CAST_FROM:
+        return any(is_castable(actual) for is_castable in _CAST_FROM[kind])
     if types.is_list(kind):
         is_list = types.is_list(actual) or types.is_large_list(actual)
         return bool(is_list and _holds(kind.value_type, actual.value_type))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -22,6 +22,10 @@ from serve.framework.contract_models import model_for
 
 MOST_ROWS, MOST_PLANNED, MOST_OUTCOMES = 20_000, 5_000, 1_000
 Band = Literal["red", "amber", "green"]
+CustomerId = Annotated[str, Field(description="Id of the customer.")]
+Chance = Annotated[float, Field(description="Probability that the customer leaves, 0 to 1.")]
+HealthScore = Annotated[float, Field(description="Health score, 0 (worst) to 100 (best).")]
+ScoreBand = Annotated[Band, Field(description="Colour band of the score.")]
 
 
 class _Events(fields.RequestBody):
@@ -120,8 +124,8 @@ class ReasonAnswer(BaseModel):
 class HealthAnswer(BaseModel):
     """Health of a customer: a score, its colour band and its components."""
 
-    score: float = Field(description="Health score, 0 (worst) to 100 (best).")
-    band: Band = Field(description="Colour band of the score.")
+    score: HealthScore
+    band: ScoreBand
     components: dict[str, float | None] = Field(
         description="Score of each component, 0 (worst) to 100 (best), relative to customers of "
         "the same segment; null if no data was received for it."
@@ -136,7 +140,7 @@ class ScoreResponse(BaseModel):
     """Probability that a customer leaves, its reasons, and the recommended action."""
 
     prediction_id: str = Field(description="Id of this score.")
-    customer_id: str = Field(description="Id of the customer.")
+    customer_id: CustomerId
     at: datetime = Field(description="Time for which the score was computed, ISO 8601 in UTC.")
     decision: Literal["MONITOR", "CONTACT", "ACT_NOW", "LEAVING"] = Field(
         description="Recommended action: do nothing for now, contact the customer, or act "
@@ -195,16 +199,16 @@ class HealthPoint(fields.RowAnswer):
     """One stored score of a customer."""
 
     at: fields.Time = Field(description="Time of the score, ISO 8601 in UTC.")
-    chance: float = Field(description="Probability that the customer leaves, 0 to 1.")
-    score: float = Field(description="Health score, 0 (worst) to 100 (best).")
-    band: Band = Field(description="Colour band of the score.")
+    chance: Chance
+    score: HealthScore
+    band: ScoreBand
 
 
 class InterventionAnswer(fields.RowAnswer):
     """A planned intervention for one customer. Money is in units of the settlement currency."""
 
     intervention_id: str = Field(description="Id of the intervention; outcomes refer to it.")
-    customer_id: str = Field(description="Id of the customer.")
+    customer_id: CustomerId
     playbook: str = Field(description="Id of the playbook to apply.")
     words: str | None = Field(
         description="Instruction of the playbook, in English; null in the list of a customer."
@@ -227,9 +231,9 @@ class InterventionAnswer(fields.RowAnswer):
 class CustomerResponse(BaseModel):
     """Latest health of a customer, its history, overrides and interventions."""
 
-    customer_id: str = Field(description="Id of the customer.")
+    customer_id: CustomerId
     at: datetime = Field(description="Time of the newest score, ISO 8601 in UTC.")
-    chance: float = Field(description="Probability that the customer leaves, 0 to 1.")
+    chance: Chance
     health: HealthAnswer = Field(description="Health that the model computed.")
     score_in_force: float = Field(
         description="Health score to show, 0 to 100: that of the active override, otherwise that "

@@ -5,7 +5,15 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from serve.framework.settings import PlanningSettings, UserConfig
+from serve.framework.settings import (
+    JournalFolder,
+    ModelFolder,
+    PlanningSettings,
+    RecordsUrl,
+    StoreUrl,
+    UserConfig,
+    packaged_yaml,
+)
 
 
 class ChurnUserConfig(UserConfig):
@@ -30,27 +38,17 @@ class ChurnSettings(PlanningSettings):
         description="YAML of segments, plans and tables, as the model was trained on; none: that "
         "of the model it starts with",
     )
-    profile_store: str = Field(
-        "sqlite:///data/churn/profiles.sqlite", description="sqlite:///path or redis://host:port/0"
-    )
-    records: str = Field(
-        "sqlite:///data/churn/records.sqlite",
-        description="database of scores, overrides, interventions and outcomes",
-    )
-    journal: Path = Field(
-        Path("data/churn/journal"), description="local directory for scores not yet stored"
-    )
-    models: Path = Field(Path("data/churn/models"), description="local copies of models")
+    profile_store: StoreUrl = "sqlite:///data/churn/profiles.sqlite"
+    records: RecordsUrl = "sqlite:///data/churn/records.sqlite"
+    journal: JournalFolder = Path("data/churn/journal")
+    models: ModelFolder = Path("data/churn/models")
     scores: str | None = Field(
         None,
         description="output of jobs.churn.score, file or URI: who is planned for where a request "
         "names no customers",
     )
 
-    playbooks: str | None = Field(
-        None,
-        description="playbooks to start with: path, or the YAML itself; none: the packaged ones",
-    )
+    playbooks: str | None = packaged_yaml("playbooks to start with")
     interventions: bool = Field(True, description="false: nobody is planned for")
     holdout_name: str = Field("churn", description="names the experiment, and so the holdout")
     margin: float = Field(0.8, gt=0, le=1, description="share of revenue that is kept")

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from lib.durable import RotatingFile
 from lib.experiment.declaration import Experiment
 from serve.framework.routes import RequestLimits
+
+RecordsUrl = Annotated[str, Field(description="database of decisions and what became of them")]
+StoreUrl = Annotated[str, Field(description="sqlite:///path or redis://host:port/0")]
+JournalFolder = Annotated[Path, Field(description="local directory of decisions not yet stored")]
+ModelFolder = Annotated[Path, Field(description="local copies of models")]
+
+
+def packaged_yaml(what: str) -> Any:
+    """A field for a YAML file that comes with the product, and may be replaced by another."""
+    return Field(None, description=f"{what}: path, or the YAML itself; none: the packaged ones")
 
 
 class DeploymentSettings(BaseModel):
@@ -113,15 +123,13 @@ class ServiceSettings(BaseModel):
 
     registry: str = Field("data/registry", description="registry of models: directory or URI")
     model: str = Field("champion", description="alias or version to start with")
-    rules: str | None = Field(
-        None, description="rules to start with: path, or the YAML itself; none: the packaged ones"
-    )
+    rules: str | None = packaged_yaml("rules to start with")
     experiment: dict[str, Any] | None = Field(
         None, description="experiment to start with, see `Experiment`; its system is this one"
     )
-    records: str = Field(description="database of decisions and what became of them")
-    journal: Path = Field(description="local directory for decisions not yet stored")
-    models: Path = Field(description="local copies of models")
+    records: RecordsUrl
+    journal: JournalFolder
+    models: ModelFolder
     api_keys: Path = Field(Path("data/keys.json"), description="file of API keys")
     log: Path | None = Field(None, description="file of JSON lines; none: standard error")
     log_bytes: int = Field(64 << 20, gt=0, description="size at which the log is put aside, bytes")

@@ -16,6 +16,8 @@ from serve.framework.challenger_queue import STARTING, ChallengerQueue, Reply
 from serve.framework.champion_watch import ChampionWatch
 from serve.framework.guardrail import GuardrailMonitor
 
+_SAME = ("subject_id", "event_time", "decided_at")
+"""Fields that an experiment's record takes as they are of a decision."""
 Score = TypeVar("Score")
 Read = Callable[[Answer, Mapping[str, Any]], Score]
 """A challenger's answer, and what it says of its model, as the champion's score is."""
@@ -201,12 +203,10 @@ class Trial(Generic[Score]):
         try:
             row = ExperimentDecision(
                 system=stored.declaration.system,
-                subject_id=decision.subject_id,
+                **{name: getattr(decision, name) for name in _SAME},
                 experiment_id=stored.id,
                 entity_id=self._entity_id,
                 arm=self.arm,
-                event_time=decision.event_time,
-                decided_at=decision.decided_at,
                 champion_version=decision.version,
                 champion_decision=decision.decision,
                 champion_score=score if score is None or math.isfinite(score) else None,

@@ -48,6 +48,7 @@ def amount_of(scale: AmountScale) -> Any:
 Amount = Annotated[Decimal, BeforeValidator(_plain_decimal), Field(ge=0)]
 Latitude = Annotated[float, Field(ge=-90, le=90, strict=True)]
 Longitude = Annotated[float, Field(ge=-180, le=180, strict=True)]
+PaymentId = Annotated[str, Field(description="Id of the payment.")]
 
 
 class Payment(fields.RequestBody):
@@ -134,7 +135,7 @@ class ReasonAnswer(BaseModel):
 class ScoreResponse(BaseModel):
     """The decision about a payment. A retried request returns the stored answer byte for byte."""
 
-    transaction_id: str = Field(description="Id of the payment.")
+    transaction_id: PaymentId
     decision: Literal["APPROVE", "REVIEW", "DECLINE"] = Field(
         description="Decision about the payment: approve it, have a person review it, or decline "
         "it."
@@ -213,7 +214,7 @@ class LabelFact(fields.RowAnswer):
 class TransactionResponse(fields.RowAnswer):
     """The recorded decision about a payment, its inputs, and the labels received since."""
 
-    transaction_id: str = Field(description="Id of the payment.")
+    transaction_id: PaymentId
     event_time: fields.Time = Field(
         description="Time at which the payment was made, ISO 8601 in UTC."
     )

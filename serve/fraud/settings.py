@@ -9,22 +9,22 @@ from lib.fraud.amounts import LARGEST_OF_ALL_MINOR, MOST_DIGITS, AmountScale
 from lib.fraud.contracts import LARGEST_AMOUNT_MINOR
 from lib.fraud.features import fraud_features
 from serve.framework import DeploymentSettings
-from serve.framework.settings import ServiceSettings
+from serve.framework.settings import (
+    JournalFolder,
+    ModelFolder,
+    RecordsUrl,
+    ServiceSettings,
+    StoreUrl,
+)
 
 
 class FraudSettings(ServiceSettings):
     """Arguments of the application, as a Serve config file gives them."""
 
-    profile_store: str = Field(
-        "sqlite:///data/fraud/profiles.sqlite", description="sqlite:///path or redis://host:port/0"
-    )
-    records: str = Field(
-        "sqlite:///data/fraud/records.sqlite", description="database of decisions and labels"
-    )
-    journal: Path = Field(
-        Path("data/fraud/journal"), description="local directory for decisions not yet stored"
-    )
-    models: Path = Field(Path("data/fraud/models"), description="local copies of models")
+    profile_store: StoreUrl = "sqlite:///data/fraud/profiles.sqlite"
+    records: RecordsUrl = "sqlite:///data/fraud/records.sqlite"
+    journal: JournalFolder = Path("data/fraud/journal")
+    models: ModelFolder = Path("data/fraud/models")
     exploration_key: Path | None = Field(
         None, description="file with the secret of the exploration sample, if rules have one"
     )

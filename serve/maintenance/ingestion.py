@@ -28,6 +28,9 @@ from serve.maintenance.failures import record_failures
 from serve.maintenance.machine_states import MachineStates, sensor_faults
 from serve.maintenance.schemas import IngestCounts, MachineReadings, ReadingsResponse
 
+_COUNTS = ("late", "repeated", "merged", "contradicting", "too_old")
+"""Counts of readings that an answer takes as they are."""
+
 
 class EventIngestor:
     """Takes news in.
@@ -204,8 +207,8 @@ def _merge_news(
     if heard is not None:
         times = np.array([to_micros(each.event_time) for each in machine.waveforms], dtype=np.int64)
         history = with_waveforms(features, history, times, heard)
-    return history, IngestCounts.of(
-        received,
+    return history, IngestCounts(
+        **{name: getattr(received, name) for name in _COUNTS},
         machine_id=machine.machine_id,
         new_machine=past is None,
         readings=received.new,

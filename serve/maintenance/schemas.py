@@ -26,6 +26,8 @@ MOST_MACHINES, MOST_READINGS, MOST_PLANNED, MOST_SAMPLES = 200, 5_000, 5_000, 50
 _Parts = text_of(4000)
 MaintenanceType = Literal["scheduled", "corrective", "emergency"]
 assert MAINTENANCE_TYPES == ("scheduled", "corrective", "emergency")  # noqa: S101
+GivenMachineId = Annotated[PathId, Field(description="Id of the machine.")]
+MachineId = Annotated[str, Field(description="Id of the machine.")]
 
 
 class Reading(fields.RequestBody):
@@ -84,7 +86,7 @@ class WaveformRecording(fields.RequestBody):
 class MachineReadings(fields.RequestBody):
     """Readings, error codes, services and vibration recordings of one machine."""
 
-    machine_id: PathId = Field(description="Id of the machine.")
+    machine_id: GivenMachineId
     installed_at: Moment | None = Field(
         None,
         description="Time at which the machine was put into operation, ISO 8601 with an offset. "
@@ -133,10 +135,15 @@ class SensorFault(BaseModel):
     )
 
 
-class IngestCounts(fields.RowAnswer):
+SensorFaults = Annotated[
+    list[SensorFault], Field(description="Sensors whose newest value is faulty.")
+]
+
+
+class IngestCounts(BaseModel):
     """Counts of the data of one machine."""
 
-    machine_id: str = Field(description="Id of the machine.")
+    machine_id: MachineId
     new_machine: bool = Field(description="True if this was the first data of the machine.")
     readings: int = Field(description="Number of readings stored for the first time.")
     late: int = Field(
@@ -160,7 +167,7 @@ class IngestCounts(fields.RowAnswer):
     errors: int = Field(description="Number of error codes stored.")
     services: int = Field(description="Number of services received.")
     waveforms: int = Field(description="Number of vibration recordings received.")
-    sensor_faults: list[SensorFault] = Field(description="Sensors whose newest value is faulty.")
+    sensor_faults: SensorFaults
 
 
 class ReadingsResponse(BaseModel):
@@ -175,7 +182,7 @@ class ReadingsResponse(BaseModel):
 class PredictRequest(fields.RequestBody):
     """The machine, and the time from which its failure is predicted."""
 
-    machine_id: PathId = Field(description="Id of the machine.")
+    machine_id: GivenMachineId
     at: Moment | None = Field(
         None,
         description="Time from which the failure is predicted, ISO 8601 with an offset; not before "
@@ -215,7 +222,7 @@ class PredictResponse(BaseModel):
     """Predicted time to failure of a machine, its drivers, and the recommended action."""
 
     prediction_id: str = Field(description="Id of this prediction.")
-    machine_id: str = Field(description="Id of the machine.")
+    machine_id: MachineId
     at: datetime = Field(description="Time from which the failure was predicted, ISO 8601 in UTC.")
     decision: Literal["MONITOR", "SERVICE", "INSPECT", "STOP"] = Field(
         description="Recommended action: do nothing for now, plan a service, inspect the machine, "
@@ -258,7 +265,7 @@ class PredictResponse(BaseModel):
         description="Drivers of the risk, the strongest first, 5 at most; empty if no model "
         "answered."
     )
-    sensor_faults: list[SensorFault] = Field(description="Sensors whose newest value is faulty.")
+    sensor_faults: SensorFaults
     last_reading: datetime | None = Field(
         description="Time of the machine's last reading, ISO 8601 in UTC; null if there is none or "
         "the machine store was unavailable."
@@ -272,7 +279,7 @@ class PredictResponse(BaseModel):
 class PlannedMachine(fields.RequestBody):
     """A machine to include in the plan."""
 
-    machine_id: PathId = Field(description="Id of the machine.")
+    machine_id: GivenMachineId
     plant: Place = Field("", description="Plant where the machine stands; default: no plant.")
     line: Place = Field(
         "", description="Production line that the machine belongs to; default: no line."
@@ -334,7 +341,7 @@ class WorkOrderResponse(fields.RowAnswer):
 
     order_id: str = Field(description="Id of the work order.")
     schedule_id: str = Field(description="Id of the schedule that the work order belongs to.")
-    machine_id: str = Field(description="Id of the machine.")
+    machine_id: MachineId
     component: str | None = Field(description="Component to renew; null for the whole machine.")
     plant: str = Field(description="Plant where the machine stands; empty if not given.")
     line: str = Field(description="Production line of the machine; empty if not given.")
@@ -444,7 +451,7 @@ class OutcomeResponse(BaseModel):
 class MachineResponse(BaseModel):
     """Stored state of a machine."""
 
-    machine_id: str = Field(description="Id of the machine.")
+    machine_id: MachineId
     installed_at: datetime | None = Field(
         description="Time at which the machine was put into operation, ISO 8601 in UTC; null if "
         "unknown."
@@ -460,7 +467,7 @@ class MachineResponse(BaseModel):
         description="Value of the newest reading by sensor, in the declared unit; null if the "
         "sensor gave no value."
     )
-    sensor_faults: list[SensorFault] = Field(description="Sensors whose newest value is faulty.")
+    sensor_faults: SensorFaults
     hours_since_service: dict[str, float | None] = Field(
         description="Hours between the last service and the newest data, by component; `any` is "
         "the last service of any component. Null if no service is stored."

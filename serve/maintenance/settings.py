@@ -4,7 +4,13 @@ from pathlib import Path
 
 from pydantic import Field
 
-from serve.framework.settings import PlanningSettings
+from serve.framework.settings import (
+    JournalFolder,
+    ModelFolder,
+    PlanningSettings,
+    RecordsUrl,
+    StoreUrl,
+)
 
 
 class MaintenanceSettings(PlanningSettings):
@@ -13,19 +19,10 @@ class MaintenanceSettings(PlanningSettings):
     kind: Path | None = Field(
         None, description="YAML of the kind of machine; none: the simulated fleet's"
     )
-    machine_store: str = Field(
-        "sqlite:///data/maintenance/machines.sqlite",
-        description="sqlite:///path or redis://host:port/0",
-    )
-    records: str = Field(
-        "sqlite:///data/maintenance/records.sqlite",
-        description="database of predictions, schedules and work orders",
-    )
-    journal: Path = Field(
-        Path("data/maintenance/journal"),
-        description="local directory for predictions not yet stored",
-    )
-    models: Path = Field(Path("data/maintenance/models"), description="local copies of models")
+    machine_store: StoreUrl = "sqlite:///data/maintenance/machines.sqlite"
+    records: RecordsUrl = "sqlite:///data/maintenance/records.sqlite"
+    journal: JournalFolder = Path("data/maintenance/journal")
+    models: ModelFolder = Path("data/maintenance/models")
 
     readings_body_bytes: int = Field(
         8 * 1024 * 1024, gt=0, description="largest body of readings and of a schedule, bytes"

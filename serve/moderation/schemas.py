@@ -37,6 +37,12 @@ _DIGEST_BYTES = 16
 Reviewer = Annotated[
     Id, Field(description="Name of the reviewer. A key that is bound to other names gets 403.")
 ]
+PostId = Annotated[str, Field(description="Id of the post.")]
+Verdicts = Annotated[
+    dict[str, bool], Field(description="Verdict by policy: true if the post violates it.")
+]
+ItemId = Annotated[str, Field(description="Id of the review item.")]
+LeaseToken = Annotated[Whole, Field(description="Token of the lease, as in the claimed item.")]
 
 
 class _Base64(EncoderProtocol):
@@ -150,7 +156,7 @@ class PostRequest(fields.RequestBody):
 class PostResponse(BaseModel):
     """The decision about a post, and its grounds."""
 
-    post_id: str = Field(description="Id of the post.")
+    post_id: PostId
     decision: Decision = Field(
         description="Decision: allow the post, have a person review it, or remove it; PENDING "
         "while its video is analysed."
@@ -216,16 +222,14 @@ class OutcomeAnswer(fields.RowAnswer):
 
     kind: str = Field(description="Kind of the case: `review` or `appeal`.")
     rule: str = Field(description="Rule of the review process that closed the case.")
-    verdicts: dict[str, bool] = Field(
-        description="Verdict by policy: true if the post violates it."
-    )
+    verdicts: Verdicts
     at: fields.Time = Field(description="Time of the outcome, ISO 8601 in UTC.")
 
 
 class PostView(BaseModel):
     """Current decision about a post, its first answer, and the outcomes of reviews."""
 
-    post_id: str = Field(description="Id of the post.")
+    post_id: PostId
     author_id: str = Field(description="Id of the author.")
     decision: Decision = Field(
         description="Current decision: that of people if there is one, otherwise the newest of the "
@@ -254,7 +258,7 @@ class PolicyResult(fields.RowAnswer):
     rule: str | None = Field(
         description="Rule of the review process that applied; null if none did."
     )
-    item_id: str = Field(description="Id of the review item.")
+    item_id: ItemId
     policy_version: str = Field(description="Version of the policies that applied.")
     model_version: fields.ModelVersion
     before: JsonValue = Field(
@@ -271,7 +275,7 @@ class PolicyResult(fields.RowAnswer):
 class HistoryResponse(BaseModel):
     """Audit log of a post in review."""
 
-    post_id: str = Field(description="Id of the post.")
+    post_id: PostId
     entries: list[PolicyResult] = Field(description="Entries of the audit log, the oldest first.")
     request_id: fields.RequestId
 
@@ -287,7 +291,7 @@ class AppealRequest(fields.RequestBody):
 class AppealResponse(BaseModel):
     """The review item of an appeal."""
 
-    item_id: str = Field(description="Id of the review item.")
+    item_id: ItemId
     new: bool = Field(
         description="True if the appeal was stored for the first time, false if it was repeated."
     )
@@ -314,13 +318,13 @@ class ClaimRequest(fields.RequestBody):
 class ClaimedItem(fields.RowAnswer):
     """A review item that is leased to the reviewer."""
 
-    item_id: str = Field(description="Id of the review item.")
+    item_id: ItemId
     token: int = Field(
         description="Token of the lease; to be sent with the verdict, with a renewal and with a "
         "release."
     )
     leased_until: fields.Time = Field(description="Time at which the lease ends, ISO 8601 in UTC.")
-    post_id: str = Field(description="Id of the post.")
+    post_id: PostId
     policies: dict[str, float] = Field(
         description="Probability of a violation, 0 to 1, by policy to decide about."
     )
@@ -354,13 +358,13 @@ class LeaseRequest(fields.RequestBody):
     """The reviewer and the lease of an item."""
 
     reviewer: Reviewer
-    token: Whole = Field(description="Token of the lease, as in the claimed item.")
+    token: LeaseToken
 
 
 class LeaseResponse(BaseModel):
     """The lease of an item after a renewal or a release."""
 
-    item_id: str = Field(description="Id of the review item.")
+    item_id: ItemId
     leased_until: datetime | None = Field(
         description="Time at which the lease ends, ISO 8601 in UTC; null after a release."
     )
@@ -371,7 +375,7 @@ class DecideRequest(fields.RequestBody):
     """A reviewer's verdict on every policy of an item."""
 
     reviewer: Reviewer
-    token: Whole = Field(description="Token of the lease, as in the claimed item.")
+    token: LeaseToken
     verdicts: dict[Id, StrictBool] = Field(
         min_length=1,
         max_length=64,
@@ -384,11 +388,9 @@ class DecideRequest(fields.RequestBody):
 class DecideResponse(fields.RowAnswer):
     """The verdict as it was stored, and the outcome of the case."""
 
-    item_id: str = Field(description="Id of the review item.")
-    post_id: str = Field(description="Id of the post.")
-    verdicts: dict[str, bool] = Field(
-        description="Verdict by policy: true if the post violates it."
-    )
+    item_id: ItemId
+    post_id: PostId
+    verdicts: Verdicts
     new: bool = Field(
         description="True if the verdict was stored for the first time, false if it was repeated."
     )
@@ -441,7 +443,7 @@ class QueueStatsResponse(BaseModel):
 class ExplanationResponse(BaseModel):
     """The parts of a post that indicate a violation of a policy."""
 
-    post_id: str = Field(description="Id of the post.")
+    post_id: PostId
     policy: str = Field(description="Id of the policy.")
     model_version: str = Field(description="Version of the model that was explained.")
     explanation: dict[str, JsonValue] = Field(

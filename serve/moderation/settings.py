@@ -8,7 +8,15 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from lib.moderation.review.salt import require_salt_address
 from serve.framework import DeploymentSettings
-from serve.framework.settings import ServiceSettings, UserConfig
+from serve.framework.settings import (
+    JournalFolder,
+    ModelFolder,
+    RecordsUrl,
+    ServiceSettings,
+    StoreUrl,
+    UserConfig,
+    packaged_yaml,
+)
 
 
 class Batching(BaseModel):
@@ -43,24 +51,16 @@ class ModerationSettings(ServiceSettings):
 
     user_config: ClassVar[type[UserConfig]] = ModerationUserConfig
 
-    profile_store: str = Field(
-        "sqlite:///data/moderation/authors.sqlite",
-        description="histories of authors: sqlite:///path or redis://host:port/0",
-    )
-    records: str = Field(
-        "sqlite:///data/moderation/records.sqlite",
-        description="database of decisions, the review queue and appeals",
-    )
+    profile_store: StoreUrl = "sqlite:///data/moderation/authors.sqlite"
+    records: RecordsUrl = "sqlite:///data/moderation/records.sqlite"
     challenger_batch_ms: float = Field(
         10_000.0, gt=0, description="for a challenger to answer a batch; then its process is ended"
     )
     challenger_memory_mb: int = Field(
         4096, gt=0, description="memory of a challenger's process beyond code and libraries, MiB"
     )
-    journal: Path = Field(
-        Path("data/moderation/journal"), description="local directory for decisions not yet stored"
-    )
-    models: Path = Field(Path("data/moderation/models"), description="local copies of models")
+    journal: JournalFolder = Path("data/moderation/journal")
+    models: ModelFolder = Path("data/moderation/models")
     media: str = Field(
         "data/moderation/media",
         description="folder or URI where media of posts are kept for reviewers, by their SHA-256",
@@ -69,12 +69,8 @@ class ModerationSettings(ServiceSettings):
         (), description="prefixes of URIs that media may be fetched from, e.g. s3://uploads/"
     )
 
-    policies: str | None = Field(
-        None, description="policies: path, or the YAML itself; none: the packaged ones"
-    )
-    lists: str | None = Field(
-        None, description="word lists: path, or the YAML itself; none: the packaged ones"
-    )
+    policies: str | None = packaged_yaml("policies")
+    lists: str | None = packaged_yaml("word lists")
     hashes: str | None = Field(None, description="file of hashes of known media; none: no list")
     review_salt: Annotated[str | None, AfterValidator(require_salt_address)] = Field(
         None,
