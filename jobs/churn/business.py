@@ -8,7 +8,7 @@ import pyarrow as pa
 from jobs.framework.business import BusinessOptions, PagePart, SystemPage, write_business
 from jobs.framework.command import run_job
 from jobs.framework.decision_source import DecisionSource
-from jobs.framework.outcomes import event_labels, labels_of
+from jobs.framework.outcomes import labels_of, with_events
 from jobs.framework.paths import InputPath, LocalInput
 from jobs.ingestion import checked_mapping
 from lib.business.period import Period
@@ -80,10 +80,8 @@ class ChurnPage(SystemPage):
     def labels(self, source: DecisionSource) -> pa.Table:
         """See `SystemPage`."""
         labels, config = labels_of(source, None), self._config
-        if config.notices is None:
-            return labels
-        more = event_labels(CHURN, config.notices, config.mapping_notices, "customer_id", NOTICE)
-        return pa.concat_tables([labels, more])
+        path, mapping = config.notices, config.mapping_notices
+        return with_events(labels, CHURN, path, mapping, "customer_id", NOTICE)
 
     def segments(
         self, decisions: pa.Table, _outcomes: pa.Table

@@ -5,7 +5,12 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from jobs.experiments.options import PricedOptions, decisions_and_labels, named_experiment
+from jobs.experiments.options import (
+    EventOptions,
+    PricedOptions,
+    decisions_and_labels,
+    named_experiment,
+)
 from jobs.framework.command import run_job
 from jobs.framework.decision_source import DecisionOptions, window_time
 from jobs.framework.options import time_text
@@ -31,7 +36,7 @@ EXIT_CODES = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class JudgeConfig(PricedOptions):
+class JudgeConfig(PricedOptions, EventOptions):
     """Say in a sentence what the challenger keeps more, with an interval, and what to do.
 
     May be run as often as you like: each look is kept in the audit and costs its part of the
@@ -68,6 +73,7 @@ class JudgeConfig(PricedOptions):
                 f"--winsor-quantile: expected above 0.5 and up to 1, got {self.winsor_quantile}"
             )
         self.time_of_look(0)
+        self.require_events_of(self.system)
         super().check()
 
     def time_of_look(self, now: int) -> int:
@@ -125,7 +131,7 @@ def _judged(
     config: JudgeConfig, repository: ExperimentRepository, stored: StoredExperiment, as_of: int
 ) -> tuple[Judgement, list[str]]:
     source = config.source(stored, as_of)
-    decisions, labels, lines = decisions_and_labels(source, config.system, as_of)
+    decisions, labels, lines = decisions_and_labels(source, config, config.system, as_of)
     rows = repository.decisions(stored.id, until=as_of + 1)
     known = ExperimentRecords(
         stored=stored,

@@ -8,7 +8,7 @@ import pyarrow as pa
 from jobs.framework.business import BusinessOptions, PagePart, SystemPage, write_business
 from jobs.framework.command import run_job
 from jobs.framework.decision_source import DecisionSource
-from jobs.framework.outcomes import event_labels, labels_of
+from jobs.framework.outcomes import labels_of, with_events
 from jobs.framework.paths import InputPath
 from jobs.ingestion import checked_mapping, mapping_for, read_whole
 from lib.business.period import Period
@@ -76,12 +76,8 @@ class MaintenancePage(SystemPage):
     def labels(self, source: DecisionSource) -> pa.Table:
         """See `SystemPage`."""
         labels, config = labels_of(source, None), self._config
-        if config.failures is None:
-            return labels
-        more = event_labels(
-            FAILURES, config.failures, config.mapping_failures, "machine_id", FAILURE
-        )
-        return pa.concat_tables([labels, more])
+        path, mapping = config.failures, config.mapping_failures
+        return with_events(labels, FAILURES, path, mapping, "machine_id", FAILURE)
 
     def segments(
         self, decisions: pa.Table, _outcomes: pa.Table
