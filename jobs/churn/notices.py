@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from jobs.framework.decision_source import DecisionOptions, DecisionSource
-from jobs.framework.outcomes import event_labels, labels_of
+from jobs.framework.outcomes import labels_of, with_events
 from jobs.framework.paths import InputPath
 from jobs.ingestion import checked_mapping
 from lib.churn.contracts import CHURN
@@ -30,8 +30,11 @@ class NoticeOptions(DecisionOptions):
 
     def notice_labels(self, source: DecisionSource) -> pa.Table:
         """Notices and what interventions came to, as rows of `LABEL_SCHEMA`."""
-        labels = labels_of(source, None)
-        if self.notices is None:
-            return labels
-        more = event_labels(CHURN, self.notices, self.mapping_notices, "customer_id", NOTICE)
-        return pa.concat_tables([labels, more])
+        return with_events(
+            labels_of(source, None),
+            CHURN,
+            self.notices,
+            self.mapping_notices,
+            "customer_id",
+            NOTICE,
+        )

@@ -8,7 +8,12 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.experiments.options import PricedOptions, decisions_and_labels, named_experiment
+from jobs.experiments.options import (
+    EventOptions,
+    PricedOptions,
+    decisions_and_labels,
+    named_experiment,
+)
 from jobs.framework.command import run_job
 from jobs.framework.decision_source import DecisionOptions, window_time
 from jobs.framework.options import time_text
@@ -36,7 +41,7 @@ EXIT_CODES = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class JudgeConfig(PricedOptions):
+class JudgeConfig(PricedOptions, EventOptions):
     """Say in a sentence what the challenger keeps more, with an interval, and what to do.
 
     May be run as often as you like: each look is kept in the audit and costs its part of the
@@ -76,6 +81,7 @@ class JudgeConfig(PricedOptions):
                 f"--winsor-quantile: expected above 0.5 and up to 1, got {self.winsor_quantile}"
             )
         self.time_of_look(0)
+        self.require_events_of(self.system)
         super().check()
 
     def time_of_look(self, now: int) -> int:
@@ -140,7 +146,7 @@ def _judged(
 ) -> tuple[Judgement, list[str]]:
     recorded = recorded_table(repository.decisions(stored.id, until=as_of + 1))
     source = config.source(stored, recorded, as_of)
-    decisions, labels, lines = decisions_and_labels(source, config.system, as_of)
+    decisions, labels, lines = decisions_and_labels(source, config, config.system, as_of)
     known = ExperimentRecords(
         stored=stored,
         changes=repository.changes(stored.id),

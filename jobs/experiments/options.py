@@ -11,10 +11,12 @@ import pyarrow as pa
 
 from jobs.framework.decision_source import DecisionOptions, DecisionSource
 from jobs.framework.options import declared_options
-from jobs.framework.outcomes import labels_of, outcomes_of
-from jobs.framework.paths import LocalInput
+from jobs.framework.outcomes import labels_of, outcomes_of, with_events
+from jobs.framework.paths import InputPath, LocalInput
 from jobs.framework.progress import JobOptions
+from jobs.ingestion import checked_mapping
 from lib.business.outcomes import SystemOutcomes
+from lib.contract import Contract
 from lib.declaration import read_yaml, read_yaml_text
 from lib.experiment.errors import ExperimentError
 from lib.experiment.models import RunningExperiment, StoredExperiment
@@ -86,6 +88,64 @@ def _require_plain(content: object, kind: type, origin: str) -> None:
 _PLAIN = (float, int, str, bool, float | None)
 
 
+@dataclass(frozen=True, kw_only=True)
+class EventOptions(JobOptions):
+    """Events of a plant's or a billing system's own log, beside the labels of the records."""
+
+    failures: InputPath | None = None
+    """maintenance: failures beside those of closed work orders: Parquet or CSV file, folder or
+    URI"""
+    mapping_failures: InputPath | None = None
+    """YAML mapping file of --failures"""
+    notices: InputPath | None = None
+    """churn: notices of customers beside those that the service was told, likewise"""
+    mapping_notices: InputPath | None = None
+    """YAML mapping file of --notices"""
+
+    def require_events_of(self, system: str) -> None:
+        """Refuse a file that is of another system, or that its mapping does not fit.
+
+        Raises:
+            ValueError: names the option.
+        """
+        for name, owner in _OWNERS.items():
+            path, mapping = self._file(name)
+            if path is not None and owner != system:
+                raise ExperimentError(f"--{name}: expected none for {system}; it is of {owner}")
+            if path is not None:
+                checked_mapping(_EVENTS[owner]()[0], mapping, path)
+
+    def labels_with_events(self, labels: pa.Table, system: str) -> pa.Table:
+        """Labels of a system and what its file adds to them."""
+        for name, owner in _OWNERS.items():
+            if owner == system:
+                contract, entity, kind = _EVENTS[owner]()
+                labels = with_events(labels, contract, *self._file(name), entity, kind)
+        return labels
+
+    def _file(self, name: str) -> tuple[str | None, str | None]:
+        return getattr(self, name), getattr(self, f"mapping_{name}")
+
+
+def _failures() -> tuple[Contract, str, str]:
+    from lib.maintenance.contracts import FAILURES
+    from lib.maintenance.outcomes import FAILURE
+
+    return FAILURES, "machine_id", FAILURE
+
+
+def _notices() -> tuple[Contract, str, str]:
+    from lib.churn.contracts import CHURN
+    from lib.churn.outcomes import NOTICE
+
+    return CHURN, "customer_id", NOTICE
+
+
+_OWNERS = {"failures": "maintenance", "notices": "churn"}
+_EVENTS = {"maintenance": _failures, "churn": _notices}
+"""By system: the contract of its events, the entity's column, and the kind of label."""
+
+
 def running_experiment(repository: ExperimentRepository, system: str) -> RunningExperiment:
     """The experiment of a system that runs.
 
@@ -120,9 +180,10 @@ def named_experiment(
 
 
 def decisions_and_labels(
-    source_options: DecisionOptions, system: str, now: int
+    source_options: DecisionOptions, events: EventOptions, system: str, now: int
 ) -> tuple[pa.Table, pa.Table, list[str]]:
     """Decisions of a window, what became known of them, and lines that count them."""
     source = DecisionSource(source_options, system, now)
     decisions = source.table()
-    return decisions, labels_of(source, source_options.records), source.lines()
+    labels = events.labels_with_events(labels_of(source, source_options.records), system)
+    return decisions, labels, source.lines()

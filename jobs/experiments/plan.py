@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from jobs.experiments.options import PricedOptions, decisions_and_labels
+from jobs.experiments.options import EventOptions, PricedOptions, decisions_and_labels
 from jobs.framework.command import run_job
 from jobs.framework.decision_source import DecisionOptions
 from jobs.framework.options import shared_options, time_text
@@ -20,7 +20,7 @@ from lib.report.page import write_report
 
 
 @dataclass(frozen=True, kw_only=True)
-class PlanConfig(DecisionOptions):
+class PlanConfig(DecisionOptions, EventOptions):
     """Say how many entities and days an experiment needs, and what it costs, from past decisions.
 
     OUTPUT/report.html and OUTPUT/report.json hold the plan.
@@ -49,6 +49,7 @@ class PlanConfig(DecisionOptions):
         """See `JobOptions`."""
         self.design()
         self.pricing().outcomes()
+        self.require_events_of(self.system)
         super().check()
 
     def design(self) -> Design:
@@ -74,7 +75,7 @@ def main(config: PlanConfig, now: int) -> str:
     Raises:
         ExperimentError: the history is too short, or nothing of it is ripe.
     """
-    decisions, labels, lines = decisions_and_labels(config, config.system, now)
+    decisions, labels, lines = decisions_and_labels(config, config, config.system, now)
     if decisions.num_rows == 0:
         raise ExperimentError(f"decisions: there are none of {config.system}")
     outcomes = config.pricing().outcomes().outcomes(decisions, labels, now)

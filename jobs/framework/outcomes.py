@@ -47,18 +47,26 @@ def labels_of(source: DecisionSource, records: str | None) -> pa.Table:
         return review_label_table(reviews.iterate_labels())
 
 
-def event_labels(
-    contract: Contract, path: str, mapping: str | None, entity: str, kind: str
+def with_events(
+    labels: pa.Table,
+    contract: Contract,
+    path: str | None,
+    mapping: str | None,
+    entity: str,
+    kind: str,
 ) -> pa.Table:
-    """Events of a file in a training contract as labels of entities, received when they were known.
+    """Labels, and events of a file as further ones, received when they were known.
 
     Args:
+        labels: `LABEL_SCHEMA`.
         contract: of the file, with `entity` and `event_time`.
-        path: Parquet or CSV file, folder or URI.
+        path: Parquet or CSV file, folder or URI; None for no events.
         mapping: YAML mapping file, None where the columns have the contract's names.
         entity: column of the entity's id.
         kind: of the labels.
     """
+    if path is None:
+        return labels
     table = read_whole(mapping_for(contract, mapping, path), path, may_be_empty=True)
     known = table["event_time"]
     if "known_at" in table.column_names:
@@ -71,7 +79,7 @@ def event_labels(
         "received_at": known,
         "source": pa.array(["file"] * table.num_rows, pa.string()),
     }
-    return pa.table(columns).cast(LABEL_SCHEMA)
+    return pa.concat_tables([labels, pa.table(columns).cast(LABEL_SCHEMA)])
 
 
 def _fraud() -> SystemOutcomes:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from jobs.framework.decision_source import DecisionOptions, DecisionSource
-from jobs.framework.outcomes import event_labels, labels_of
+from jobs.framework.outcomes import labels_of, with_events
 from jobs.framework.paths import InputPath
 from jobs.ingestion import checked_mapping, mapping_for, read_whole
 from lib.maintenance.contracts import FAILURES, MAINTENANCE
@@ -40,11 +40,14 @@ class PlantLogOptions(DecisionOptions):
 
     def failure_labels(self, source: DecisionSource) -> pa.Table:
         """Failures as rows of `LABEL_SCHEMA`."""
-        labels = labels_of(source, None)
-        if self.failures is None:
-            return labels
-        more = event_labels(FAILURES, self.failures, self.mapping_failures, "machine_id", FAILURE)
-        return pa.concat_tables([labels, more])
+        return with_events(
+            labels_of(source, None),
+            FAILURES,
+            self.failures,
+            self.mapping_failures,
+            "machine_id",
+            FAILURE,
+        )
 
     def services(self) -> pa.Table:
         """Services and repairs as rows of the contract `MAINTENANCE`."""

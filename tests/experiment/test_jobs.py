@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
@@ -23,7 +24,7 @@ from lib.experiment.repository import ExperimentRepository
 from lib.records import Fact, Records
 from lib.records.json_codec import read_json
 from lib.registry import Registry
-from tests.experiment.factories import DAY
+from tests.experiment.factories import DAY, experiment
 from tests.experiment.payments import Payments, payments
 from tests.records.conftest import NOVEMBER, decision, empty_records, keep_decisions
 from tests.registry.conftest import WriteModel, write_model
@@ -313,3 +314,72 @@ def test_the_command_line_says_what_to_change(address: str) -> None:
     done = subprocess.run(program, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr.strip() == "error: system: no experiment of fraud was ever started"
+
+
+def visited(address: str, system: str, entity: str) -> StoredExperiment:
+    """An experiment on 60 entities, each decided about once a day for two weeks."""
+    declared = experiment(system=system, entity=entity, share=0.5)
+    with ExperimentRepository(address) as repository:
+        stored = repository.start(declared, by="ann", at=NOVEMBER)
+    with Records(address) as records:
+        keep_decisions(
+            records,
+            [
+                decision(
+                    f"{number} {day}",
+                    system=system,
+                    entities={entity: f"e{number}"},
+                    decision="MONITOR",
+                    features={"mrr": 100.0},
+                    **dict.fromkeys(("event_time", "received_at", "decided_at"), at),
+                )
+                for number in range(60)
+                for day in range(14)
+                for at in (NOVEMBER + day * DAY + number,)
+            ],
+        )
+    return stored
+
+
+EVENTS = pytest.mark.parametrize(
+    ("system", "entity", "option", "more"),
+    [
+        ("maintenance", "machine_id", "failures", {"failure_mode": "bearing"}),
+        ("churn", "customer_id", "notices", {}),
+    ],
+)
+
+
+@EVENTS
+def test_events_of_a_log_of_ones_own_count(
+    address: str, tmp_path: Path, system: str, entity: str, option: str, more: dict[str, str]
+) -> None:
+    stored = visited(address, system, entity)
+    harmed = [f"e{k}" for k in range(60) if stored.deciding_arm(f"e{k}") == "champion"][:20]
+    times = [f"2026-12-0{1 + k % 5}T12:00:00Z" for k in range(len(harmed))]
+    rows = [
+        {entity: name, "event_time": at, **more} for name, at in zip(harmed, times, strict=True)
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "events.parquet")
+    config = judge_config(address, tmp_path, system=system, prices=None, before_days=0.0)
+    with_file = replace(config, **{option: str(tmp_path / "events.parquet")})  # type: ignore[arg-type]
+    with_file.check()
+    late = NOVEMBER + 150 * DAY
+    judgement = judge.main(with_file, late)
+    assert judgement.gain.low > 0.0
+    assert judgement.verdict.action == "promote"
+    assert judge.main(config, late).gain.estimate == 0.0  # nothing happened, as far as is known
+
+
+@EVENTS
+def test_a_log_of_another_system_is_refused(
+    address: str, tmp_path: Path, system: str, entity: str, option: str, more: dict[str, str]
+) -> None:
+    other = {"maintenance": "churn", "churn": "fraud"}[system]
+    config = judge_config(address, tmp_path, system=other, prices=None)
+    for changes, message in (
+        ({option: "events.parquet"}, f"--{option}: expected none for {other}; it is of {system}"),
+        ({option: str(tmp_path / "none.parquet"), "system": system}, "none.parquet"),
+    ):
+        with pytest.raises((ValueError, OSError), match=message):
+            replace(config, **changes).check()  # type: ignore[arg-type]

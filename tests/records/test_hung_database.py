@@ -1,35 +1,13 @@
 """A database that takes connections and never answers holds nobody for ever."""
 
-import asyncio
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.engine import make_url
 
 from lib.records import RecordsUnavailableError
 from lib.records.database import Database
-from tests.serve.switched_proxy import SwitchedProxy
-
-
-@contextmanager
-def proxied(server: str) -> Iterator[tuple[str, SwitchedProxy]]:
-    """A server behind a proxy that runs in a thread of its own."""
-    url = make_url(server.format(database="postgres"))
-    proxy = SwitchedProxy(Path(str(url.query["host"])) / ".s.PGSQL.5432")
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-    asyncio.run_coroutine_threadsafe(proxy.start(), loop).result()
-    yield f"postgresql+psycopg://postgres@127.0.0.1:{proxy.port}/postgres", proxy
-    asyncio.run_coroutine_threadsafe(proxy.close(), loop).result()
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join()
-    loop.close()
+from tests.serve.switched_proxy import proxied
 
 
 def ask(database: Database, query: str = "SELECT 1") -> object:

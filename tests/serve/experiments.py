@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
+import psutil
 
 from lib.experiment.declaration import Experiment
 from lib.experiment.models import ExperimentDecision, StoredExperiment
@@ -140,6 +141,19 @@ async def trials(workspace: Workspace, loader: str = "", **changes: Any) -> Asyn
     service = planted(args, meter)
     async with serving(service, build_gateway(service), workspace.tokens["all"]) as client:
         yield Trials(service, client, meter, args.records, workspace)
+
+
+def child() -> int:
+    """The process of a challenger of this process; 0 where there is none."""
+    children = psutil.Process().children()
+    return next((each.pid for each in children if _is_challenger(each)), 0)
+
+
+def _is_challenger(process: psutil.Process) -> bool:
+    try:
+        return any("challenger_worker" in part for part in process.cmdline())
+    except psutil.Error:
+        return False
 
 
 def now_us() -> int:

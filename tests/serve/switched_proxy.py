@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from sqlalchemy.engine import make_url
 
 
 class SwitchedProxy:
@@ -74,3 +78,19 @@ class SwitchedProxy:
                 await sink.drain()
         sink.close()
         self._writers.discard(sink)
+
+
+@contextmanager
+def proxied(server: str, database: str = "postgres") -> Iterator[tuple[str, SwitchedProxy]]:
+    """A database behind a proxy that runs in a thread of its own."""
+    url = make_url(server.format(database=database))
+    loop = asyncio.new_event_loop()
+    proxy = SwitchedProxy(Path(str(url.query["host"])) / ".s.PGSQL.5432")
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    asyncio.run_coroutine_threadsafe(proxy.start(), loop).result()
+    yield f"postgresql+psycopg://postgres@127.0.0.1:{proxy.port}/{database}", proxy
+    asyncio.run_coroutine_threadsafe(proxy.close(), loop).result()
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()

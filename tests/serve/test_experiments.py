@@ -18,7 +18,7 @@ from lib.registry import Registry
 from tests.records.conftest import postgresql, url  # noqa: F401 - fixtures
 from tests.serve.bad_challengers import BAD, loader
 from tests.serve.conftest import Models, Workspace, new_workspace
-from tests.serve.experiments import Trials, now_us, trials
+from tests.serve.experiments import Trials, child, now_us, trials
 from tests.serve.factories import eventually, moment, payment
 from tests.serve.redis_process import RedisProcess
 
@@ -202,33 +202,20 @@ async def test_the_challengers_process_is_started_anew_and_ends_with_the_experim
     async with trials(workspace) as app:
         stored = app.start()
         await app.applied()
-        first = child(app)
+        first = child()
         os.kill(first, signal.SIGKILL)
 
         async def restarted() -> bool:
             await app.pay(payment())
             active = app.service.experiments.active
-            return active is not None and active.queue.ready and child(app) != first
+            return active is not None and active.queue.ready and child() != first
 
         await eventually(restarted, within=60.0)
-        second = child(app)
+        second = child()
         with app.repository() as repository:
             repository.end(stored.id, by="test", reason="over", at=now_us())
         await app.left()
         assert not psutil.pid_exists(second)
-
-
-def child(app: Trials) -> int:
-    """The process of the challenger."""
-    children = psutil.Process().children()
-    return next((each.pid for each in children if is_challenger(each)), 0)
-
-
-def is_challenger(process: psutil.Process) -> bool:
-    try:
-        return any("challenger_worker" in part for part in process.cmdline())
-    except psutil.Error:
-        return False
 
 
 @pytest.mark.parametrize(
