@@ -126,7 +126,7 @@ def _judged(
 ) -> tuple[Judgement, list[str]]:
     source = config.source(stored, as_of)
     decisions, labels, lines = decisions_and_labels(source, config.system, as_of)
-    rows = repository.decisions(stored.id, until=as_of + 1)
+    rows = repository.recorded(stored.id, as_of + 1)
     known = ExperimentRecords(
         stored=stored,
         changes=repository.changes(stored.id),

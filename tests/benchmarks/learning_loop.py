@@ -88,6 +88,7 @@ def run_platform(config: Config, system: System, seed: int) -> dict[str, Any]:
         cycle = Cycle(_world(config, system, folder, seed))
         failure = _failure(cycle)
         with_loop, without = cycle.world.losses(cycle.model, cycle.first)
+        false_incidents = cycle.false_incidents
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     since, end = cycle.world.change_day, cycle.world.days - 14
@@ -98,7 +99,7 @@ def run_platform(config: Config, system: System, seed: int) -> dict[str, Any]:
         "events": [(round(cycle.day_of(e.at), 2), e.step, e.words) for e in cycle.events],
         "seconds": {name: float(np.median(own)) for name, own in cycle.seconds.items()},
         "spans": dict(_spans(cycle)),
-        "false_incidents": cycle.false_incidents,
+        "false_incidents": false_incidents,
         "lost_with": float(with_loop[since:].sum()),
         "lost_without": float(without[since:].sum()),
         "last_week_with": float(with_loop[end:].sum()) / 2,
@@ -175,10 +176,7 @@ def summary(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def _results(config: Config, began: float) -> Iterator[dict[str, Any]]:
     """Platforms as they end; none begins after the minutes."""
-    seeds = range(config.first_seed, config.first_seed + config.seeds)
-    fleets = range(config.first_seed, config.first_seed + config.machine_seeds)
-    due: list[tuple[System, int]] = [("fraud", seed) for seed in seeds]
-    due += [("maintenance", seed) for seed in fleets]
+    due = _platforms(config)
     with ProcessPoolExecutor(config.processes, mp_context=get_context("spawn")) as pool:
         running: set[Future[dict[str, Any]]] = set()
         while due or running:
@@ -188,6 +186,17 @@ def _results(config: Config, began: float) -> Iterator[dict[str, Any]]:
                 running.add(pool.submit(run_platform, config, *due.pop(0)))
             done, running = wait(running, return_when=FIRST_COMPLETED)
             yield from (future.result() for future in done)
+
+
+def _platforms(config: Config) -> list[tuple[System, int]]:
+    """Of both systems in turn, in proportion, so that an early end leaves some of each."""
+    counts: dict[System, int] = {"fraud": config.seeds, "maintenance": config.machine_seeds}
+    ranked = [
+        ((number + 0.5) / count, system, config.first_seed + number)
+        for system, count in counts.items()
+        for number in range(count)
+    ]
+    return [(system, seed) for _, system, seed in sorted(ranked)]
 
 
 def _minutes(began: float) -> float:

@@ -27,6 +27,7 @@ from tests.benchmarks.cycle.world import DAY, World
 
 BY = "unattended"
 _LOOK_EVERY = 2
+_MARGIN = "5%"
 Step = Literal[
     "trained", "incident", "kept", "retrained", "shadow", "ab", "verdict", "promoted",
     "bad challenger", "guardrail", "rolled back",
@@ -166,11 +167,16 @@ class Cycle:
             records=self.records,
             registry=str(self.registry),
             on_incident=True,
+            least=self.world.pace.least_labels,
+            margin=_MARGIN,
             measure_margin=0.05,
             pause_hours=0.0,
             output=str(self.world.folder / f"retrained-{self._count}"),
         )
-        outcome = self._run("retrain", lambda: self.world.retrain.main(config))
+        try:
+            outcome = self._run("retrain", lambda: self.world.retrain.main(config))
+        except ValueError as error:  # too little is known yet; the next one is due as planned
+            outcome = {"won": False, "decision": f"failed: {str(error).splitlines()[0]}"}
         step: Step = "retrained" if outcome["won"] else "kept"
         self._note(step, self.world.time_of(day), outcome["decision"])
         if outcome["won"]:

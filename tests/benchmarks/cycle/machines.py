@@ -32,7 +32,7 @@ from tests.benchmarks.cycle.world import (
     label_rows,
 )
 
-_HISTORY_WEEKS, _KEPT_WEEKS = 30, 20
+_HISTORY_WEEKS, _KEPT_WEEKS = 50, 20
 _MODEL = ModelSettings(
     network=HazardSettings(hidden=(16,), intervals=12, epochs=8, members=1), folds=2, replicates=0
 )
@@ -66,8 +66,9 @@ class MachineWorld:
         monitored=10,
         retrain_every=7,
         shadow=2,
-        ab=35,
+        ab=28,
         ripening=7,
+        least_labels=10,
     )
     absurd: ClassVar[Mapping[str, Any]] = {"model": replace(_MODEL, false_alarms=1e6)}
     monitoring: ClassVar[Mapping[str, Any]] = {}
@@ -85,7 +86,7 @@ class MachineWorld:
             "engine": "process",
             "every_hours": 48.0,
             "model": _MODEL,
-            "test_share": 0.25,
+            "test_share": 0.1,
             "test_proportionality": False,
             "bootstrap": 40,
             "simulated": True,

@@ -86,7 +86,7 @@ class PaymentWorld:
     pace = Pace(
         history=110,
         monitored=7,
-        retrain_every=4,
+        retrain_every=6,
         shadow=2,
         ab=28,
         ripening=_LABEL_DAYS,

@@ -31,6 +31,7 @@ class Pace:
         shadow: that a challenger is in shadow.
         ab: after which a comparison ends undecided.
         ripening: after which outcomes of a day count.
+        least_labels: new ones that a retraining needs.
         harmed_after: from the promotion to the bad challenger.
     """
 
@@ -40,6 +41,7 @@ class Pace:
     shadow: int
     ab: int
     ripening: int
+    least_labels: int = 1
     harmed_after: int = 7
 
 
