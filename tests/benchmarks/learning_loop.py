@@ -66,7 +66,7 @@ class Config:
     """fleets of machines, each of its own seed"""
     users: int = 800
     """customers of each platform"""
-    machines: int = 120
+    machines: int = 60
     """machines of each fleet"""
     weeks: int = 16
     """weeks after the first model"""

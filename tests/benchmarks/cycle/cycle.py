@@ -27,7 +27,8 @@ from tests.benchmarks.cycle.world import DAY, World
 
 BY = "unattended"
 _LOOK_EVERY = 2
-_MARGIN = "5%"
+_MARGIN, _MEASURE_MARGIN = "5%", 0.15
+"""What a challenger must be worth; measures of a few days with few positives are noisy."""
 Step = Literal[
     "trained", "incident", "kept", "retrained", "shadow", "ab", "verdict", "promoted",
     "bad challenger", "guardrail", "rolled back",
@@ -155,10 +156,10 @@ class Cycle:
         for own in incidents[:3]:
             self._note("incident", own.opened_at, f"{own.kind} of {own.measure}")
         self._go_on(self._retrain, day)
-        self._retrain(day)
 
     def _retrain(self, day: int) -> None:
-        if (day - self._since) % self.world.pace.retrain_every:
+        waited = day - self._since - self.world.pace.retrain_after
+        if waited < 0 or waited % self.world.pace.retrain_every:
             return
         self._count += 1
         config = self.world.retrain.RetrainConfig(
@@ -169,7 +170,7 @@ class Cycle:
             on_incident=True,
             least=self.world.pace.least_labels,
             margin=_MARGIN,
-            measure_margin=0.05,
+            measure_margin=_MEASURE_MARGIN,
             pause_hours=0.0,
             output=str(self.world.folder / f"retrained-{self._count}"),
         )

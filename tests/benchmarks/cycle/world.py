@@ -27,6 +27,8 @@ class Pace:
     Attributes:
         history: before the first model.
         monitored: length of the window that is monitored each day; older ones are remembered.
+        retrain_after: from an incident to the first retraining, until labels of days since are ripe;
+            earlier both models would be compared on the time before it.
         retrain_every: between two retrainings while an incident stays.
         shadow: that a challenger is in shadow.
         ab: after which a comparison ends undecided.
@@ -37,6 +39,7 @@ class Pace:
 
     history: int
     monitored: int
+    retrain_after: int
     retrain_every: int
     shadow: int
     ab: int
