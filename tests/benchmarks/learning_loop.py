@@ -88,7 +88,7 @@ def run_platform(config: Config, system: System, seed: int) -> dict[str, Any]:
         cycle = Cycle(_world(config, system, folder, seed))
         failure = _failure(cycle)
         with_loop, without = cycle.world.losses(cycle.model, cycle.first)
-        false_incidents = cycle.false_incidents
+        false_incidents = cycle.false_incidents()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     since, end = cycle.world.change_day, cycle.world.days - 14
@@ -96,10 +96,14 @@ def run_platform(config: Config, system: System, seed: int) -> dict[str, Any]:
         "system": system,
         "seed": seed,
         "failure": failure,
-        "events": [(round(cycle.day_of(e.at), 2), e.step, e.words) for e in cycle.events],
+        "events": [
+            (round(cycle.day_of(event.at), 2), event.step, event.words)
+            for event in (*false_incidents, *cycle.events)
+        ],
         "seconds": {name: float(np.median(own)) for name, own in cycle.seconds.items()},
         "spans": dict(_spans(cycle)),
-        "false_incidents": false_incidents,
+        "false_incidents": len(false_incidents),
+        "false_incident_days": len({event.at for event in false_incidents}),
         "lost_with": float(with_loop[since:].sum()),
         "lost_without": float(without[since:].sum()),
         "last_week_with": float(with_loop[end:].sum()) / 2,
@@ -169,7 +173,10 @@ def summary(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "saved": round(float(np.mean(saved)), 2),
         "saved_interval": interval(saved),
         **{f"last_week_{name}": round(float(np.mean(own)), 2) for name, own in last.items()},
-        "false_incidents": sum(r["false_incidents"] for r in results),
+        **{
+            name: sum(r[name] for r in results)
+            for name in ("false_incidents", "false_incident_days")
+        },
         "platform_s": round(float(np.median([r["wall_s"] for r in results])), 1),
     }
 

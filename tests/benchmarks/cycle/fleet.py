@@ -188,7 +188,7 @@ class Inspections:
             self._limits[event.machine, event.component] = self._random.uniform(*_LIMITS)
 
 
-_LIMITS = (0.75, 1.15)
+_LIMITS = (0.8, 1.1)
 
 
 def replaced(telemetry: pa.Table) -> pa.Table:

@@ -32,7 +32,7 @@ from tests.benchmarks.cycle.world import (
     label_rows,
 )
 
-_HISTORY_WEEKS, _KEPT_WEEKS = 26, 12
+_HISTORY_WEEKS, _KEPT_WEEKS = 26, 16
 _WEAR = 4.0
 """How much faster parts wear than those of the simulated fleet: else weeks show few failures."""
 _MODEL = ModelSettings(
@@ -63,6 +63,7 @@ class MachineWorld:
     system = "maintenance"
     train, retrain, monitor = train, retrain, monitor
     blocking, reviewing = ("STOP", "SERVICE"), ("INSPECT",)
+    guardrails: ClassVar[Mapping[str, float]] = {"blocked_increase": 0.5}
     pace = Pace(
         history=7 * _HISTORY_WEEKS,
         monitored=10,

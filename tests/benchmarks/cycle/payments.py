@@ -83,6 +83,7 @@ class PaymentWorld:
     system = "fraud"
     train, retrain, monitor = train, retrain, monitor
     blocking, reviewing = ("DECLINE",), ("REVIEW",)
+    guardrails: ClassVar[Mapping[str, float]] = {"blocked_increase": 0.1, "reviewed_increase": 0.1}
     pace = Pace(
         history=110,
         monitored=7,
