@@ -144,7 +144,7 @@ def main(config: JudgeConfig, now: int) -> Judgement:
 def _judged(
     config: JudgeConfig, repository: ExperimentRepository, stored: StoredExperiment, as_of: int
 ) -> tuple[Judgement, list[str]]:
-    recorded = recorded_table(repository.decisions(stored.id, until=as_of + 1))
+    recorded = recorded_table(repository.recorded(stored.id, as_of + 1))
     source = config.source(stored, recorded, as_of)
     decisions, labels, lines = decisions_and_labels(source, config, config.system, as_of)
     known = ExperimentRecords(

@@ -172,11 +172,11 @@ def _earlier(
     with MonitoringRepository(options.records) as repository:
         repository.migrate()
         windows = repository.windows(system, max(0, since - _EARLIER_DAYS * _DAY), since)
+    bins = {version: reference.bins for version, reference in references.items()}
     earlier: dict[str, list[WindowSketch]] = {}
     for window in windows:
-        reference = references.get(window.model_version)
-        if reference is not None:
-            sketch = WindowSketch.from_json(reference.bins, window.summary)
+        if window.model_version in bins:
+            sketch = WindowSketch.from_json(bins[window.model_version], window.summary)
             earlier.setdefault(window.model_version, []).append(sketch)
     return earlier
 

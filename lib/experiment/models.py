@@ -140,3 +140,17 @@ class ExperimentDecision:
                     check(name, value)
         if self.arm not in ARMS:
             raise RecordsError(f"arm: expected {' or '.join(ARMS)}, got {self.arm!r:.80}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RecordedDecision:
+    """What a judgement needs of a stored `ExperimentDecision`, which was checked when it came."""
+
+    subject_id: str
+    entity_id: str
+    arm: Arm
+    decided_at: int
+    champion_version: str | None = None
+    challenger_version: str | None = None
+    challenger_decision: str | None = None
+    fault: str | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 from sqlalchemy import ColumnElement, Connection, and_, insert, or_, select, update
@@ -17,6 +17,7 @@ from lib.experiment.models import (
     Action,
     ExperimentChange,
     ExperimentDecision,
+    RecordedDecision,
     RunningExperiment,
     StoredExperiment,
 )
@@ -25,6 +26,7 @@ from lib.records.repository import Repository
 from lib.records.schema import EXPERIMENT_CHANGES, EXPERIMENT_DECISIONS, EXPERIMENTS
 from lib.registry.names import to_iso
 
+Row = TypeVar("Row", ExperimentDecision, RecordedDecision)
 _TURN = 0x45787065  # "Expe": the lock of those who start, change or end an experiment
 _ROWS_PER_PAGE = 10_000
 _DECISION_ORDER = ("system", "subject_id", "experiment_id")
@@ -170,6 +172,13 @@ class ExperimentRepository(Repository):
             since: from this `decided_at` on, microseconds since 1970 UTC.
             until: before this `decided_at`.
         """
+        return self._pages(ExperimentDecision, experiment_id, since, until)
+
+    def recorded(self, experiment_id: str, until: int) -> Iterator[RecordedDecision]:
+        """What a judgement needs of `decisions` before a `decided_at`."""
+        return self._pages(RecordedDecision, experiment_id, 0, until)
+
+    def _pages(self, model: type[Row], experiment_id: str, since: int, until: int) -> Iterator[Row]:
         table = EXPERIMENT_DECISIONS.c
         within = and_(
             table.experiment_id == experiment_id,
@@ -178,7 +187,7 @@ class ExperimentRepository(Repository):
         )
         after: ColumnElement[bool] = within
         while page := self._list(
-            ExperimentDecision, EXPERIMENT_DECISIONS, after,
+            model, EXPERIMENT_DECISIONS, after,
             order=[table.decided_at, table.subject_id], limit=_ROWS_PER_PAGE,
         ):  # fmt: skip
             yield from page

@@ -66,7 +66,7 @@ class Config:
     """fleets of machines, each of its own seed"""
     users: int = 800
     """customers of each platform"""
-    machines: int = 120
+    machines: int = 60
     """machines of each fleet"""
     weeks: int = 16
     """weeks after the first model"""
@@ -88,6 +88,7 @@ def run_platform(config: Config, system: System, seed: int) -> dict[str, Any]:
         cycle = Cycle(_world(config, system, folder, seed))
         failure = _failure(cycle)
         with_loop, without = cycle.world.losses(cycle.model, cycle.first)
+        false_incidents = cycle.false_incidents()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     since, end = cycle.world.change_day, cycle.world.days - 14
@@ -95,10 +96,14 @@ def run_platform(config: Config, system: System, seed: int) -> dict[str, Any]:
         "system": system,
         "seed": seed,
         "failure": failure,
-        "events": [(round(cycle.day_of(e.at), 2), e.step, e.words) for e in cycle.events],
+        "events": [
+            (round(cycle.day_of(event.at), 2), event.step, event.words)
+            for event in (*false_incidents, *cycle.events)
+        ],
         "seconds": {name: float(np.median(own)) for name, own in cycle.seconds.items()},
         "spans": dict(_spans(cycle)),
-        "false_incidents": cycle.false_incidents,
+        "false_incidents": len(false_incidents),
+        "false_incident_days": len({event.at for event in false_incidents}),
         "lost_with": float(with_loop[since:].sum()),
         "lost_without": float(without[since:].sum()),
         "last_week_with": float(with_loop[end:].sum()) / 2,
@@ -168,17 +173,17 @@ def summary(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "saved": round(float(np.mean(saved)), 2),
         "saved_interval": interval(saved),
         **{f"last_week_{name}": round(float(np.mean(own)), 2) for name, own in last.items()},
-        "false_incidents": sum(r["false_incidents"] for r in results),
+        **{
+            name: sum(r[name] for r in results)
+            for name in ("false_incidents", "false_incident_days")
+        },
         "platform_s": round(float(np.median([r["wall_s"] for r in results])), 1),
     }
 
 
 def _results(config: Config, began: float) -> Iterator[dict[str, Any]]:
     """Platforms as they end; none begins after the minutes."""
-    seeds = range(config.first_seed, config.first_seed + config.seeds)
-    fleets = range(config.first_seed, config.first_seed + config.machine_seeds)
-    due: list[tuple[System, int]] = [("fraud", seed) for seed in seeds]
-    due += [("maintenance", seed) for seed in fleets]
+    due = _platforms(config)
     with ProcessPoolExecutor(config.processes, mp_context=get_context("spawn")) as pool:
         running: set[Future[dict[str, Any]]] = set()
         while due or running:
@@ -188,6 +193,17 @@ def _results(config: Config, began: float) -> Iterator[dict[str, Any]]:
                 running.add(pool.submit(run_platform, config, *due.pop(0)))
             done, running = wait(running, return_when=FIRST_COMPLETED)
             yield from (future.result() for future in done)
+
+
+def _platforms(config: Config) -> list[tuple[System, int]]:
+    """Of both systems in turn, in proportion, so that an early end leaves some of each."""
+    counts: dict[System, int] = {"fraud": config.seeds, "maintenance": config.machine_seeds}
+    ranked = [
+        ((number + 0.5) / count, system, config.first_seed + number)
+        for system, count in counts.items()
+        for number in range(count)
+    ]
+    return [(system, seed) for _, system, seed in sorted(ranked)]
 
 
 def _minutes(began: float) -> float:

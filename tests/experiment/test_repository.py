@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 
 from lib.experiment import repository
 from lib.experiment.errors import ExperimentEndedError, ExperimentError
+from lib.experiment.models import RecordedDecision
 from lib.experiment.repository import ExperimentRepository
 from lib.records import RecordsError
 from tests.experiment.factories import CHALLENGER, DAY, experiment, experiment_decision
@@ -135,6 +136,11 @@ def test_decisions_are_stored_once_and_read_in_pages(
     some = experiments.decisions("fraud/november", NOVEMBER + 1, NOVEMBER + 3)
     assert list(some) == [row for row in expected if 1 <= row.decided_at - NOVEMBER < 3]
     assert list(experiments.decisions("fraud/other")) == []
+    judged = list(experiments.recorded("fraud/november", NOVEMBER + 3))
+    names = [field.name for field in fields(RecordedDecision)]
+    assert [[getattr(row, name) for name in names] for row in judged] == [
+        [getattr(row, name) for name in names] for row in expected if row.decided_at < NOVEMBER + 3
+    ]
 
 
 @pytest.mark.parametrize(

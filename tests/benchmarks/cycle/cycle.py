@@ -27,9 +27,11 @@ from tests.benchmarks.cycle.world import DAY, World
 
 BY = "unattended"
 _LOOK_EVERY = 2
+_MARGIN, _MEASURE_MARGIN = "5%", 0.15
+"""What a challenger must be worth; measures of a few days with few positives are noisy."""
 Step = Literal[
     "trained", "incident", "kept", "retrained", "shadow", "ab", "verdict", "promoted",
-    "bad challenger", "guardrail", "rolled back",
+    "bad challenger", "guardrail", "rolled back", "false incident",
 ]  # fmt: skip
 
 
@@ -69,6 +71,7 @@ class Cycle:
         self._step: Callable[[int], None] | None = self._watch
         self._since = 0
         self._live: LiveExperiment | None = None
+        self._is_harmed = False
         self._count = 0
         self._models: dict[str, Path] = {}
 
@@ -91,11 +94,14 @@ class Cycle:
             self._models[version] = fetched
         return self._models[version]
 
-    @property
-    def false_incidents(self) -> int:
+    def false_incidents(self) -> list[Event]:
         """Incidents that were opened before the world changed."""
         change = self.world.time_of(self.world.change_day)
-        return sum(incident.opened_at <= change for incident in self._incidents())
+        return [
+            Event("false incident", own.opened_at, f"{own.kind} of {own.measure}")
+            for own in self._incidents()
+            if own.opened_at <= change
+        ]
 
     # days
 
@@ -111,6 +117,7 @@ class Cycle:
                 repository.insert_decisions(live.rows)
             if breach is not None:
                 self._end_by_guardrail(live.stored, at, f"{breach.guardrail}: {breach.reason}")
+                self._after_guardrail(day + 1)
         table = self.world.decide(day, versions, answers)
         pq.write_table(table, self.decisions / f"day-{day:04}.parquet")
 
@@ -154,10 +161,10 @@ class Cycle:
         for own in incidents[:3]:
             self._note("incident", own.opened_at, f"{own.kind} of {own.measure}")
         self._go_on(self._retrain, day)
-        self._retrain(day)
 
     def _retrain(self, day: int) -> None:
-        if (day - self._since) % self.world.pace.retrain_every:
+        waited = day - self._since - self.world.pace.retrain_after
+        if waited < 0 or waited % self.world.pace.retrain_every:
             return
         self._count += 1
         config = self.world.retrain.RetrainConfig(
@@ -166,11 +173,16 @@ class Cycle:
             records=self.records,
             registry=str(self.registry),
             on_incident=True,
-            measure_margin=0.05,
+            least=self.world.pace.least_labels,
+            margin=_MARGIN,
+            measure_margin=_MEASURE_MARGIN,
             pause_hours=0.0,
             output=str(self.world.folder / f"retrained-{self._count}"),
         )
-        outcome = self._run("retrain", lambda: self.world.retrain.main(config))
+        try:
+            outcome = self._run("retrain", lambda: self.world.retrain.main(config))
+        except ValueError as error:  # too little is known yet; the next one is due as planned
+            outcome = {"won": False, "decision": f"failed: {str(error).splitlines()[0]}"}
         step: Step = "retrained" if outcome["won"] else "kept"
         self._note(step, self.world.time_of(day), outcome["decision"])
         if outcome["won"]:
@@ -204,11 +216,16 @@ class Cycle:
     def _harm(self, day: int) -> None:
         """Days later somebody compares a model that was trained with absurd options."""
         if day - self._since == self.world.pace.harmed_after:
+            self._is_harmed = True
             self._train(day, "challenger", **self.world.absurd)
             self._start(day, "bad challenger", 0.1)
 
     def _end_by_guardrail(self, experiment: StoredExperiment, at: int, reason: str) -> None:
         self._note("guardrail", at, reason)
+        with ExperimentRepository(self.records) as repository:
+            repository.end(experiment.id, by="guardrail", reason=reason, at=at)
+        if not self._is_harmed:
+            return
         options = rollback.Rollback(
             registry=str(self.registry),
             system=self.system,
@@ -216,15 +233,15 @@ class Cycle:
             alias="challenger",
             reason=reason,
         )
-
-        def end() -> None:
-            with ExperimentRepository(self.records) as repository:
-                repository.end(experiment.id, by="guardrail", reason=reason, at=at)
-            rollback.main(options, at)
-
-        self._run("rollback", end)
+        self._run("rollback", lambda: rollback.main(options, at))
         self._note("rolled back", at, f"challenger is {self._alias('challenger')}")
-        self._step = None
+
+    def _after_guardrail(self, day: int) -> None:
+        """The loop is over once the bad challenger is gone; after another it begins again."""
+        if self._is_harmed:
+            self._step = None
+        else:
+            self._go_on(self._watch, day)
 
     # commands
 
@@ -250,6 +267,7 @@ class Cycle:
             mode="shadow" if step == "shadow" else "ab",
             share=share,
             until=None if step == "shadow" else _date(ends),
+            **self.world.guardrails,
         )
         self._run(step, lambda: start.main(config, now))
         self._note(step, now, f"{config.name} started")

@@ -19,7 +19,6 @@ from lib.maintenance.offline import histories
 from lib.maintenance.simulation.config import FleetConfig
 from lib.maintenance.simulation.files import failure_rows, machine_rows, service_rows
 from lib.maintenance.simulation.fleet import Event, Fleet, Passed, Service
-from lib.maintenance.simulation.policies import FixedInterval
 from lib.maintenance.simulation.readings import hour_us, observe
 from tests.benchmarks.cycle.world import Floats
 
@@ -34,7 +33,7 @@ _WEEK_DAYS = 7
 
 @dataclass
 class LivingFleet:
-    """One fleet, under the calendar at first, later served by decisions.
+    """One fleet, looked after by a crew at first, later served by decisions.
 
     Args:
         config: of the fleet.
@@ -58,12 +57,11 @@ class LivingFleet:
         self._ahead: tuple[Fleet, Passed] | None = None
 
     def pass_weeks(self, weeks: int) -> None:
-        """Weeks under a calendar that lets many parts fail."""
-        lives = [1.5 * part.life_hours for part in self.config.components]
-        calendar = FixedInterval(self.config, lives)
+        """Weeks under inspections, which find most parts in time and others not."""
+        crew = Inspections(self.config)
         for _ in range(weeks):
-            passed = self._fleet.advance(calendar(self._fleet))
-            calendar.note(self._fleet, passed)
+            passed = self._fleet.advance(crew.services(self._fleet))
+            crew.note(passed)
             self._keep(self._fleet, passed)
             self.events.extend(passed.events)
 
@@ -164,6 +162,33 @@ class LivingFleet:
             for earlier, own in zip((self.telemetry, self.errors), self._read, strict=True)
         )
         return telemetry, errors, _until(service_rows(self.config, self._events()), now)
+
+
+class Inspections:
+    """A crew looks at all parts once a week, and replaces those that are worn in its eyes.
+
+    Args:
+        config: of the fleet.
+    """
+
+    def __init__(self, config: FleetConfig) -> None:
+        self._random = np.random.default_rng([config.seed, 77])
+        self._limits = self._random.uniform(*_LIMITS, (config.machines, len(config.components)))
+
+    def services(self, fleet: Fleet) -> list[Service]:
+        """Services of the coming week, spread over its working hours."""
+        return [
+            Service(machine, part, 24 * (index % 5) + _FIRST_HOUR + index // 5 % _HOURS)
+            for index, (machine, part) in enumerate(np.argwhere(fleet.wear > self._limits).tolist())
+        ]
+
+    def note(self, passed: Passed) -> None:
+        """Parts that were replaced get other eyes."""
+        for event in passed.events:
+            self._limits[event.machine, event.component] = self._random.uniform(*_LIMITS)
+
+
+_LIMITS = (0.8, 1.1)
 
 
 def replaced(telemetry: pa.Table) -> pa.Table:

@@ -17,7 +17,7 @@ from lib.maintenance.machine_kind import kind_text
 from lib.maintenance.model.model import SurvivalModel, load_model
 from lib.maintenance.model.settings import ModelSettings
 from lib.maintenance.outcomes import FAILURE
-from lib.maintenance.simulation.config import FleetConfig
+from lib.maintenance.simulation.config import COMPONENTS, FleetConfig
 from lib.maintenance.simulation.files import telemetry_mapping
 from lib.maintenance.simulation.readings import hour_us, machine_ids
 from lib.survival.settings import HazardSettings
@@ -32,7 +32,9 @@ from tests.benchmarks.cycle.world import (
     label_rows,
 )
 
-_HISTORY_WEEKS, _KEPT_WEEKS = 30, 20
+_HISTORY_WEEKS, _KEPT_WEEKS = 26, 16
+_WEAR = 4.0
+"""How much faster parts wear than those of the simulated fleet: else weeks show few failures."""
 _MODEL = ModelSettings(
     network=HazardSettings(hidden=(16,), intervals=12, epochs=8, members=1), folds=2, replicates=0
 )
@@ -61,13 +63,16 @@ class MachineWorld:
     system = "maintenance"
     train, retrain, monitor = train, retrain, monitor
     blocking, reviewing = ("STOP", "SERVICE"), ("INSPECT",)
+    guardrails: ClassVar[Mapping[str, float]] = {"blocked_increase": 0.5}
     pace = Pace(
         history=7 * _HISTORY_WEEKS,
         monitored=10,
+        retrain_after=14,
         retrain_every=7,
         shadow=2,
-        ab=35,
+        ab=28,
         ripening=7,
+        least_labels=10,
     )
     absurd: ClassVar[Mapping[str, Any]] = {"model": replace(_MODEL, false_alarms=1e6)}
     monitoring: ClassVar[Mapping[str, Any]] = {}
@@ -76,16 +81,18 @@ class MachineWorld:
     def __post_init__(self) -> None:
         self.days = self.pace.history + 7 * self.weeks
         self.change_day = self.pace.history + 7 * (self.change_week - 1)
-        self.config = FleetConfig(machines=self.machines, plants=4, seed=self.seed)
+        parts = tuple(replace(part, life_hours=part.life_hours / _WEAR) for part in COMPONENTS)
+        self.config = FleetConfig(
+            machines=self.machines, plants=4, seed=self.seed, components=parts
+        )
         files = {"kind": kind_text(self.config.features), "mapping_telemetry": telemetry_mapping()}
         for name, text in files.items():
             (self.folder / f"{name}.yaml").write_text(text, encoding="utf-8")
         self.settings = {
             **{name: str(self.folder / f"{name}.yaml") for name in files},
             "engine": "process",
-            "every_hours": 48.0,
             "model": _MODEL,
-            "test_share": 0.25,
+            "test_share": 0.15,
             "test_proportionality": False,
             "bootstrap": 40,
             "simulated": True,

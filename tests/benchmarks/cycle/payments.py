@@ -39,7 +39,7 @@ from tests.benchmarks.cycle.world import (
     label_rows,
 )
 
-LATER = ("account_takeover", "card_testing")
+LATER = ("account_takeover", "card_testing", "device_ring")
 """Kinds of fraud from the change on; all others end with it."""
 _LABEL_DAYS = 4
 _ABSURD = Costs(
@@ -83,10 +83,12 @@ class PaymentWorld:
     system = "fraud"
     train, retrain, monitor = train, retrain, monitor
     blocking, reviewing = ("DECLINE",), ("REVIEW",)
+    guardrails: ClassVar[Mapping[str, float]] = {"blocked_increase": 0.1, "reviewed_increase": 0.1}
     pace = Pace(
         history=110,
         monitored=7,
-        retrain_every=4,
+        retrain_after=12,
+        retrain_every=6,
         shadow=2,
         ab=28,
         ripening=_LABEL_DAYS,
@@ -100,7 +102,7 @@ class PaymentWorld:
         self.change_day = self.pace.history + 7 * (self.change_week - 1)
         self.prices = self.folder / "prices.yaml"
         self.prices.write_text(f"label_days: {_LABEL_DAYS}\n", encoding="utf-8")
-        config = SimulationConfig(users=self.users, days=self.days, fraud_share=0.05)
+        config = SimulationConfig(users=self.users, days=self.days, fraud_share=0.06)
         simulated = simulate(config, self.seed)
         self.start = config.start_us
         stays = _stays(simulated.transactions, simulated.truth, self.time_of(self.change_day))

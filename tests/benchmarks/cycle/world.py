@@ -27,19 +27,24 @@ class Pace:
     Attributes:
         history: before the first model.
         monitored: length of the window that is monitored each day; older ones are remembered.
+        retrain_after: from an incident to the first retraining, until labels of days since are
+            ripe; earlier both models would be compared on the time before it.
         retrain_every: between two retrainings while an incident stays.
         shadow: that a challenger is in shadow.
         ab: after which a comparison ends undecided.
         ripening: after which outcomes of a day count.
+        least_labels: new ones that a retraining needs.
         harmed_after: from the promotion to the bad challenger.
     """
 
     history: int
     monitored: int
+    retrain_after: int
     retrain_every: int
     shadow: int
     ab: int
     ripening: int
+    least_labels: int = 1
     harmed_after: int = 7
 
 
@@ -79,6 +84,8 @@ class World(Protocol):
         monitoring: options of monitoring.
         prices: file of what outcomes cost, None for the usual ones.
         blocking, reviewing: decisions that guardrails watch, as in the service.
+        guardrails: options of experiments: a model that sees what the champion does not see acts
+            more often than it, by far more than usual guardrails allow.
         pace: of the loop.
         days: that are simulated.
         change_day: on which the world changes.
@@ -95,6 +102,7 @@ class World(Protocol):
     prices: Path | None
     blocking: tuple[str, ...]
     reviewing: tuple[str, ...]
+    guardrails: Mapping[str, float]
     pace: Pace
     days: int
     change_day: int
