@@ -13,6 +13,8 @@ from jobs.framework.decision_source import DecisionSource
 from jobs.framework.monitoring_options import MonitorOptions
 from jobs.framework.outcomes import labels_of
 from jobs.publishing import store_report
+from jobs.quarantine_ledger import summary
+from lib.contract import ContractError
 from lib.monitoring import REFERENCE_FILE, ModelReference, ReferenceBins, WindowSketch
 from lib.monitoring.assessment import (
     Assessment,
@@ -34,7 +36,7 @@ from lib.monitoring.exposition import (
 )
 from lib.monitoring.report import monitoring_report
 from lib.monitoring.repository import MonitoredWindow, MonitoringRepository, ObservedIncident
-from lib.monitoring.request_quality import DailyCounts, count_log_lines
+from lib.monitoring.request_quality import DailyCounts, count_log_lines, count_quarantine
 from lib.registry import MANIFEST, ArtifactError, Registry
 from lib.registry.artifact import verified_file
 from lib.registry.manifest import parse_manifest
@@ -75,6 +77,7 @@ def monitor(
     references, usual = _references(options, system)
     window = _counted(source, references, usual, options)
     requests = _requests(options.access_log, system)
+    requests = reduce(DailyCounts.merge, map(set_aside, options.quarantine), requests)
     material = Material(
         window=window,
         references=references,
@@ -160,6 +163,31 @@ def _requests(logs: Sequence[Path], system: str) -> DailyCounts:
     for path in logs:
         with path.open("rb") as lines:
             counts = counts.merge(count_log_lines(lines, system))
+    return counts
+
+
+def set_aside(quarantine: str) -> DailyCounts:
+    """Rows that a job set aside by table, on the day on which it read them.
+
+    Args:
+        quarantine: folder or URI, with a ledger for each table.
+
+    Raises:
+        ContractError: there is no ledger, or a reading was not finished.
+    """
+    storage = open_storage(quarantine)
+    counts = DailyCounts()
+    for table in storage.folders(""):
+        ledger = storage.files(f"{table}/ledger")
+        if ledger:
+            read_at = storage.filesystem.get_file_info(storage.at(max(ledger))).mtime
+            rows = summary(storage, table)
+            counts = counts.merge(count_quarantine(table, rows.rows_in, rows.reasons, read_at))
+    if not counts.counts:
+        raise ContractError(
+            f"--quarantine: {storage.shown()}: expected the folder quarantine of a job's output, "
+            "with a ledger for each table, got none"
+        )
     return counts
 
 

@@ -25,6 +25,9 @@ class MonitorOptions(DecisionOptions):
     /var/lib/node_exporter/forewarn_fraud.prom"""
     access_log: tuple[LocalInput, ...] = ()
     """access logs of the service (JSON lines), for refused requests by route and field"""
+    quarantine: tuple[InputPath, ...] = ()
+    """folders or URIs named quarantine in the output of jobs that read tables (features, score),
+    for rows that were set aside, on the day on which they were read"""
     rows: int = 100_000
     """most decisions whose outcomes are followed one by one; where there are more, whole entities
     are drawn"""

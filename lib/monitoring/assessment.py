@@ -37,7 +37,8 @@ from lib.records.decision_table import FEATURE_PREFIX
 from lib.records.json_codec import read_json
 
 _FEATURE_LIMIT = 200
-REFUSED = "refused requests"
+REFUSED, REFUSED_FIELDS = "refused requests", "refused fields"
+SET_ASIDE = "rows set aside"
 
 
 @dataclass(frozen=True)
@@ -277,13 +278,25 @@ def _windows(material: Material, version: str, outcomes: pa.Table) -> list[Windo
 
 
 def _tally_requests(windows: Any, requests: DailyCounts) -> None:
-    """Add how many requests of each route were refused; see `count_log_lines`."""
+    """Add requests that were refused, by route and by field, and rows that were set aside."""
+    counts, routes = requests.counts, requests.names("requests")
     for window in windows:
         day = window.since // DAY
-        for route in requests.names("requests"):
-            total, name = requests.counts["requests", route, day], f"{REFUSED}: {route}"
-            if total and name not in window.tallies:
-                window.tally(name, {"422": requests.counts["refused", route, day]}, total)
+        parts = {
+            f"{REFUSED}: {route}": ({"422": counts["refused", route, day]}, route, "requests")
+            for route in routes
+        }
+        parts |= {
+            f"{SET_ASIDE}: {table}": ({"rows": counts["quarantined", table, day]}, table, "rows")
+            for table in requests.names("rows")
+        }
+        for name, (named, of, kind) in parts.items():
+            if (total := counts[kind, of, day]) and name not in window.tallies:
+                window.tally(name, named, total)
+        total = sum(counts["requests", route, day] for route in routes)
+        fields = {own: counts["refused_field", own, day] for own in requests.names("refused_field")}
+        if total and fields and REFUSED_FIELDS not in window.tallies:
+            window.tally(REFUSED_FIELDS, fields, total)
 
 
 def _judged(

@@ -220,12 +220,11 @@ def _absent(name: str, series: MeasureSeries) -> Figure:
 
 
 def _constant(measure: MeasureReference, series: MeasureSeries) -> Figure:
-    """All rows have one value, by the share of its bin: as if rows were drawn, entity by entity."""
-    shares = series.reference_cells.sum(axis=0)[1:]
-    shares = np.maximum(shares, 0.5) / max(float(shares.sum()), 1.0)
+    """All rows have one value, by how rare all others are, and how much that differs by day."""
     filled = series.window_cells[:, 1:]
     rows = filled.sum(axis=1)
-    likely = -np.log(shares[filled.argmax(axis=1)]) * rows / measure.design.shares
+    likely = _unlikely_absence(series.reference_cells[:, 1:], filled.argmax(axis=1), rows)
+    likely = likely / measure.design.shares
     log_e = np.where(series.is_constant, np.minimum(likely, CERTAIN), -CERTAIN)
     says = rows > 1
     ones = series.is_constant.astype(float)
@@ -233,6 +232,33 @@ def _constant(measure: MeasureReference, series: MeasureSeries) -> Figure:
     log_e = np.where(says, log_e, np.nan)
     zeros = np.zeros(len(rows))
     return Figure(measure.bins.name, Aspect.CONSTANT, "", 1, log_e, ones, weight, zeros)
+
+
+def _unlikely_absence(before: Ints, cell: Ints, rows: Ints) -> Floats:
+    """(windows,) minus log of the probability that rows of each window lie in one cell alone.
+
+    The share of all other cells differs from day to day with mean m and variance k m^2; as a gamma
+    variable it makes counts of n rows negative binomial, which are 0 with the probability
+    (1 + n m k)^(-1 / k) (Greenwood and Yule, JRSS 83, 1920). k is two standard errors above what
+    the days of the reference show, so that few days claim little.
+
+    Args:
+        before: (days, cells) rows of the reference.
+        cell: (windows,) in which all rows lie.
+        rows: (windows,) how many.
+    """
+    before = before[before.sum(axis=1) > 0]
+    totals = before.sum(axis=1, keepdims=True)
+    others = 1.0 - before / np.maximum(totals, 1)
+    mean = np.maximum(
+        1.0 - before.sum(axis=0) / max(int(totals.sum()), 1), 0.5 / rows.sum().clip(1)
+    )
+    days = max(len(before), 2)
+    sampling = mean * (1.0 - mean) * np.mean(1.0 / np.maximum(totals, 1))
+    between = np.maximum(others.var(axis=0) * days / (days - 1) - sampling, 0.0)
+    k = between * (1.0 + 2.0 * np.sqrt(2.0 / (days - 1))) / mean**2
+    k = np.maximum(k, 1e-9)
+    return np.asarray((np.log1p(rows * mean[cell] * k[cell]) / k[cell]), dtype=np.float64)
 
 
 def _of_rows(

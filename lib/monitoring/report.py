@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -64,8 +64,8 @@ def monitoring_report(
             *(_evidence(model) for model in assessment.models if model.evidence is not None),
             Section("Decisions and scores", _daily(assessment)),
         ]
-    if requests.names("requests"):
-        sections.append(Section("Requests", [_requests(requests)]))
+    if incoming := _incoming(assessment, requests):
+        sections.append(Section("Requests and tables", incoming))
     if notes := (*assessment.notes, *assessment.performance.notes):
         sections.append(
             Section("What could not be judged", [Note(_sentence(note)) for note in notes])
@@ -343,19 +343,53 @@ def _measure_plot(periods: Sequence[Period], place: int) -> Figure | None:
     return line_plot(_words(name), curves, axis, Axis(unit or "value"), points=True)
 
 
-def _requests(requests: DailyCounts) -> Table:
+def _incoming(assessment: Assessment, requests: DailyCounts) -> list[Block]:
+    """Requests that were refused, values that training did not have, rows that were set aside."""
+    blocks: list[Block] = []
+    if routes := _shares_of(requests, "requests", "refused"):
+        blocks.append(Table(("route", "requests", "refused (422)", "share"), routes))
+    days = requests.days() or (0, -1)
+    for kind, header in _NAMED.items():
+        names = requests.names(kind)
+        totals = {name: int(requests.series(kind, name, *days).sum()) for name in names}
+        if totals:
+            rows = sorted(totals.items(), key=lambda own: (-own[1], own[0]))
+            blocks.append(Table(header, tuple(rows)))
+    if tables := _shares_of(requests, "rows", "quarantined"):
+        blocks.append(Table(("table", "rows read", "set aside", "share"), tables))
+    if unseen := tuple(_unseen(assessment)):
+        blocks.append(Table(("measure", "decisions", "values unknown", "share", "such as"), unseen,
+                            caption="values that were not among those of training"))  # fmt: skip
+    return blocks
+
+
+_NAMED = {
+    "refused_field": ("field refused", "times"),
+    "quarantine_reason": ("reason to set aside", "rows"),
+}
+
+
+def _shares_of(requests: DailyCounts, whole: str, part: str) -> tuple[tuple[Cell, ...], ...]:
     days = requests.days() or (0, -1)
     rows = []
-    for route in requests.names("requests"):
-        total, refused = (
-            int(requests.series(kind, route, *days).sum()) for kind in ("requests", "refused")
-        )
-        rows.append((route, total, refused, f"{refused / max(total, 1):.2%}"))
-    fields = [
-        (f"field {name}", None, int(requests.series("refused_field", name, *days).sum()), None)
-        for name in requests.names("refused_field")
-    ]
-    return Table(("route", "requests", "refused (422)", "share"), (*rows, *fields))
+    for name in requests.names(whole):
+        total, some = (int(requests.series(kind, name, *days).sum()) for kind in (whole, part))
+        rows.append((name, total, some, f"{some / max(total, 1):.2%}"))
+    return tuple(rows)
+
+
+def _unseen(assessment: Assessment) -> Iterator[tuple[Cell, ...]]:
+    """Of measures that are texts, in the windows of this run."""
+    for model in assessment.models:
+        windows = [window for window in model.windows if window.since >= assessment.since]
+        parts = windows[0].bins.measures if windows else ()
+        for name in (part.name for part in parts if part.kind == "category"):
+            counts = [window.measures[name] for window in windows]
+            total = sum(int(own.by_cell.sum()) for own in counts)
+            unseen = sum(own.unseen for own in counts)
+            names = sorted({text for own in counts for text in own.unseen_names})[:3]
+            if unseen:
+                yield name, total, unseen, f"{unseen / max(total, 1):.2%}", ", ".join(names)
 
 
 def _date(time_us: int) -> str:

@@ -1,23 +1,22 @@
-"""Quality of served requests by day: fields that were refused, unknown categories, quarantine.
+"""Quality of what comes in by day: fields of requests that were refused, rows in quarantine.
 
-From what services and readings leave behind anyway: the access log (one JSON object a line), the
-requests that decisions keep, and quarantined rows. Counts are whole numbers, so those of several
-files and replicas are summed in any order; their drift is judged like any other series of counts.
+From what services and readings leave behind anyway: the access log (one JSON object a line) and
+the ledgers of quarantines. Counts are whole numbers, so those of several files and replicas are
+summed in any order; their drift is judged like any other series of counts. Values that training did
+not have are counted with the measures of a window (`MeasureCounts.unseen`).
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-
-from lib.monitoring.scored_rows import DAY, Codes
 
 _EPOCH = date(1970, 1, 1)
 _REFUSED = 422
@@ -31,8 +30,8 @@ class DailyCounts:
 
     Attributes:
         counts: by (kind, name, day since 1970). Kinds: `requests` and `refused` by route,
-            `refused_field` by field, `status` by route and status, `categories` and
-            `unknown_category` by field, `rows` and `quarantined` by table, `quarantine_reason`.
+            `refused_field` by field, `status` by route and status, `rows` and `quarantined` by
+            table, `quarantine_reason`.
     """
 
     counts: Counter[tuple[str, str, int]] = field(default_factory=Counter)
@@ -106,34 +105,6 @@ def _count_request(counts: DailyCounts, entry: Mapping[str, Any], day: int) -> N
             counts.add("refused_field", str(name), day)
 
 
-def count_unknown_categories(
-    requests: Iterable[str],
-    event_time: Codes,
-    known: Mapping[str, Collection[str]],
-) -> DailyCounts:
-    """Values of text fields that the reference does not know.
-
-    Args:
-        requests: JSON of each decision's request, as decisions keep it.
-        event_time: (n,) microseconds since 1970 UTC.
-        known: by field (a path with dots) the categories that training rows had.
-
-    Returns:
-        `categories` counts values that are there, `unknown_category` those that are not known. The
-        values themselves are not kept: they may be of people.
-    """
-    counts = DailyCounts()
-    for request, time in zip(requests, event_time.tolist(), strict=True):
-        body, day = json.loads(request), time // DAY
-        for name, categories in known.items():
-            value = _at(body, name)
-            if isinstance(value, str):
-                counts.add("categories", name, day)
-                if value not in categories:
-                    counts.add("unknown_category", name, day)
-    return counts
-
-
 def count_quarantine(
     table: str, rows_in: int, reasons: Mapping[str, int], read_at: datetime
 ) -> DailyCounts:
@@ -152,9 +123,3 @@ def count_quarantine(
     for reason, count in reasons.items():
         counts.add("quarantine_reason", f"{table}: {reason}", day, count)
     return counts
-
-
-def _at(body: Any, path: str) -> Any:
-    for part in path.split("."):
-        body = body.get(part) if isinstance(body, Mapping) else None
-    return body

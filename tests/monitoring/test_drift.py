@@ -3,9 +3,19 @@
 from collections.abc import Callable
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
-from lib.monitoring import ErrorBudget, Incident, Kind, ModelReference, WindowSketch, detect
+from lib.monitoring import (
+    ErrorBudget,
+    Incident,
+    Kind,
+    ModelReference,
+    ReferenceSketch,
+    WindowSketch,
+    detect,
+    fit_bins,
+)
 from lib.monitoring.window import DAY
 from tests.monitoring.rows import FIRST_DAY, Change, Columns, reference, window
 
@@ -211,3 +221,46 @@ def test_a_window_without_rows_says_fewer_rows() -> None:
     ]
     incidents = detect(MODEL, [*QUIET, *empty], BUDGET)
     assert [(i.measure, i.kind) for i in incidents] == [("rows", Kind.FEWER_ROWS)]
+
+
+def rare_features(days: range, rows: int, seed: int, rate: float, spread: float) -> pa.Table:
+    """Features that are rarely 1, at a rate that differs from day to day."""
+    generator = np.random.default_rng(seed)
+    per_day = generator.gamma(1.0 / spread**2, rate * spread**2, (len(days), RARE)).clip(0.0, 0.9)
+    count = rows * len(days)
+    times = np.repeat(np.array(days), rows) * DAY + generator.integers(0, DAY, count)
+    flags = generator.random((count, RARE)) < np.repeat(per_day, rows, axis=0)
+    columns = {f"feature_rare{at}": flags[:, at].astype(np.float64) for at in range(RARE)}
+    entities = generator.integers(0, 10**9, count).astype(str)
+    return pa.table(
+        {"entity_id": entities, "event_time": pa.array(times, pa.timestamp("us", "UTC")), **columns}
+    )
+
+
+RARE = 40
+
+
+def called_constant(spread: float, changed: Callable[[pa.Table], pa.Table]) -> set[str]:
+    """Features of four weeks of training that are called constant in the quiet month after."""
+    learnt = rare_features(range(20_000, 20_028), 1_000, 1, 0.03, spread)
+    names = [(f"rare{at}", f"feature_rare{at}") for at in range(RARE)]
+    sketch = ReferenceSketch(fit_bins(learnt, names))
+    sketch.add(learnt)
+    model = sketch.finish("fraud", "user_id", volume_is_served=False)
+    served = model.daily()
+    served.add(changed(rare_features(range(20_028, 20_058), 250, 2, 0.03, spread)))
+    incidents = detect(model, served.windows(), BUDGET)
+    return {own.measure for own in incidents if own.kind is Kind.CONSTANT}
+
+
+def test_days_on_which_a_rare_value_does_not_come_are_no_incident() -> None:
+    """By the rate of an average day alone, three of the 40 features would be called constant."""
+    assert called_constant(0.8, lambda table: table) == set()
+
+
+def test_a_rare_value_that_comes_each_day_and_then_never_is_one() -> None:
+    def stuck(table: pa.Table) -> pa.Table:
+        index = table.schema.get_field_index("feature_rare7")
+        return table.set_column(index, "feature_rare7", pa.array(np.zeros(table.num_rows)))
+
+    assert called_constant(0.05, stuck) == {"rare7"}

@@ -1,17 +1,21 @@
-"""Counts of refused fields, unknown categories and quarantine by day."""
+"""Counts of refused requests and fields, and of rows in quarantine, by day."""
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 
-import numpy as np
+import pyarrow as pa
+import pytest
 
+from jobs.framework.monitoring import set_aside
+from jobs.quarantine_ledger import Stage, write_entry
+from lib.contract import Checked, ContractError
 from lib.monitoring.request_quality import (
     UNREADABLE,
     count_log_lines,
     count_quarantine,
-    count_unknown_categories,
 )
-from lib.monitoring.scored_rows import DAY
+from lib.storage import open_storage
 
 DAY_S = 86_400.0
 
@@ -55,18 +59,6 @@ def test_half_a_line_is_counted_and_stops_nothing():
     assert counts.series("requests", "/score", 1, 2).tolist() == [1, 1]
 
 
-def test_values_that_training_did_not_have_are_counted_and_not_kept():
-    requests = [json.dumps({"method": name, "place": {"land": "DE"}}) for name in ("card", "sms")]
-    requests.append(json.dumps({"method": None}))
-    counts = count_unknown_categories(
-        requests, np.array([1, 1, 2]) * DAY, {"method": {"card"}, "place.land": {"FR"}}
-    )
-    assert counts.series("unknown_category", "method", 1, 2).tolist() == [1, 0]
-    assert counts.series("categories", "method", 1, 2).tolist() == [2, 0]
-    assert counts.series("unknown_category", "place.land", 1, 2).tolist() == [2, 0]
-    assert "sms" not in str(counts)
-
-
 def test_quarantine_is_counted_on_the_day_of_the_reading():
     moment = datetime(1970, 1, 3, 23, tzinfo=UTC)
     counts = count_quarantine("labels", 100, {"is_fraud: missing": 3, "id: twice": 1}, moment)
@@ -77,3 +69,17 @@ def test_quarantine_is_counted_on_the_day_of_the_reading():
         "date": "1970-01-03",
         "count": 1,
     }
+
+
+def test_rows_that_a_job_set_aside_are_read_from_its_quarantine(tmp_path: Path) -> None:
+    good = pa.table({"id": ["a", "b", "c"]})
+    bad = pa.table({"id": ["d"], "quarantine_reason": ["amount: missing"]})
+    checked = Checked(good, bad, {"amount: missing": 1}, repeats=0, rows_in=4)
+    write_entry(checked, "part-0", open_storage(tmp_path / "labels"), Stage.READ)
+    counts = set_aside(str(tmp_path))
+    first, last = counts.days() or (0, 0)
+    assert counts.series("rows", "labels", first, last).tolist() == [4]
+    assert counts.series("quarantined", "labels", first, last).tolist() == [1]
+    assert counts.names("quarantine_reason") == ["labels: amount: missing"]
+    with pytest.raises(ContractError, match=r"--quarantine: .* expected the folder"):
+        set_aside(str(tmp_path / "labels"))

@@ -1,0 +1,182 @@
+"""Each system from its own training to what its monitoring says of the weeks after it."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from jobs.framework.decision_source import DecisionSourceError
+from jobs.framework.monitoring import INCIDENT_OPEN
+from lib.monitoring.repository import MonitoringRepository
+from lib.records import Records
+from lib.records.decision_table import LABEL_SCHEMA
+from tests.monitoring import trained_systems
+from tests.monitoring.trained_systems import DAY, Deployment, iso
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("default"),
+    pytest.mark.timeout(1_800),
+    pytest.mark.usefixtures("ray_on_two_cores"),
+]
+
+
+@pytest.fixture(scope="module", params=sorted(trained_systems.MAKERS))
+def deployment(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Deployment:
+    folder: Path = tmp_path_factory.mktemp(request.param)
+    made: Deployment = trained_systems.MAKERS[request.param](folder)
+    return made
+
+
+class Run:
+    """A monitoring of decisions, and what it left."""
+
+    def __init__(self, folder: Path, deployment: Deployment) -> None:
+        self.folder, self.deployment = folder, deployment
+        self.url = f"sqlite:///{folder}/records.db"
+        with Records(self.url) as records:
+            records.migrate()
+
+    def code(self, table: pa.Table, **changes: Any) -> int:
+        """Monitor and return the exit code."""
+        path = self.folder / "decisions.parquet"
+        pq.write_table(table, path)
+        job = importlib.import_module(f"jobs.{self.deployment.system}.monitor")
+        options = job.Options(
+            decisions=str(path),
+            records=self.url,
+            registry=str(self.deployment.registry),
+            output=str(self.folder / "report"),
+            metrics=self.folder / "figures.prom",
+            since=iso(self.deployment.since),
+            until=iso(self.deployment.until),
+            engine="process",
+            progress="none",
+            **self.deployment.options,
+        )
+        options = replace(options, **changes)
+        options.check()
+        try:
+            job.main(options, now=self.deployment.until + 120 * DAY)
+        except SystemExit as end:
+            return int(str(end.code))
+        return 0
+
+    @property
+    def report(self) -> dict[str, Any]:
+        document: dict[str, Any] = json.loads((self.folder / "report/report.json").read_text())
+        return document
+
+    @property
+    def named(self) -> dict[str, str]:
+        return {own["measure"]: own["kind"] for own in self.report["incidents"]}
+
+    def left_nothing(self) -> bool:
+        with MonitoringRepository(self.url) as repository:
+            windows = repository.windows(self.deployment.system, 0, 2**60)
+        names = ("report", "figures.prom")
+        return not windows and not any((self.folder / name).exists() for name in names)
+
+
+@pytest.fixture
+def run(tmp_path: Path, deployment: Deployment) -> Run:
+    return Run(tmp_path, deployment)
+
+
+def late(table: pa.Table, deployment: Deployment) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """(n,) decisions of the last third."""
+    begin = deployment.until - (deployment.until - deployment.since) // 3 // DAY * DAY
+    return np.asarray(table["event_time"].cast(pa.int64())) >= begin
+
+
+def changed(table: pa.Table, name: str, values: Any) -> pa.Table:
+    return table.set_column(table.schema.get_field_index(name), name, pa.array(values))
+
+
+def planted(deployment: Deployment) -> tuple[pa.Table, str]:
+    """A feature in another unit from some day on; of posts a language that vanished."""
+    table = deployment.decisions
+    is_late = late(table, deployment)
+    if deployment.system == "moderation":
+        texts = [
+            text.replace('"language": "de"', '"language": "fr"') if now else text
+            for text, now in zip(table["request"].to_pylist(), is_late.tolist(), strict=True)
+        ]
+        return changed(table, "request", texts), "category"
+    name = f"feature_{deployment.feature}"
+    values = table[name].to_numpy() * np.where(is_late, 100.0, 1.0)
+    return changed(table, name, values), "unit changed"
+
+
+def test_what_was_planted_is_named_and_nothing_without_it(run: Run, deployment: Deployment) -> None:
+    assert run.code(deployment.decisions) == 0, run.named
+    assert run.named == {}
+    figures = (run.folder / "figures.prom").read_text()
+    assert "forewarn_monitor_performance" in figures
+    tables = {"maintenance": ["failures_over_expected_24h", "c_td"], "moderation": ["precision"]}
+    for name in tables.get(deployment.system, ["auc"]):
+        assert f'measure="{name}' in figures
+    table, kind = planted(deployment)
+    assert run.code(table) == INCIDENT_OPEN
+    assert deployment.feature in run.named
+    assert run.named[deployment.feature].endswith(kind)
+
+
+def without_feature(table: pa.Table, deployment: Deployment) -> pa.Table:
+    name = f"feature_{deployment.feature}"
+    return table.drop_columns([name]) if name in table.column_names else table
+
+
+def of_no_model(table: pa.Table, _: Deployment) -> pa.Table:
+    return changed(table, "model_version", ["unknown"] * table.num_rows)
+
+
+@pytest.mark.parametrize(
+    ("change", "note"),
+    [(of_no_model, "there is no reference of it"), (without_feature, "")],
+)
+def test_what_is_lacking_stops_nothing_else(
+    run: Run,
+    deployment: Deployment,
+    change: Callable[[pa.Table, Deployment], pa.Table],
+    note: str,
+) -> None:
+    code = run.code(change(deployment.decisions, deployment))
+    assert note in " ".join(run.report["notes"])
+    lacks = change is without_feature and deployment.system != "moderation"
+    assert code == (INCIDENT_OPEN if lacks else 0)
+    assert run.named == ({deployment.feature: "not computed"} if lacks else {})
+    assert run.report["performance"]["periods"]
+
+
+def test_without_labels_the_page_says_so(run: Run, deployment: Deployment, tmp_path: Path) -> None:
+    path = tmp_path / "none.parquet"
+    pq.write_table(LABEL_SCHEMA.empty_table(), path)
+    none = dict.fromkeys(("failures", "notices"))
+    known = {name: value for name, value in none.items() if name in deployment.options}
+    run.code(deployment.decisions, labels=str(path), **known)
+    assert any("there are no labels" in note for note in run.report["notes"])
+
+
+def test_a_window_that_cannot_be_judged_leaves_nothing(run: Run, deployment: Deployment) -> None:
+    since, until = iso(deployment.since - 90 * DAY), iso(deployment.since - 60 * DAY)
+    with pytest.raises(DecisionSourceError, match=f"no decisions of {deployment.system} from"):
+        run.code(deployment.decisions, since=since, until=until)
+    assert run.left_nothing()
+    times = np.asarray(deployment.decisions["event_time"].cast(pa.int64()))
+    ahead = pa.array(times - 3 * DAY, pa.timestamp("us", "UTC"))
+    mixed = changed(deployment.decisions, "received_at", ahead)
+    with pytest.raises(DecisionSourceError, match="clocks disagree"):
+        run.code(mixed)
+    assert run.left_nothing()
