@@ -17,7 +17,7 @@ from cluster.demo_steps import Step, holds
 from cluster.demo_system import Application, System
 
 _DAYS_IN_SHADOW = 5
-_SECONDS = 90.0
+_SECONDS = 180.0
 _INCIDENT_OPEN = 3
 CHALLENGER = {
     "training a challenger: a smaller model, of 20 days": """
@@ -90,7 +90,8 @@ def _challenger_state(app: Application) -> str:
     deadline, state = time.monotonic() + _SECONDS, "starting"
     while state != "ready" and time.monotonic() < deadline:
         time.sleep(0.5)
-        state = app.get("/status")["experiment"].get("challenger_state", "none")
+        parts = app.get("/status")["parts"]
+        state = parts["experiment"].get("challenger_state", "none")
     return state
 
 

@@ -5,9 +5,11 @@ They carry the times at which they were made, so that their labels are ripe and 
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -15,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from zlib import crc32
 
+import httpx
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -29,6 +32,7 @@ DAYS = 7
 RIPE_DAYS = 8
 """Days before now on which they end, so that their outcomes are final."""
 _CALLERS = 4
+_TRIES, _OK, _NO_ROOM = 5, 200, 503
 _SENT = ("transaction_id", "user_id", "merchant_id", "device_id", "currency", "payment_method")
 _PLACE = ("latitude", "longitude")
 _TABLES = ("transactions", "labels")
@@ -125,7 +129,7 @@ def _send_in_turn(
         body["amount"] = f"{payment['amount_minor'] / 100:.2f}"
         if with_place:
             body |= {name: payment[name] for name in _PLACE}
-        answer = _accepted(app.post("/score_transaction", body))
+        answer = _accepted(app, "/score_transaction", body)
         decisions.append(answer["decision"])
         if (declined_from := payment["declined_from"]) is not None:
             label = {"transaction_id": body["transaction_id"], "declined": True}
@@ -140,10 +144,18 @@ def _send_labels(
         {**row, "observed_at": row["observed_at"].isoformat(), "source": source} for row in labels
     ]
     if rows:
-        _accepted(app.post("/labels", rows))
+        _accepted(app, "/labels", rows)
 
 
-def _accepted(answer: dict[str, Any]) -> dict[str, Any]:
-    if answer["http"] != 200:
+def _accepted(app: Application, path: str, body: Any) -> dict[str, Any]:
+    """The answer; where the service has no room or a connection ends, that of a later try."""
+    answer: dict[str, Any] = {"http": None}
+    for _ in range(_TRIES):
+        with suppress(httpx.TransportError):
+            answer = app.post(path, body)
+        if answer["http"] not in {None, _NO_ROOM}:
+            break
+        time.sleep(1.0)
+    if answer["http"] != _OK:
         raise RuntimeError(f"the service refused what was sent again: {answer}")
     return answer

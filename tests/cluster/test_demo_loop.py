@@ -45,7 +45,7 @@ class Service(Application):
         return {"http": 200, "decision": "APPROVE"}
 
     def get(self, path: str, **parameters: str) -> dict[str, Any]:
-        return {"http": 200, "experiment": {"challenger_state": "ready"}}
+        return {"http": 200, "parts": {"experiment": {"challenger_state": "ready"}}}
 
 
 class Head:
