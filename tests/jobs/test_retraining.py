@@ -83,8 +83,8 @@ class SmallSystem:
 @pytest.fixture
 def config(tmp_path: Path, write_model: WriteModel) -> RetrainConfig:
     registry = Registry(tmp_path / "registry")
-    seen = {"parameters": {SEEN_UNTIL: to_iso(NOVEMBER)}}
-    version = write_model(tmp_path / "champion", **seen).version
+    record = {"parameters": {SEEN_UNTIL: to_iso(NOVEMBER)}}
+    version = write_model(tmp_path / "champion", **record).version
     registry.publish(tmp_path / "champion", "fraud")
     registry.set_alias("fraud", "champion", version, at=NOVEMBER, by="test")
     write_labels(tmp_path, 3)

@@ -66,8 +66,8 @@ def test_one_retraining_of_a_system_is_at_work_at_a_time(url: str) -> None:
     with RetrainingRepository(url) as first, RetrainingRepository(url) as second:
         with first.working("fraud") as free:
             assert free
-            with second.working("fraud") as taken, second.working("churn") as other:
-                assert (taken, other) == (False, True)
+            with second.working("fraud") as same, second.working("churn") as other:
+                assert (same, other) == (False, True)
         with second.working("fraud") as free_again:
             assert free_again
 

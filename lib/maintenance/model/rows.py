@@ -31,10 +31,10 @@ class ColumnRows:
         """Some of the rows, by number or mask."""
         chosen = np.asarray(rows)
         names = [column.name for column in fields(self)]  # type: ignore[arg-type]
-        return replace(self, **{name: _taken(getattr(self, name), chosen) for name in names})  # type: ignore[type-var]
+        return replace(self, **{name: _rows_of(getattr(self, name), chosen) for name in names})  # type: ignore[type-var]
 
 
-def _taken(value: Any, chosen: npt.NDArray[Any]) -> Any:
+def _rows_of(value: Any, chosen: npt.NDArray[Any]) -> Any:
     if isinstance(value, Outcomes):
         return value.take(chosen)
     return value[chosen] if isinstance(value, np.ndarray) else value
