@@ -85,9 +85,9 @@ class RetainConfig(JobOptions):
             days = getattr(self, name)
             if name.endswith("_days") and days is not None and days < 1:
                 raise RecordsError(f"{name}: expected 1 day or more, got {days}")
-        for name, place in _PLACES.items():
+        for name, destination in _PLACES.items():
             if getattr(self, f"{name}_days") is not None and not getattr(self, name):
-                raise RecordsError(f"{name}: expected {place} for {name}_days, got nothing")
+                raise RecordsError(f"{name}: expected {destination} for {name}_days, got nothing")
         if self.archive is not None:
             open_archive(self.archive)
         if self.archive_decisions_days is not None:

@@ -232,8 +232,8 @@ def _counts(
     values = pc.unique(array).drop_null()
     places = pc.fill_null(pc.index_in(array, value_set=values), len(values)).to_numpy()
     sums = [np.bincount(places, flag, len(values) + 1) for flag in flags]
-    for place, name in enumerate(values.to_pylist()):
-        yield name, tuple(float(count[place]) for count in sums)
+    for index, name in enumerate(values.to_pylist()):
+        yield name, tuple(float(count[index]) for count in sums)
 
 
 def make_measure(

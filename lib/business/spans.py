@@ -92,18 +92,18 @@ class EntityRows:
         """(n,) time of the entity's first event later than `lead_us` after each, else `NEVER`."""
         if not len(self.event_times):
             return np.full(len(self.codes), NEVER, dtype=np.int64)
-        place = self._place(self.times + lead_us)
-        inside = np.minimum(place, len(self.event_times) - 1)
-        is_same = (place < len(self.event_times)) & (self.event_codes[inside] == self.codes)
+        index = self._index(self.times + lead_us)
+        inside = np.minimum(index, len(self.event_times) - 1)
+        is_same = (index < len(self.event_times)) & (self.event_codes[inside] == self.codes)
         return np.where(is_same, self.event_times[inside], NEVER)
 
     def last_before(self) -> Ints:
         """(n,) time of the entity's last event before each decision's time, else `NEVER`."""
         if not len(self.event_times):
             return np.full(len(self.codes), NEVER, dtype=np.int64)
-        place = self._place(self.times - 1) - 1
-        inside = np.maximum(place, 0)
-        is_same = (place >= 0) & (self.event_codes[inside] == self.codes)
+        index = self._index(self.times - 1) - 1
+        inside = np.maximum(index, 0)
+        is_same = (index >= 0) & (self.event_codes[inside] == self.codes)
         return np.where(is_same, self.event_times[inside], NEVER)
 
     def standing_until(self, reach_us: int) -> Ints:
@@ -119,7 +119,7 @@ class EntityRows:
 
     def counts(self, reach_us: int) -> Floats:
         """(n,) events while each decision stands: later than it, up to the end."""
-        return (self._place(self.standing_until(reach_us)) - self._place(self.times)).astype(float)
+        return (self._index(self.standing_until(reach_us)) - self._index(self.times)).astype(float)
 
     def thinned(self, chosen: Flags, gap_us: int) -> Flags:
         """(n,) those of `chosen` that come `gap_us` or more after the one kept before them."""
@@ -141,7 +141,7 @@ class EntityRows:
         later = replace(events, times=self.times + 1).last_before()
         return np.asarray((later != NEVER) & (self.times - later <= gap_us), dtype=np.bool_)
 
-    def _place(self, times: Ints) -> Ints:
+    def _index(self, times: Ints) -> Ints:
         """(n,) how many events are of earlier entities, or of the same and not later."""
         every = np.unique(np.concatenate([times, self.event_times]))
         width = len(every) + 1

@@ -238,8 +238,8 @@ def _named(codes: Floats, names: Sequence[str], kind: str) -> list[str | None]:
     def name(code: float) -> str | None:
         if not np.isfinite(code):
             return None
-        place = int(code) - 1
-        return names[place] if 0 <= place < len(names) else f"another {kind}"
+        index = int(code) - 1
+        return names[index] if 0 <= index < len(names) else f"another {kind}"
 
     return [name(code) for code in codes.tolist()]
 

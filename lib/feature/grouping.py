@@ -20,7 +20,7 @@ class Grouping:
     Attributes:
         rows: the row at each position.
         starts: the first position of each key, then the number of positions.
-        place: the position of each row; -1 for rows without a key.
+        position: of each row; -1 for rows without a key.
     """
 
     def __init__(self, codes: Sequence[Ints]) -> None:
@@ -30,8 +30,8 @@ class Grouping:
             rows = _sorted_by(column, rows, int(column.max(initial=-1)) + 1)
         self.rows: Ints = rows
         self.starts: Ints = _starts(rows, codes)
-        self.place: Ints = np.full(len(named), -1, dtype=np.int64)
-        self.place[rows] = np.arange(len(rows))
+        self.position: Ints = np.full(len(named), -1, dtype=np.int64)
+        self.position[rows] = np.arange(len(rows))
 
     def batches(self, rows: int) -> Iterator[tuple[int, Ints]]:
         """Some whole keys at a time, `rows` positions of them or more if a key has more.
@@ -84,18 +84,18 @@ class Block:
         columns: their names.
         values: int64 (events of the key, columns).
         empty: int64 (columns,), what stands for an event without the key.
-        place: int64 (n,), the row of `values` for each of the table's rows; -1 without the key.
+        position: int64 (n,), the row of `values` for each of the table's rows; -1 without the key.
     """
 
     columns: tuple[str, ...]
     values: Ints
     empty: Ints
-    place: Ints
+    position: Ints
 
     def rows(self, first: int, end: int, numbers: type = np.int64) -> dict[str, NDArray[Any]]:
         """The columns for some of the table's rows, as int64 or another sort of `numbers`."""
         out: NDArray[Any] = np.empty((len(self.columns), end - first), dtype=numbers)
-        _put_back(self.values, self.empty, self.place[first:end], out)
+        _put_back(self.values, self.empty, self.position[first:end], out)
         return dict(zip(self.columns, out, strict=True))
 
 

@@ -82,10 +82,10 @@ class KeyGroup:
             batch = Batch(self._events, tuple(self._quantity), rows, starts)
             for step in steps:
                 step(batch, out[first : first + len(rows)])
-        positions = self._group.place
+        positions = self._group.position
         if order is not None:
             positions = np.empty_like(positions)
-            positions[order] = self._group.place
+            positions[order] = self._group.position
         empty = [value for measure in self._measures for value in nothing_measured(measure)]
         return Block(tuple(self._columns), out, np.array(empty, dtype=np.int64), positions)
 

@@ -13,9 +13,9 @@ from lib.feature.measures import Measure, measure_columns, nothing_measured
 
 
 class FinishStep(NamedTuple):
-    """One aggregate's last step: `values[place] = finish(parts(measured), empty)`."""
+    """One aggregate's last step: `values[position] = finish(parts(measured), empty)`."""
 
-    place: int
+    position: int
     finish: Callable[[tuple[float, ...], float], float]
     parts: Callable[[tuple[float, ...]], tuple[float, ...]]
     empty: float

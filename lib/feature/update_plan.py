@@ -32,11 +32,11 @@ class Source:
             for only, quantities in profile.records:
                 all_quantities += [*quantities, *([only] if only else [])]
         self.time = 0
-        self._place: dict[Quantity, int] = {}
+        self._first_lane: dict[Quantity, int] = {}
         self._reads: list[tuple[Callable[..., Any], tuple[str, ...], bool]] = []
         offset = 1 + len(self._hops)
         for quantity in dict.fromkeys(all_quantities):
-            self._place[quantity] = offset
+            self._first_lane[quantity] = offset
             self._reads.append((quantity.read, quantity.columns, quantity.squared))
             offset += quantity.lanes
         self._first_constant = offset
@@ -60,7 +60,7 @@ class Source:
 
     def lanes(self, quantity: Quantity) -> range:
         """Where a quantity's numbers are."""
-        return range(self._place[quantity], self._place[quantity] + quantity.lanes)
+        return range(self._first_lane[quantity], self._first_lane[quantity] + quantity.lanes)
 
     def constant(self, number: int) -> int:
         """Where a constant is; put there if absent."""

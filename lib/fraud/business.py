@@ -105,8 +105,8 @@ def fraud_segments(
     }
 
 
-def _band(place: int) -> str:
-    low, high = _AMOUNT_BANDS[place], _AMOUNT_BANDS[min(place + 1, len(_AMOUNT_BANDS) - 1)]
+def _band(index: int) -> str:
+    low, high = _AMOUNT_BANDS[index], _AMOUNT_BANDS[min(index + 1, len(_AMOUNT_BANDS) - 1)]
     return f"{low:,.0f} and more" if np.isinf(high) else f"{low:,.0f} to {high:,.0f}"
 
 

@@ -99,7 +99,7 @@ class FraudOutcomes:
             places = costs.argmin(axis=0)
         else:
             places = Policy.from_thresholds(thresholds).decisions(values)
-        return [DECISIONS[place] for place in places.tolist()]
+        return [DECISIONS[index] for index in places.tolist()]
 
     def _money(self, outcomes: pa.Table, decisions: pa.ChunkedArray) -> Floats:
         """(rows,) currency units, NaN where no label is known."""

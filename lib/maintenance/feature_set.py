@@ -114,9 +114,9 @@ class AssetFeatureSet:
             )
         used = [*(name for pair in self.correlations for name in pair)]
         for name in used + ([self.operating[0]] if self.operating else []):
-            self.place(name)
+            self.column_of(name)
 
-    def place(self, sensor: str) -> int:
+    def column_of(self, sensor: str) -> int:
         """Column of a sensor.
 
         Raises:

@@ -132,7 +132,11 @@ def _correlations(
     first, end = _rows(history.times_us, at, at - features.windows_hours[0] * HOUR_US)
     for row, (sensor, other) in enumerate(features.correlations):
         correlation(
-            clean[features.place(sensor)], clean[features.place(other)], first, end, out[row]
+            clean[features.column_of(sensor)],
+            clean[features.column_of(other)],
+            first,
+            end,
+            out[row],
         )
     return out.T
 

@@ -92,7 +92,7 @@ def running(features: AssetFeatureSet, times_us: Ints, readings: Floats) -> tupl
     is_running = np.ones(len(times_us), dtype=bool)
     if features.operating is not None:
         sensor, above = features.operating
-        is_running = readings[:, features.place(sensor)] > above
+        is_running = readings[:, features.column_of(sensor)] > above
     days, counts = np.unique(times_us[is_running] // DAY_US, return_counts=True)
     return days.astype(np.int64), counts.astype(np.int64)
 

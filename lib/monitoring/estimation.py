@@ -197,11 +197,11 @@ class PerformanceEstimator:
         notes = [""] * len(self._measures)
         for _ in range(repeats):
             rows = window.labelled(adapted.draw(generator))
-            for place, measure in enumerate(self._measures):
+            for index, measure in enumerate(self._measures):
                 try:
-                    values[place].append(measure.value(rows))
+                    values[index].append(measure.value(rows))
                 except MonitoringError as error:
-                    notes[place] = str(error)
+                    notes[index] = str(error)
         return [
             (float(np.mean(each)), float(np.std(each, ddof=1)), "")
             if len(each) > repeats / 2

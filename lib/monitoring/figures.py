@@ -240,7 +240,8 @@ def _unlikely_absence(before: Ints, cell: Ints, rows: Ints) -> Floats:
     The share of all other cells differs from day to day with mean m and variance k m^2; as a gamma
     variable it makes counts of n rows negative binomial, which are 0 with the probability
     (1 + n m k)^(-1 / k) (Greenwood and Yule, JRSS 83, 1920). k is two standard errors above what
-    the days of the reference show, so that few days claim little.
+    the days of the reference show, so that few days claim little. A reference without any value
+    tells nothing.
 
     Args:
         before: (days, cells) rows of the reference.
@@ -248,6 +249,8 @@ def _unlikely_absence(before: Ints, cell: Ints, rows: Ints) -> Floats:
         rows: (windows,) how many.
     """
     before = before[before.sum(axis=1) > 0]
+    if not len(before):
+        return np.zeros(len(rows))
     totals = before.sum(axis=1, keepdims=True)
     others = 1.0 - before / np.maximum(totals, 1)
     mean = np.maximum(

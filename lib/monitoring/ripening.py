@@ -80,13 +80,13 @@ class RipeningCurve:
 
     def share(self, age: npt.ArrayLike) -> Floats:
         """Share of labels in at ages (days) of any shape."""
-        place = np.searchsorted(self.ages, np.asarray(age, dtype=np.float64), side="right")
-        return np.asarray(np.r_[0.0, self.shares][place], dtype=np.float64)
+        index = np.searchsorted(self.ages, np.asarray(age, dtype=np.float64), side="right")
+        return np.asarray(np.r_[0.0, self.shares][index], dtype=np.float64)
 
     def age(self, share: float) -> float:
         """Days after which at least this share of labels is in."""
-        place = int(np.searchsorted(self.shares, share - 1e-12, side="left"))
-        return float(self.ages[min(place, len(self.ages) - 1)])
+        index = int(np.searchsorted(self.shares, share - 1e-12, side="left"))
+        return float(self.ages[min(index, len(self.ages) - 1)])
 
     def ripeness(self, event_time: Codes, as_of: int) -> Floats:
         """(n,) share of labels in for events at these times, microseconds since 1970 UTC."""
@@ -115,8 +115,8 @@ def fit_ripening(delays: LabelDelays, weight: Floats | None = None) -> RipeningC
         )
     times = np.ones(int(rows.sum())) if weight is None else weight[rows]
     delay, age = delays.delay[rows], delays.age[rows]
-    ages, place = np.unique(delay, return_inverse=True)
-    arrived = np.bincount(place, weights=times)
+    ages, index = np.unique(delay, return_inverse=True)
+    arrived = np.bincount(index, weights=times)
     by_age = np.argsort(age)
     younger = np.r_[0.0, np.cumsum(times[by_age])][np.searchsorted(age[by_age], ages, side="left")]
     at_risk = np.cumsum(arrived) - younger

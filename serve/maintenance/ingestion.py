@@ -153,7 +153,7 @@ def _unit_faults(features: AssetFeatureSet, news: MachineReadings, head: str) ->
         if name not in features.sensor_names:
             faults.append(FieldError(field, _unknown("sensor", features.sensor_names, name)))
             continue
-        declared = features.sensors[features.place(name)].unit
+        declared = features.sensors[features.column_of(name)].unit
         try:
             if not declared and unit:
                 raise ContractError("the kind of machine declares no unit for this sensor")

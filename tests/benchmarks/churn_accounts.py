@@ -93,8 +93,8 @@ def judged(split: Split, model: ChurnModel, seed: int) -> tuple[Evaluation, dict
 
 def positions(lives: Lifecycles, config: SimulationConfig, rows: Snapshots) -> tuple[Ints, Ints]:
     """The account and the day of the simulation of each row."""
-    place = {name: number for number, name in enumerate(lives.accounts.names)}
-    account_indices = np.array([place[name] for name in rows.customers.tolist()])
+    index = {name: number for number, name in enumerate(lives.accounts.names)}
+    account_indices = np.array([index[name] for name in rows.customers.tolist()])
     return account_indices, ((rows.at_us - config.start_us) // DAY).astype(np.int64)
 
 

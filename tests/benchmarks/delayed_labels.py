@@ -57,10 +57,10 @@ class Row:
     estimates: list[Estimate]
     realised: list[float]
 
-    def is_within(self, place: int) -> bool:
+    def is_within(self, position: int) -> bool:
         """Whether the outcome lies within two standard errors."""
-        estimated = self.estimates[place]
-        return abs(self.realised[place] - estimated.value) <= 2.0 * estimated.standard_error
+        estimated = self.estimates[position]
+        return abs(self.realised[position] - estimated.value) <= 2.0 * estimated.standard_error
 
 
 @dataclass(frozen=True)
@@ -132,11 +132,11 @@ class Run:
         """
         change = self.deployment.first_day + CHANGE
         alarms = []
-        for place in range(len(MEASURES)):
+        for position in range(len(MEASURES)):
             checks = check_by_outcomes(
-                [window.estimates[place].value for window in self.concept],
-                [window.estimates[place].standard_error for window in self.concept],
-                [window.realised[place] for window in self.concept],
+                [window.estimates[position].value for window in self.concept],
+                [window.estimates[position].standard_error for window in self.concept],
+                [window.realised[position] for window in self.concept],
             )
             alarms += [
                 window.first
@@ -209,8 +209,8 @@ def summary(rows: list[Row], nannyml: NannyML) -> dict[str, object]:
         "nannyml": nannyml.version,
         "error_cbpe": "not installed",
     }
-    for place, measure in enumerate(MEASURES):
-        inside = [row.is_within(place) for row in rows]
+    for position, measure in enumerate(MEASURES):
+        inside = [row.is_within(position) for row in rows]
         answer[f"within_2se_{measure.name}"] = float(np.mean(inside))
     answer["within_2se"] = min(answer["within_2se_auc"], answer["within_2se_money"])  # type: ignore[type-var]
     groups = {f"{delay}_days": [row.delay == delay for row in rows] for delay in DELAYS}

@@ -83,9 +83,9 @@ def main(config: Config) -> int:
 
 
 def _fuzz(config: Config, system: str, folder: Path, records: str, models: Models) -> SystemOutcome:
-    with fuzz_target(system, folder, records, models) as place:
-        routes = sum(len(methods) for methods in place.document["paths"].values())
-        return SystemOutcome(routes, fuzzed(place, config.examples, config.seed))
+    with fuzz_target(system, folder, records, models) as application:
+        routes = sum(len(methods) for methods in application.document["paths"].values())
+        return SystemOutcome(routes, fuzzed(application, config.examples, config.seed))
 
 
 def _figures(each: SystemOutcome) -> dict[str, Any]:

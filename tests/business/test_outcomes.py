@@ -237,8 +237,8 @@ def _plain_machine_money(
         times = sorted({each.observed_at for each in facts if each.subject_id == machine})
         reports = [t for k, t in enumerate(times) if not k or t - times[k - 1] > DAY]
         served = -math.inf
-        for place, row in enumerate(own):
-            following = own[place + 1].event_time if place + 1 < len(own) else math.inf
+        for position, row in enumerate(own):
+            following = own[position + 1].event_time if position + 1 < len(own) else math.inf
             end = min(following, row.event_time + horizon)
             broken = sum(row.event_time < t <= end for t in reports)
             money[row.subject_id] -= system.costs.failure * broken
@@ -309,8 +309,8 @@ def test_a_notice_costs_its_margin_once_and_contacts_their_playbook(seed: int) -
             expected -= contact
         if row.decision == "LEAVING":
             expected = None
-        place = rows.index(row)
-        assert table["money"][place].as_py() == (
+        position = rows.index(row)
+        assert table["money"][position].as_py() == (
             None if expected is None else pytest.approx(expected)
         )
 

@@ -42,9 +42,9 @@ def blinded(source: Path, folder: Path, until: int) -> Path:
     notices = pq.read_table(folder / "churn.parquet")
     names = pq.read_table(folder / "customers.parquet")["customer_id"].unique().to_pylist()
     drawn = np.random.default_rng(1).choice(names, notices.num_rows, replace=False)
-    place = notices.schema.get_field_index("customer_id")
-    column = pa.array(drawn.tolist(), notices.schema.field(place).type)
-    pq.write_table(notices.set_column(place, "customer_id", column), folder / "churn.parquet")
+    index = notices.schema.get_field_index("customer_id")
+    column = pa.array(drawn.tolist(), notices.schema.field(index).type)
+    pq.write_table(notices.set_column(index, "customer_id", column), folder / "churn.parquet")
     return folder
 
 

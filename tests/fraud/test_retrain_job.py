@@ -239,8 +239,8 @@ def test_payments_that_the_champion_saw_all_leave_nothing_to_compare_on(
 def test_labels_of_one_class_are_refused(early: Path, changed, tmp_path: Path) -> None:
     labels = pq.read_table(changed.labels)
     good = pa.array([False] * labels.num_rows)
-    place = labels.schema.get_field_index("is_fraud")
-    pq.write_table(labels.set_column(place, "is_fraud", good), tmp_path / "good.parquet")
+    index = labels.schema.get_field_index("is_fraud")
+    pq.write_table(labels.set_column(index, "is_fraud", good), tmp_path / "good.parquet")
     config = replace(options(changed, early, tmp_path), labels=str(tmp_path / "good.parquet"))
     with pytest.raises(ContractError, match="at least one fraud and one good payment are needed"):
         retrain.main(config)

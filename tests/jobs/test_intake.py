@@ -56,15 +56,15 @@ def test_one_stray_quote_in_a_long_file_costs_one_row(tmp_path):
     assert pq.read_table(aside)["quarantine_row"].to_pylist() == [40_002]
 
 
-@pytest.mark.parametrize("place", [500, 40_000])
-def test_a_ragged_line_is_set_aside_wherever_it_stands(tmp_path, place):
+@pytest.mark.parametrize("line_index", [500, 40_000])
+def test_a_ragged_line_is_set_aside_wherever_it_stands(tmp_path, line_index):
     lines = [row(number) for number in range(60_000)]
-    lines[place] = lines[place].replace("\n", ",more\n")
+    lines[line_index] = lines[line_index].replace("\n", ",more\n")
     (tmp_path / "p.csv").write_text(HEADER + "".join(lines))
     table, summary = read(tmp_path / "p.csv", tmp_path)
     assert (table.num_rows, summary.rows_in) == (59_999, 60_000)
     assert summary.reasons == {"line: 5 fields where 4 were expected": 1}
-    assert summary.most_frequent_reason("p.csv").endswith(f"e.g. line {place + 2:,}")
+    assert summary.most_frequent_reason("p.csv").endswith(f"e.g. line {line_index + 2:,}")
 
 
 def test_days_without_rows_are_read_and_told(tmp_path):

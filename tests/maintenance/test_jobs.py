@@ -82,9 +82,9 @@ def model(computed, tmp_path_factory) -> Path:
 def far_reading(fleet: Path, folder: Path) -> None:
     """A file with one reading of a broken clock, beside the others."""
     table = pq.read_table(next((fleet / "telemetry").glob("*.parquet"))).slice(0, 1)
-    place = table.column_names.index("event_time")
-    far = pa.array([FAR]).cast(table.schema.field(place).type)
-    pq.write_table(table.set_column(place, "event_time", far), folder / "far.parquet")
+    position = table.column_names.index("event_time")
+    far = pa.array([FAR]).cast(table.schema.field(position).type)
+    pq.write_table(table.set_column(position, "event_time", far), folder / "far.parquet")
 
 
 @pytest.fixture(scope="module")

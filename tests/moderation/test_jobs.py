@@ -380,9 +380,9 @@ def test_decisions_keep_the_version_that_their_policy_had(dataset, scored, tmp_p
 
 def test_a_challenger_that_learnt_from_the_right_labels_is_published(dataset, tmp_path):
     labels = pq.read_table(dataset / "labels.parquet")
-    place = labels.schema.get_field_index("violates")
+    position = labels.schema.get_field_index("violates")
     rare = np.random.default_rng(2).random(labels.num_rows) < 0.03
-    wrong = labels.set_column(place, "violates", pa.array(rare))
+    wrong = labels.set_column(position, "violates", pa.array(rare))
     pq.write_table(wrong, tmp_path / "wrong.parquet")
     registry = tmp_path / "registry"
     options = {

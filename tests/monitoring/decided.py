@@ -152,8 +152,8 @@ def _table(
         "request": [pool.requests[at] for at in chosen],
         "answer": ["{}"] * len(chosen),
     }
-    for place, name in enumerate(pool.names):
-        columns[f"feature_{name}"] = pool.matrix[chosen, place]
+    for index, name in enumerate(pool.names):
+        columns[f"feature_{name}"] = pool.matrix[chosen, index]
     return pa.table(columns)
 
 

@@ -104,8 +104,8 @@ def test_blocks_in_any_order_are_counted_as_in_one_pass(
     cuts = [0, *sorted(generator.integers(1, table.num_rows, 12).tolist()), table.num_rows]
     parts = [table.slice(a, b - a) for a, b in pairwise(cuts)]
     total = DecisionWindow({"v1": reference.bins}, "v1", most_rows)
-    for place in generator.permutation(len(parts)).tolist():
-        total.merge(counted(reference, parts[place], most_rows))
+    for position in generator.permutation(len(parts)).tolist():
+        total.merge(counted(reference, parts[position], most_rows))
     windows = [[w.to_json() for w in own.by_model["v1"].windows()] for own in (at_once, total)]
     assert windows[0] == windows[1]
     samples = [own.sample.table() for own in (at_once, total)]

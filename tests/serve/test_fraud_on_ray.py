@@ -36,7 +36,7 @@ class OnRay:
     """The server and where it lives."""
 
     server: RayServer
-    place: Workspace
+    workspace: Workspace
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ def on_ray(models: Models, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture
 async def client(on_ray: OnRay) -> AsyncIterator[httpx.AsyncClient]:
-    headers = {"Authorization": f"Bearer {on_ray.place.tokens['all']}"}
+    headers = {"Authorization": f"Bearer {on_ray.workspace.tokens['all']}"}
     async with httpx.AsyncClient(base_url=on_ray.server.url, headers=headers, timeout=30) as client:
         yield client
 
@@ -89,7 +89,7 @@ async def test_a_payment_is_scored_through_the_proxy(
     answer = await client.post(SCORE, json=payment(), headers={"X-Request-ID": "order-12"})
     assert answer.status_code == 200
     assert answer.json()["method"] == "model"
-    assert answer.json()["model_version"] == on_ray.place.versions[0]
+    assert answer.json()["model_version"] == on_ray.workspace.versions[0]
     assert answer.headers.get_list("x-request-id") == ["order-12"]
     assert answer.json()["request_id"] == "order-12"
 
@@ -144,10 +144,10 @@ async def test_a_model_is_replaced_by_user_config_and_a_bad_one_leaves_it_on(
     client: httpx.AsyncClient, on_ray: OnRay
 ) -> None:
     before = set(on_ray.server.replicas("Ensemble"))
-    on_ray.server.deploy(ensemble={"model": on_ray.place.versions[1]})
-    assert (await score(client))["model_version"] == on_ray.place.versions[1]
+    on_ray.server.deploy(ensemble={"model": on_ray.workspace.versions[1]})
+    assert (await score(client))["model_version"] == on_ray.workspace.versions[1]
     on_ray.server.deploy(ensemble={"model": NO_SUCH_VERSION})
-    assert (await score(client))["model_version"] == on_ray.place.versions[1]
+    assert (await score(client))["model_version"] == on_ray.workspace.versions[1]
     status = await part(client, "model")
     assert not status["ok"]
     assert NO_SUCH_VERSION in status["error"]
@@ -205,6 +205,6 @@ async def test_a_killed_model_is_made_up_for_by_a_fallback_and_scored_again(
 
 
 def test_what_a_replica_logs_names_no_person(on_ray: OnRay) -> None:
-    text = (on_ray.place.folder / "log.jsonl").read_text()
+    text = (on_ray.workspace.folder / "log.jsonl").read_text()
     assert any(json.loads(line)["event"] == "request" for line in text.splitlines())
     assert "killed-user" not in text

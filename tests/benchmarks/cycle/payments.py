@@ -144,7 +144,7 @@ class PaymentWorld:
         """See `World`."""
         scores, places = self._of_model(model)
         rows = self._rows(day)
-        return Answers(scores[rows], [DECISIONS[place] for place in places[rows].tolist()])
+        return Answers(scores[rows], [DECISIONS[index] for index in places[rows].tolist()])
 
     def decide(self, day: int, versions: Sequence[str], answers: Mapping[str, Answers]) -> pa.Table:
         """See `World`."""

@@ -128,7 +128,7 @@ def _named(columns: list[int]) -> tuple[str, ...]:
 def _rows(later: Payments, score: np.ndarray, model: Ensemble, columns: list[int]) -> ScoredRows:
     """Payments with the truth as their labels, and the money of the decisions about them."""
     label = np.isfinite(later.fraud_from).astype(np.float64)
-    decisions = [DECISIONS[place] for place in model.policy.decisions(score).tolist()]
+    decisions = [DECISIONS[position] for position in model.policy.decisions(score).tolist()]
     outcomes = pa.table(
         {
             "decision": decisions,

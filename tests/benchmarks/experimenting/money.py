@@ -216,8 +216,8 @@ def _labels(subject: NDArray[np.str_], times: NDArray[np.int64], kind: str) -> p
 def _summed(
     name: str, outcomes: SystemOutcomes, decisions: pa.Table, labels: pa.Table, acting: list[str]
 ) -> MoneyOfSystem:
-    place = decisions.schema.get_field_index("decision")
-    decisions = decisions.set_column(place, "decision", pa.array(acting))
+    index = decisions.schema.get_field_index("decision")
+    decisions = decisions.set_column(index, "decision", pa.array(acting))
     end = datetime.now(tz=UTC) + timedelta(days=3650)
     rows = outcomes.outcomes(decisions, labels, round(end.timestamp() * 1e6))
     money = history_of(money_rows(decisions, rows)).money

@@ -111,9 +111,9 @@ class LooksAtMoney:
 
     def arm(self, challengers: Floats) -> Flags:
         """(entities,) who is in the challenger's arm, where so many (kinds,) of each kind are."""
-        place = np.arange(len(self.order)) - np.repeat(self.sizes.cumsum() - self.sizes, self.sizes)
+        index = np.arange(len(self.order)) - np.repeat(self.sizes.cumsum() - self.sizes, self.sizes)
         arm = np.empty(len(self.order), dtype=np.bool_)
-        arm[self.order] = place < np.repeat(challengers, self.sizes)
+        arm[self.order] = index < np.repeat(challengers, self.sizes)
         return arm
 
 
