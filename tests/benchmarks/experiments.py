@@ -128,7 +128,7 @@ def _arguments() -> argparse.Namespace:
     add("--transactions", type=Path, help="payments of the Handbook, Parquet; without: none")
     add("--begin", default="2018-06-01", help="first day of the payments")
     add("--accounts", type=int, default=120_000, help="simulated accounts")
-    add("--machines", type=int, default=24_000, help="simulated machines")
+    add("--machines", type=int, default=8_000, help="simulated machines")
     add("--share", type=float, default=0.5, help="of entities in the challenger's arm")
     add("--winsor-quantile", type=float, default=WINSOR_QUANTILE, help="see the judge")
     add("--seed", type=int, default=1, help="of simulations and arms")
