@@ -362,11 +362,11 @@ _NAMED = {
 }
 
 
-def _shares_of(requests: DailyCounts, whole: str, part: str) -> tuple[tuple[Cell, ...], ...]:
+def _shares_of(requests: DailyCounts, every: str, part: str) -> tuple[tuple[Cell, ...], ...]:
     days = requests.days() or (0, -1)
     rows = []
-    for name in requests.names(whole):
-        total, some = (int(requests.series(kind, name, *days).sum()) for kind in (whole, part))
+    for name in requests.names(every):
+        total, some = (int(requests.series(kind, name, *days).sum()) for kind in (every, part))
         rows.append((name, total, some, f"{some / max(total, 1):.2%}"))
     return tuple(rows)
 
