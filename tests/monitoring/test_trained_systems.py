@@ -35,8 +35,8 @@ def deployment(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Deployment:
     folder: Path = tmp_path_factory.mktemp(request.param)
-    made: Deployment = trained_systems.MAKERS[request.param](folder)
-    return made
+    deployed: Deployment = trained_systems.MAKERS[request.param](folder)
+    return deployed
 
 
 class Run:

@@ -104,7 +104,7 @@ def fraud(folder: Path, users: int = 150, days: int = 84) -> Deployment:
     """Payments; the last four weeks are decided."""
     raw, rows, early = folder / "raw", folder / "rows", folder / "early"
     fraud_simulate.main(
-        fraud_simulate.Simulate(output=str(raw), users=users, days=days, progress="none")
+        fraud_simulate.Simulate(output=raw, users=users, days=days, progress="none")
     )
     tables = {name: str(next(raw.glob(f"{name}*"))) for name in ("transactions", "labels")}
     fraud_features.main(fraud_features.FeaturesConfig(**tables, output=str(rows), progress="none"))
@@ -160,7 +160,7 @@ def maintenance(folder: Path, machines: int = 40, weeks: int = 26) -> Deployment
     raw, rows = folder / "raw", folder / "rows"
     maintenance_simulate.main(
         maintenance_simulate.Simulate(
-            output=str(raw), machines=machines, plants=4, weeks=weeks, seed=3,
+            output=raw, machines=machines, plants=4, weeks=weeks, seed=3,
             sudden_per_year=0.5, progress="none",
         )
     )  # fmt: skip
@@ -173,7 +173,7 @@ def maintenance(folder: Path, machines: int = 40, weeks: int = 26) -> Deployment
             progress="none",
         )
     )  # fmt: skip
-    machine_rows = find_machines(str(rows), "competing").rows
+    machine_rows = find_machines(str(rows), "censor").rows
     until = int(machine_rows.at_us.max()) // DAY * DAY - 7 * DAY
     since = until - 49 * DAY
     config = maintenance_train.TrainConfig(
