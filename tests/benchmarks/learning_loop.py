@@ -69,7 +69,9 @@ class Config:
     machines: int = 60
     """machines of each fleet"""
     weeks: int = 16
-    """weeks after the first model"""
+    """weeks of payments after the first model"""
+    machine_weeks: int = 18
+    """weeks of machines after the first model"""
     change_week: int = 6
     """week in whose begin the world changes"""
     minutes: float | None = None
@@ -115,7 +117,7 @@ def run_platform(config: Config, system: System, seed: int) -> dict[str, Any]:
 def _world(config: Config, system: System, folder: Path, seed: int) -> World:
     if system == "fraud":
         return PaymentWorld(folder, seed, config.users, config.weeks, config.change_week)
-    return MachineWorld(folder, seed, config.machines, config.weeks, config.change_week)
+    return MachineWorld(folder, seed, config.machines, config.machine_weeks, config.change_week)
 
 
 def _failure(cycle: Cycle) -> str:

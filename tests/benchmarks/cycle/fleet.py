@@ -24,8 +24,6 @@ from tests.benchmarks.cycle.world import Floats
 
 REPLACED = {"temperature": (1.0, -9.0), "vibration": (0.4, 0.0), "noise": (1.0, -7.0)}
 """What the new sensors read of what the old ones did: factor and offset."""
-DECIDED_AT = 22
-"""Hour of a day at which machines are decided about; a service follows on the next day."""
 _FIRST_HOUR, _HOURS = 6, 12
 _WINDOW_WEEKS = 6
 _WEEK_DAYS = 7
@@ -66,8 +64,8 @@ class LivingFleet:
             self.events.extend(passed.events)
 
     def features(self, day: int) -> Floats:
-        """(machines, features) when the machines are decided about, in their order."""
-        now = self._now(day)
+        """(machines, features) at midnight, when a day begins, in their order."""
+        now = hour_us(self.config, 24 * day)
         telemetry, errors, services = self._known(now, _WINDOW_WEEKS)
         pasts = histories(
             self.config.features, telemetry, errors, services, machine_rows(self._fleet)
@@ -75,26 +73,24 @@ class LivingFleet:
         return np.concatenate([evaluate(self.config.features, past, [now]) for past in pasts])
 
     def follow(self, day: int, called: Sequence[bool]) -> None:
-        """Services of the next day for the machines (machines,) that they are called for.
+        """Services of a day for the machines (machines,) that they are called for, and its end.
 
         A crew replaces the part that it finds most worn; a machine that was served within the
         credit of a service is not served again.
         """
-        hour = 24.0 * day + DECIDED_AT
+        hour, week_day = 24.0 * day, day % _WEEK_DAYS
         is_due = np.asarray(called) & (hour - self._called > self.costs.credit_hours)
         numbers = np.flatnonzero(is_due)
         self._called[numbers] = hour
         _, passed = self._this_week()
-        week_day = day % _WEEK_DAYS
-        worn = passed.wear[numbers, :, 24 * week_day + DECIDED_AT - 1].argmax(axis=1)
-        starts = 24 * ((week_day + 1) % _WEEK_DAYS) + _FIRST_HOUR + np.arange(len(numbers)) % _HOURS
-        services = [Service(*each) for each in zip(*_lists(numbers, worn, starts), strict=True)]
+        worn = passed.wear[numbers, :, max(24 * week_day - 1, 0)].argmax(axis=1)
+        starts = 24 * week_day + _FIRST_HOUR + np.arange(len(numbers)) % _HOURS
+        if len(numbers):
+            columns = (column.tolist() for column in (numbers, worn, starts))
+            self._due += [Service(*each) for each in zip(*columns, strict=True)]
+            self._ahead = None
         if week_day == _WEEK_DAYS - 1:
             self._end_week()
-            self._due = services
-        elif services:
-            self._due += services
-            self._ahead = None
 
     def write(self, day: int, folder: Path) -> dict[str, str]:
         """Tables known when a day begins, by option of the training."""
@@ -123,9 +119,6 @@ class LivingFleet:
             price = self.costs.service if event.planned else self.costs.failure
             losses[min(event.hour // 24, days - 1)] += price
         return losses
-
-    def _now(self, day: int) -> int:
-        return hour_us(self.config, 24 * day + DECIDED_AT)
 
     def _this_week(self) -> tuple[Fleet, Passed]:
         """The running week, with the services that are known; the fleet stays at its begin."""
@@ -204,7 +197,3 @@ def replaced(telemetry: pa.Table) -> pa.Table:
 def _until(table: pa.Table, now: int) -> pa.Table:
     limit = pa.scalar(now, pa.int64()).cast(TIME)
     return table.filter(pc.less_equal(table["event_time"], limit))
-
-
-def _lists(*columns: np.ndarray) -> list[list[int]]:
-    return [column.tolist() for column in columns]

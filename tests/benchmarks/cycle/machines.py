@@ -21,7 +21,7 @@ from lib.maintenance.simulation.config import COMPONENTS, FleetConfig
 from lib.maintenance.simulation.files import telemetry_mapping
 from lib.maintenance.simulation.readings import hour_us, machine_ids
 from lib.survival.settings import HazardSettings
-from tests.benchmarks.cycle.fleet import DECIDED_AT, LivingFleet
+from tests.benchmarks.cycle.fleet import LivingFleet
 from tests.benchmarks.cycle.world import (
     Answers,
     Floats,
@@ -42,7 +42,8 @@ _MODEL = ModelSettings(
 
 @dataclass
 class MachineWorld:
-    """See `World`. Services that a model calls for replace parts, so that failures stay away;
+    """See `World`. Machines are decided about at midnight UTC, as in the rows of a training, and
+    served on the day. Services that a model calls for replace parts, so that failures stay away;
     machines that are not served fail. Loads and wear are those of the same random numbers, whoever
     decides.
 
@@ -72,7 +73,7 @@ class MachineWorld:
         shadow=2,
         ab=28,
         ripening=7,
-        least_labels=10,
+        least_labels=4,
     )
     absurd: ClassVar[Mapping[str, Any]] = {"model": replace(_MODEL, false_alarms=1e6)}
     monitoring: ClassVar[Mapping[str, Any]] = {}
@@ -123,7 +124,7 @@ class MachineWorld:
     def subjects(self, day: int) -> Subjects:
         """See `World`."""
         names = machine_ids(self.config)
-        times = np.full(len(names), hour_us(self.config, 24 * day + DECIDED_AT), dtype=np.int64)
+        times = np.full(len(names), self.time_of(day), dtype=np.int64)
         return Subjects([f"{name}:{day}" for name in names], names, times)
 
     def answers(self, day: int, model: Path) -> Answers:
