@@ -41,6 +41,8 @@ _NO_INCIDENT = (
     "more than is worth a look."
 )
 
+_NOT_COMPARED = "Nothing was compared: no model of the window remembers what it was trained on."
+
 
 def monitoring_report(assessment: Assessment, requests: DailyCounts) -> Report:
     """The page, with the same figures as JSON.
@@ -53,7 +55,7 @@ def monitoring_report(assessment: Assessment, requests: DailyCounts) -> Report:
     title = f"Monitoring of {assessment.system}: {_count(open_count, 'open incident')}"
     sections = [
         Section("Now", [_key_figures(assessment, open_count)]),
-        Section("Incidents", _incidents(assessment.incidents)),
+        Section("Incidents", _incidents(assessment)),
         *(_evidence(model) for model in assessment.models if model.evidence is not None),
         Section("Decisions and scores", _daily(assessment)),
         Section("Performance", [*_performance(assessment), *_tables(assessment.tables)]),
@@ -141,9 +143,11 @@ def _latest_figure(periods: Sequence[Period], place: int) -> KeyFigure:
     return KeyFigure(_words(name), "–", "cannot be known yet")
 
 
-def _incidents(incidents: Sequence[ExplainedIncident]) -> list[Block]:
+def _incidents(assessment: Assessment) -> list[Block]:
+    incidents = assessment.incidents
     if not incidents:
-        return [Note(_NO_INCIDENT)]
+        compared = any(model.has_reference for model in assessment.models)
+        return [Note(_NO_INCIDENT if compared else _NOT_COMPARED)]
     blocks: list[Block] = []
     for own in incidents:
         incident = own.incident
