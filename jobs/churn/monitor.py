@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass, field
 
+import pyarrow as pa
+
 from jobs.churn.notices import NoticeOptions
 from jobs.framework.command import run_job
-from jobs.framework.monitoring_options import MonitorOptions
+from jobs.framework.decision_source import DecisionSource
+from jobs.framework.monitoring_options import MonitorOptions, main
 from lib.churn.interventions.daily import Economics
 from lib.churn.outcomes import CustomerOutcomes
 from lib.monitoring.measures import (
@@ -14,6 +17,7 @@ from lib.monitoring.measures import (
     RecallAtCapacity,
     RocAuc,
 )
+from lib.monitoring.watched_system import WatchedSystem
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,23 +35,17 @@ class Options(MonitorOptions, NoticeOptions):
     contacts_per_day: float = 20.0
     """customers that people can contact a day"""
 
+    def watched(self) -> WatchedSystem:
+        """See `MonitorOptions`."""
+        capacity = RecallAtCapacity(self.contacts_per_day)
+        return WatchedSystem(
+            CustomerOutcomes(self.economics),
+            (RocAuc(), AveragePrecision(), capacity, ObservedOverExpected(), Money()),
+        )
 
-def main(options: Options, now: int | None = None) -> None:
-    """Monitor.
-
-    Args:
-        options: of the job.
-        now: microseconds since 1970 UTC; None: the present.
-    """
-    from jobs.framework.monitoring import monitor
-    from lib.monitoring.assessment import WatchedSystem
-
-    capacity = RecallAtCapacity(options.contacts_per_day)
-    watched = WatchedSystem(
-        CustomerOutcomes(options.economics),
-        (RocAuc(), AveragePrecision(), capacity, ObservedOverExpected(), Money()),
-    )
-    monitor(options, watched, now, labels=options.notice_labels)
+    def known_labels(self, source: DecisionSource) -> pa.Table:
+        """See `MonitorOptions`."""
+        return self.notice_labels(source)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial, reduce
 from pathlib import Path
 
@@ -11,7 +11,6 @@ import pyarrow as pa
 
 from jobs.framework.decision_source import DecisionSource
 from jobs.framework.monitoring_options import MonitorOptions
-from jobs.framework.outcomes import labels_of
 from jobs.publishing import store_report
 from jobs.quarantine_ledger import summary
 from lib.contract import ContractError
@@ -20,7 +19,6 @@ from lib.monitoring.assessment import (
     Assessment,
     ExplainedIncident,
     Material,
-    WatchedSystem,
     assess,
 )
 from lib.monitoring.decision_window import DecisionWindow
@@ -49,29 +47,19 @@ _EARLIER_DAYS = 180
 _VERSIONS = 30
 
 
-Labels = Callable[[DecisionSource], pa.Table]
-"""Gives what became known, as rows of `lib.records.decision_table.LABEL_SCHEMA`."""
-
-
-def monitor(
-    options: MonitorOptions,
-    watched: WatchedSystem,
-    now: int | None = None,
-    labels: Labels | None = None,
-) -> None:
+def monitor(options: MonitorOptions, now: int | None = None) -> None:
     """Monitor a window; ends the program with `INCIDENT_OPEN` where an incident is open.
 
     Nothing is written before everything is judged; what is recorded is recorded in one transaction.
 
     Args:
         options: of the job.
-        watched: the system.
         now: microseconds since 1970 UTC, up to which labels count; None: the present.
-        labels: where a system has others than those of records and --labels.
 
     Raises:
         DecisionSourceError: no decision is in the window, or clocks disagree.
     """
+    watched = options.watched()
     system = watched.outcomes.system
     source = DecisionSource(options, system, now)
     references, usual = _references(options, system)
@@ -82,7 +70,7 @@ def monitor(
         window=window,
         references=references,
         earlier=_earlier(options, system, source.window.since, references),
-        labels=labels_of(source, options.records) if labels is None else labels(source),
+        labels=options.known_labels(source),
         requests=requests,
         since=source.window.since,
         until=source.window.until,

@@ -1,12 +1,16 @@
-"""The options that every system's monitoring has."""
+"""The options that every system's monitoring has, and the job that they make."""
 
 from dataclasses import dataclass
 from typing import Literal
 
-from jobs.framework.decision_source import DecisionOptions
+import pyarrow as pa
+
+from jobs.framework.decision_source import DecisionOptions, DecisionSource
+from jobs.framework.outcomes import labels_of
 from jobs.framework.paths import InputPath, LocalInput, LocalOutput, OutputPath
 from lib.contract import ContractError
 from lib.monitoring import ErrorBudget
+from lib.monitoring.watched_system import WatchedSystem
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,3 +71,23 @@ class MonitorOptions(DecisionOptions):
         if self.false_incidents <= 0 or self.systems < 1:
             raise ContractError("--false-incidents, --systems: expected above 0")
         return ErrorBudget(false_incidents=self.false_incidents, systems=self.systems)
+
+    def watched(self) -> WatchedSystem:
+        """The system and what is followed of it."""
+        raise NotImplementedError
+
+    def known_labels(self, source: DecisionSource) -> pa.Table:
+        """What became known, as rows of `lib.records.decision_table.LABEL_SCHEMA`."""
+        return labels_of(source, self.records)
+
+
+def main(options: MonitorOptions, now: int | None = None) -> None:
+    """Monitor.
+
+    Args:
+        options: of the job.
+        now: microseconds since 1970 UTC, up to which labels count; None: the present.
+    """
+    from jobs.framework.monitoring import monitor
+
+    monitor(options, now)

@@ -3,11 +3,12 @@
 from dataclasses import dataclass, field
 
 from jobs.framework.command import run_job
-from jobs.framework.monitoring_options import MonitorOptions
+from jobs.framework.monitoring_options import MonitorOptions, main
 from lib.fraud.amounts import AmountScale
 from lib.fraud.model.policy import Costs
 from lib.fraud.outcomes import FraudOutcomes
 from lib.monitoring.measures import AveragePrecision, Money, RecallAtCapacity, RocAuc
+from lib.monitoring.watched_system import WatchedSystem
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,25 +30,15 @@ class Options(MonitorOptions):
     reviews_per_day: float = 100.0
     """payments that people can review a day"""
 
-
-def main(options: Options, now: int | None = None) -> None:
-    """Monitor.
-
-    Args:
-        options: of the job.
-        now: microseconds since 1970 UTC; None: the present.
-    """
-    from jobs.framework.monitoring import monitor
-    from lib.monitoring.assessment import WatchedSystem
-
-    scale = AmountScale(options.currency_digits)
-    watched = WatchedSystem(
-        FraudOutcomes(options.costs, scale, options.label_days),
-        (RocAuc(), AveragePrecision(), RecallAtCapacity(options.reviews_per_day), Money()),
-        segments=("merchant_id", "payment_method"),
-        money_by_label=True,
-    )
-    monitor(options, watched, now)
+    def watched(self) -> WatchedSystem:
+        """See `MonitorOptions`."""
+        scale = AmountScale(self.currency_digits)
+        return WatchedSystem(
+            FraudOutcomes(self.costs, scale, self.label_days),
+            (RocAuc(), AveragePrecision(), RecallAtCapacity(self.reviews_per_day), Money()),
+            segments=("merchant_id", "payment_method"),
+            money_by_label=True,
+        )
 
 
 if __name__ == "__main__":

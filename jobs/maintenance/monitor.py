@@ -2,13 +2,17 @@
 
 from dataclasses import dataclass, field
 
+import pyarrow as pa
+
 from jobs.framework.command import run_job
-from jobs.framework.monitoring_options import MonitorOptions
+from jobs.framework.decision_source import DecisionSource
+from jobs.framework.monitoring_options import MonitorOptions, main
 from jobs.maintenance.plant_log import PlantLogOptions
 from lib.maintenance.model.settings import Costs
 from lib.maintenance.monitoring import FailureFigures
 from lib.maintenance.outcomes import MachineOutcomes
 from lib.monitoring.measures import Money, ObservedOverExpected, RocAuc
+from lib.monitoring.watched_system import WatchedSystem
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,25 +30,19 @@ class Options(MonitorOptions, PlantLogOptions):
     horizon_hours: float = MachineOutcomes.horizon_hours
     """hours within which a failure counts for a prediction"""
 
+    def watched(self) -> WatchedSystem:
+        """See `MonitorOptions`."""
+        outcomes = MachineOutcomes(self.costs, self.horizon_hours)
+        return WatchedSystem(
+            outcomes,
+            (RocAuc(), ObservedOverExpected(), Money()),
+            entity_is_segment=True,
+            figures=FailureFigures(outcomes, self.services),
+        )
 
-def main(options: Options, now: int | None = None) -> None:
-    """Monitor.
-
-    Args:
-        options: of the job.
-        now: microseconds since 1970 UTC; None: the present.
-    """
-    from jobs.framework.monitoring import monitor
-    from lib.monitoring.assessment import WatchedSystem
-
-    outcomes = MachineOutcomes(options.costs, options.horizon_hours)
-    watched = WatchedSystem(
-        outcomes,
-        (RocAuc(), ObservedOverExpected(), Money()),
-        entity_is_segment=True,
-        figures=FailureFigures(outcomes, options.services),
-    )
-    monitor(options, watched, now, labels=options.failure_labels)
+    def known_labels(self, source: DecisionSource) -> pa.Table:
+        """See `MonitorOptions`."""
+        return self.failure_labels(source)
 
 
 if __name__ == "__main__":

@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 
 from jobs.framework.command import run_job
-from jobs.framework.monitoring_options import MonitorOptions
+from jobs.framework.monitoring_options import MonitorOptions, main
 from jobs.framework.paths import InputPath
 from jobs.moderation.sources import read_policies
 from lib.moderation.monitoring import ReviewEvidence, ReviewFigures
 from lib.moderation.outcomes import PostOutcomes
 from lib.monitoring.measures import AveragePrecision, Money, ObservedOverExpected, RocAuc
+from lib.monitoring.watched_system import WatchedSystem
 from lib.records.review import ReviewStore
 
 
@@ -36,25 +37,15 @@ class Options(MonitorOptions):
                 [*reviews.iterate_reasons(since, until)], reviews.list_opinion_pairs(since, until)
             )
 
-
-def main(options: Options, now: int | None = None) -> None:
-    """Monitor.
-
-    Args:
-        options: of the job.
-        now: microseconds since 1970 UTC; None: the present.
-    """
-    from jobs.framework.monitoring import monitor
-    from lib.monitoring.assessment import WatchedSystem
-
-    policies = read_policies(options.policies)
-    watched = WatchedSystem(
-        PostOutcomes(policies, options.silent_days),
-        (RocAuc(), AveragePrecision(), ObservedOverExpected(), Money()),
-        segments=("language", "media"),
-        figures=ReviewFigures(policies.ids, options.review_evidence),
-    )
-    monitor(options, watched, now)
+    def watched(self) -> WatchedSystem:
+        """See `MonitorOptions`."""
+        policies = read_policies(self.policies)
+        return WatchedSystem(
+            PostOutcomes(policies, self.silent_days),
+            (RocAuc(), AveragePrecision(), ObservedOverExpected(), Money()),
+            segments=("language", "media"),
+            figures=ReviewFigures(policies.ids, self.review_evidence),
+        )
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from types import TracebackType
+from typing import Any
 
 _USUAL_LATENESS = 0.02
 
@@ -45,14 +45,9 @@ class RunningTimeout:
         self._loop = asyncio.get_running_loop()
         self._wait(self._seconds)
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *raised: Any) -> None:
         self._handle.cancel()
-        await self._timeout.__aexit__(kind, error, trace)
+        await self._timeout.__aexit__(*raised)
 
     def _wait(self, seconds: float) -> None:
         self._due = self._loop.time() + seconds

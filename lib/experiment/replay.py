@@ -34,7 +34,7 @@ def on_event_times(known: ExperimentRecords) -> ExperimentRecords:
     limits = pc.min_max(known.recorded["event_time"]).as_py()
     first, end = limits["min"], limits["max"] + 1
     until = None if declared.until is None else end
-    place = known.decisions.column_names.index("decided_at")
+    index = known.decisions.column_names.index("decided_at")
     events = known.decisions["event_time"]
     return replace(
         known,
@@ -44,5 +44,5 @@ def on_event_times(known: ExperimentRecords) -> ExperimentRecords:
             started_at=first,
             ended_at=end,
         ),
-        decisions=known.decisions.set_column(place, "decided_at", events),
+        decisions=known.decisions.set_column(index, "decided_at", events),
     )

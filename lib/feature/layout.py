@@ -164,7 +164,7 @@ class Layout:
 
     def __init__(self, features: FeatureSet) -> None:
         self._profiles: dict[Key, ProfileLayout] = {}
-        self.places: dict[Measure, Place] = {m: self._place(m) for m in features.measures()}
+        self.places: dict[Measure, Place] = {m: self._place_measure(m) for m in features.measures()}
         self.profiles = tuple(self._profiles.values())
 
     @property
@@ -173,7 +173,7 @@ class Layout:
         slots = [slot for slot in self.places.values() if isinstance(slot, DistinctSlot)]
         return list({(slot.profile.key, slot.run.field): slot for slot in slots}.values())
 
-    def _place(self, measure: Measure) -> Place:
+    def _place_measure(self, measure: Measure) -> Place:
         if isinstance(measure, Total):
             return self._place_total(measure)
         if isinstance(measure, Distinct):

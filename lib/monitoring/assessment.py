@@ -19,7 +19,6 @@ from lib.monitoring.evidence import EvidenceMap, evidence_map
 from lib.monitoring.figures import watch
 from lib.monitoring.incident import Incident
 from lib.monitoring.label_tally import tally_labels
-from lib.monitoring.measures import Measure
 from lib.monitoring.performance import Figure
 from lib.monitoring.performance_history import (
     PerformanceHistory,
@@ -31,7 +30,8 @@ from lib.monitoring.reference import ModelReference
 from lib.monitoring.request_columns import value_at
 from lib.monitoring.request_quality import DailyCounts
 from lib.monitoring.scored_rows import DAY, MonitoringError, money_by_label, scored_rows
-from lib.monitoring.system_figures import DecidedWindow, FigureTable, SystemFigures
+from lib.monitoring.system_figures import DecidedWindow, FigureTable
+from lib.monitoring.watched_system import WatchedSystem
 from lib.monitoring.window import WindowSketch
 from lib.records.decision_table import FEATURE_PREFIX
 from lib.records.json_codec import read_json
@@ -39,28 +39,6 @@ from lib.records.json_codec import read_json
 _FEATURE_LIMIT = 200
 REFUSED, REFUSED_FIELDS = "refused requests", "refused fields"
 SET_ASIDE = "rows set aside"
-
-
-@dataclass(frozen=True)
-class WatchedSystem:
-    """What differs between systems.
-
-    Attributes:
-        outcomes: labels and money.
-        measures: of performance.
-        segments: paths into requests (`value_at`) among which causes are looked for; none may name
-            people.
-        entity_is_segment: whether entities are such, e.g. machines.
-        money_by_label: whether the money of a decision follows from its label alone.
-        figures: of performance that this system alone has.
-    """
-
-    outcomes: SystemOutcomes
-    measures: tuple[Measure, ...]
-    segments: tuple[str, ...] = ()
-    entity_is_segment: bool = False
-    money_by_label: bool = False
-    figures: SystemFigures | None = None
 
 
 @dataclass(frozen=True)

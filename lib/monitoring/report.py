@@ -41,6 +41,8 @@ _NO_INCIDENT = (
     "more than is worth a look."
 )
 
+_NOT_COMPARED = "Nothing was compared: no model of the window remembers what it was trained on."
+
 
 def monitoring_report(
     assessment: Assessment, requests: DailyCounts, *, pictures: bool = True
@@ -56,7 +58,7 @@ def monitoring_report(
     title = f"Monitoring of {assessment.system}: {_count(open_count, 'open incident')}"
     sections = [
         Section("Now", [_key_figures(assessment, open_count)]),
-        Section("Incidents", _incidents(assessment.incidents)),
+        Section("Incidents", _incidents(assessment)),
         Section("Performance", [*_performance(assessment, pictures), *_tables(assessment.tables)]),
     ]
     if pictures:
@@ -126,7 +128,7 @@ def _key_figures(assessment: Assessment, open_count: int) -> KeyFigures:
         figures.append(
             KeyFigure("labels that are final", f"{latest.ripe:.0%}", f"of the last {days} days")
         )
-        figures += [_latest_figure(periods, place) for place in range(_measures(periods))][:3]
+        figures += [_latest_figure(periods, index) for index in range(_measures(periods))][:3]
     return KeyFigures(tuple(figures))
 
 
@@ -134,22 +136,24 @@ def _measures(periods: Sequence[Period]) -> int:
     return max((max(len(p.realised), len(p.estimated)) for p in periods), default=0)
 
 
-def _latest_figure(periods: Sequence[Period], place: int) -> KeyFigure:
+def _latest_figure(periods: Sequence[Period], index: int) -> KeyFigure:
     """The newest value of a measure, with what it rests on."""
     for period in reversed(periods):
         for figures in (period.realised if period.ripe >= 0.9 else (), period.estimated):
-            if place < len(figures) and np.isfinite(figures[place].value):
-                own = figures[place]
+            if index < len(figures) and np.isfinite(figures[index].value):
+                own = figures[index]
                 when = f"{own.basis}, {_days(period)}"
                 return KeyFigure(_words(own.name), number_text(own.value), when)
-    name = next(figures[place].name for p in periods for figures in (p.realised, p.estimated)
-                if place < len(figures))  # fmt: skip
+    name = next(figures[index].name for p in periods for figures in (p.realised, p.estimated)
+                if index < len(figures))  # fmt: skip
     return KeyFigure(_words(name), "–", "cannot be known yet")
 
 
-def _incidents(incidents: Sequence[ExplainedIncident]) -> list[Block]:
+def _incidents(assessment: Assessment) -> list[Block]:
+    incidents = assessment.incidents
     if not incidents:
-        return [Note(_NO_INCIDENT)]
+        compared = any(model.has_reference for model in assessment.models)
+        return [Note(_NO_INCIDENT if compared else _NOT_COMPARED)]
     blocks: list[Block] = []
     for own in incidents:
         incident = own.incident
@@ -246,7 +250,7 @@ def _performance(assessment: Assessment, pictures: bool) -> list[Block]:
         return [Note("Nothing could be measured; the last section says why.")]
     blocks: list[Block] = [_label_table(periods), _figure_table(periods)]
     measures = range(_measures(periods) if pictures else 0)
-    plots = [_measure_plot(periods, place) for place in measures]
+    plots = [_measure_plot(periods, index) for index in measures]
     if shown := tuple(plot for plot in plots if plot is not None):
         blocks.append(Figures(shown))
     delays = assessment.performance.to_json()["label_delay_days"]
@@ -291,13 +295,13 @@ def _figure_table(periods: Sequence[Period]) -> Table:
     rows = [
         (
             _days(period),
-            _words((period.realised or period.estimated)[place].name),
-            _figure_text(period.realised, place),
-            _figure_text(period.estimated, place),
+            _words((period.realised or period.estimated)[index].name),
+            _figure_text(period.realised, index),
+            _figure_text(period.estimated, index),
             {None: None, True: "trusted", False: "not trusted"}[period.trusted],
         )
         for period in periods
-        for place in range(_measures([period]))
+        for index in range(_measures([period]))
     ]
     caption = "not trusted: outcomes that came since contradict the estimates"
     return Table(header, tuple(rows), caption=caption)
@@ -312,24 +316,24 @@ def _rate(period: Period) -> str | None:
     return None if rate is None else f"{rate.value:.2%} ({rate.low:.2%} to {rate.high:.2%})"
 
 
-def _figure_text(figures: Sequence[Performance], place: int) -> str | None:
-    if place >= len(figures) or not np.isfinite(figures[place].value):
+def _figure_text(figures: Sequence[Performance], index: int) -> str | None:
+    if index >= len(figures) or not np.isfinite(figures[index].value):
         return None
-    own = figures[place]
+    own = figures[index]
     limits = f"({number_text(own.low)} to {number_text(own.high)})"
     return f"{number_text(own.value)} {own.unit} {limits}".replace("  ", " ")
 
 
-def _measure_plot(periods: Sequence[Period], place: int) -> Figure | None:
+def _measure_plot(periods: Sequence[Period], index: int) -> Figure | None:
     """A measure by week: on labels, and estimated."""
     curves = {}
     name = unit = ""
     first = periods[0].since
     for label in ("realised", "estimated"):
         points = [
-            ((period.since + period.until) / 2, getattr(period, label)[place])
+            ((period.since + period.until) / 2, getattr(period, label)[index])
             for period in periods
-            if place < len(getattr(period, label))
+            if index < len(getattr(period, label))
         ]
         points = [(at, own) for at, own in points if np.isfinite(own.value)]
         if points:

@@ -12,14 +12,14 @@ from typing import Literal
 
 import tyro
 
-from serve.framework import DeploymentSettings, RayMetrics
+from serve.framework import RayMetrics
 from serve.framework.deployment import new_front
 from serve.framework.trial import ChallengerKind
 from serve.fraud.metrics import INSTRUMENTS
 from serve.fraud.routes import build_gateway
 from serve.fraud.service import FraudService
 from serve.fraud.settings import FraudSettings
-from tests.benchmarks.latency.targets import serve_bare, serve_on_ray
+from tests.benchmarks.latency.targets import serve_bare, serve_on_ray, target_settings
 from tests.serve.prometheus_metrics import PrometheusMetrics
 
 LOADER = "loader"
@@ -59,19 +59,7 @@ def new_planted(args: FraudSettings) -> FraudService:
 
 def main(target: Target) -> None:
     """Serves; prints `ready` once it does."""
-    args = FraudSettings(
-        registry=str(target.registry),
-        profile_store=target.store,
-        records=f"sqlite:///{target.folder}/records.sqlite",
-        journal=target.folder / "journal",
-        models=target.folder / "models",
-        api_keys=target.keys,
-        log=target.folder / "log.jsonl",
-        colocated=True,
-        follow_seconds=1.0,
-        experiment_seconds=0.5,
-        front=DeploymentSettings(min=1, cpus=0.5),
-    )
+    args = target_settings(target, colocated=True, follow_seconds=1.0, experiment_seconds=0.5)
     if target.kind == "ray":
         serve_on_ray(new_front(args, new_planted, build_gateway), target.port)
     else:

@@ -25,11 +25,11 @@ def sent_again() -> ExperimentRecords:
     )
     data = payments(stored, users=150, caught=(0.2, 0.9), days=(0, 14))
     at = np.linspace(WEEKS_LATER, WEEKS_LATER + 60_000_000, data.decisions.num_rows).astype(int)
-    place = data.decisions.column_names.index("decided_at")
+    index = data.decisions.column_names.index("decided_at")
     return ExperimentRecords(
         stored=replace(stored, started_at=WEEKS_LATER, ended_at=WEEKS_LATER + 90_000_000),
         changes=(),
-        decisions=data.decisions.set_column(place, "decided_at", pa.array(at).cast(TIME)),
+        decisions=data.decisions.set_column(index, "decided_at", pa.array(at).cast(TIME)),
         labels=data.labels,
         recorded=data.recorded,
     )

@@ -142,7 +142,7 @@ def write_tabformer(folder: Path) -> None:
         is_refund = not is_fraud and number % 25 == 3
         money = f"$-{round(amount):d}.00" if is_refund else f"${amount:.2f}"
         is_online = is_fraud or number % 4 == 0
-        place = ["ONLINE", "", ""] if is_online else ["La Verne", "CA", "91750.0"]
+        address = ["ONLINE", "", ""] if is_online else ["La Verne", "CA", "91750.0"]
         error = ("Insufficient Balance", '"Bad PIN,Insufficient Balance"')[number % 2]
         rows.append(
             [
@@ -155,7 +155,7 @@ def write_tabformer(folder: Path) -> None:
                 money,
                 _WAYS[2] if is_online else _WAYS[number % 2],
                 shop,
-                *place,
+                *address,
                 5300 + number % 9,
                 error if number % 60 == 5 else "",
                 "Yes" if is_fraud else "No",

@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from lib.fraud.outcomes import FraudOutcomes
 from lib.monitoring import ErrorBudget, ReferenceSketch, fit_bins
-from lib.monitoring.assessment import Assessment, Material, WatchedSystem, assess
+from lib.monitoring.assessment import Assessment, Material, assess
 from lib.monitoring.causes import likely_causes
 from lib.monitoring.consequence import consequence
 from lib.monitoring.decision_window import DecisionWindow
@@ -25,6 +25,7 @@ from lib.monitoring.performance_history import week_bounds
 from lib.monitoring.reference import ModelReference
 from lib.monitoring.report import monitoring_report
 from lib.monitoring.request_quality import DailyCounts, count_log_lines
+from lib.monitoring.watched_system import WatchedSystem
 from lib.monitoring.window import WindowSketch
 from lib.records.decision_table import LABEL_SCHEMA
 from lib.report import render_page

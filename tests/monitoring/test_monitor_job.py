@@ -13,12 +13,13 @@ import pyarrow as pa
 import pytest
 
 from jobs.framework import monitoring
-from lib.monitoring.assessment import WatchedSystem
 from lib.monitoring.repository import MonitoringRepository
+from lib.monitoring.watched_system import WatchedSystem
 from lib.records.decision_table import LABEL_SCHEMA
 from lib.records.systems import SYSTEMS
 from tests.monitoring import decided
 from tests.monitoring.decided import DAY, START, Pool
+from tests.monitoring.monitoring_run import MonitoringRun
 from tests.records.conftest import empty_records
 
 # Ray Data warns of its own settings
@@ -59,11 +60,12 @@ def labels_of(table: pa.Table) -> pa.Table:
     ).cast(LABEL_SCHEMA)
 
 
-class Place:
+class Installation(MonitoringRun):
     """A registry with a model, a database, and what a run leaves."""
 
     def __init__(self, folder: Path, pool: Pool, *, with_reference: bool = True) -> None:
-        self.folder, self.pool = folder, pool
+        super().__init__(folder)
+        self.pool = pool
         self.registry = folder / "registry"
         self.version = decided.publish(pool, self.registry, folder, with_reference=with_reference)
         self.url = empty_records(folder)
@@ -73,42 +75,28 @@ class Place:
 
     def run(self, table: pa.Table, **changes: Any) -> int:
         """Monitor an export; returns the exit code."""
-        job = importlib.import_module(f"jobs.{self.pool.system}.monitor")
-        options = job.Options(
+        return self.monitor(
+            self.pool.system,
+            changes,
             decisions=decided.write(table, self.folder / "decisions.parquet"),
             records=self.url,
             registry=str(self.registry),
-            output=str(self.folder / "report"),
-            metrics=self.folder / "metrics.prom",
             since="2026-11-01",
             until="2026-11-21",
-            progress="none",
         )
-        options = replace(options, **changes)
-        options.check()
-        try:
-            job.main(options)
-        except SystemExit as end:
-            return int(str(end.code))
-        return 0
-
-    @property
-    def report(self) -> dict[str, Any]:
-        document: dict[str, Any] = json.loads((self.folder / "report/report.json").read_text())
-        return document
 
 
 @pytest.mark.usefixtures("ray_on_two_cores")
 def test_what_was_planted_is_named_and_nothing_without_it(tmp_path: Path, pool: Pool) -> None:
-    place = Place(tmp_path, pool)
-    assert place.run(place.days()) == 0
-    assert place.report["incidents"] == []
-    changed = decided.planted(place.days(), pool, PLANTED_DAY)
-    assert place.run(changed) == monitoring.INCIDENT_OPEN
-    (incident,) = place.report["incidents"]
+    installation = Installation(tmp_path, pool)
+    assert installation.run(installation.days()) == 0
+    assert installation.report["incidents"] == []
+    changed = decided.planted(installation.days(), pool, PLANTED_DAY)
+    assert installation.run(changed) == monitoring.INCIDENT_OPEN
+    (incident,) = installation.report["incidents"]
     assert (incident["measure"], incident["kind"]) == (pool.drifting, "unit changed")
     assert incident["since"] == START + PLANTED_DAY * DAY
-    with MonitoringRepository(place.url) as repository:
+    with MonitoringRepository(installation.url) as repository:
         (recorded,) = repository.open_incidents(pool.system)
         windows = repository.windows(pool.system, 0, START + LAST_DAY * DAY)
     assert recorded.measure == pool.drifting
@@ -120,43 +108,43 @@ def test_what_was_planted_is_named_and_nothing_without_it(tmp_path: Path, pool: 
 
 @pytest.mark.usefixtures("ray_on_two_cores")
 def test_the_same_window_monitored_twice_changes_nothing(tmp_path: Path, fraud_pool: Pool) -> None:
-    place = Place(tmp_path, fraud_pool)
-    table = decided.planted(place.days(), fraud_pool, PLANTED_DAY)
+    installation = Installation(tmp_path, fraud_pool)
+    table = decided.planted(installation.days(), fraud_pool, PLANTED_DAY)
     labels = decided.write(labels_of(table), tmp_path / "labels.parquet")
-    place.run(table, labels=labels)
+    installation.run(table, labels=labels)
 
     def kept() -> tuple[Any, Any]:
-        with MonitoringRepository(place.url) as repository:
+        with MonitoringRepository(installation.url) as repository:
             return repository.windows("fraud", 0, 2**60), repository.incidents("fraud", 0, 2**60)
 
     before = kept()
-    place.run(table, labels=labels)
+    installation.run(table, labels=labels)
     assert kept() == before
-    place.run(table, labels=labels, engine="process")
+    installation.run(table, labels=labels, engine="process")
     assert kept() == before
-    incident = place.report["incidents"][0]
+    incident = installation.report["incidents"][0]
     assert incident["consequence"]["ripe"] >= 0
-    assert place.report["performance"]["periods"][0]["realised"][0]["name"] == "auc"
+    assert installation.report["performance"]["periods"][0]["realised"][0]["name"] == "auc"
 
 
 @pytest.mark.usefixtures("ray_on_two_cores")
 def test_a_later_run_goes_on_from_the_windows_of_the_earlier(
     tmp_path: Path, fraud_pool: Pool
 ) -> None:
-    place = Place(tmp_path, fraud_pool)
-    table = decided.planted(place.days(), fraud_pool, PLANTED_DAY)
-    assert place.run(table, until="2026-11-16") == 0
-    assert place.run(table, since="2026-11-16") == monitoring.INCIDENT_OPEN
-    assert place.report["incidents"][0]["since"] == START + PLANTED_DAY * DAY
-    assert place.run(table, since="2026-11-14", until="2026-11-15") == 0
-    with MonitoringRepository(place.url) as repository:
+    installation = Installation(tmp_path, fraud_pool)
+    table = decided.planted(installation.days(), fraud_pool, PLANTED_DAY)
+    assert installation.run(table, until="2026-11-16") == 0
+    assert installation.run(table, since="2026-11-16") == monitoring.INCIDENT_OPEN
+    assert installation.report["incidents"][0]["since"] == START + PLANTED_DAY * DAY
+    assert installation.run(table, since="2026-11-14", until="2026-11-15") == 0
+    with MonitoringRepository(installation.url) as repository:
         assert repository.count_open("fraud") == 1
 
 
 @pytest.mark.usefixtures("ray_on_two_cores")
 def test_a_change_is_traced_to_the_merchant_that_holds_it(tmp_path: Path, fraud_pool: Pool) -> None:
-    place = Place(tmp_path, fraud_pool)
-    table = place.days()
+    installation = Installation(tmp_path, fraud_pool)
+    table = installation.days()
     of_merchant = np.random.default_rng(2).random(table.num_rows) < 0.08
     requests = [
         json.dumps(json.loads(text) | ({"merchant_id": "m-broken"} if broken else {}))
@@ -167,8 +155,8 @@ def test_a_change_is_traced_to_the_merchant_that_holds_it(tmp_path: Path, fraud_
     name = "feature_amount"
     values = np.where(of_merchant & late, np.nan, table[name].to_numpy())
     table = table.set_column(table.schema.get_field_index(name), name, pa.array(values))
-    assert place.run(table) == monitoring.INCIDENT_OPEN
-    incident = next(own for own in place.report["incidents"] if own["measure"] == name[8:])
+    assert installation.run(table) == monitoring.INCIDENT_OPEN
+    incident = next(own for own in installation.report["incidents"] if own["measure"] == name[8:])
     assert incident["kind"] == "missing share"
     (cause,) = incident["causes"]
     assert (cause["segment"], cause["value"]) == ("merchant_id", "m-broken")
@@ -179,25 +167,27 @@ def test_a_change_is_traced_to_the_merchant_that_holds_it(tmp_path: Path, fraud_
 def test_a_model_without_a_reference_is_a_note(
     tmp_path: Path, fraud_pool: Pool, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    place = Place(tmp_path, fraud_pool, with_reference=False)
-    assert place.run(place.days()) == 0
-    assert f"of model {place.version}: there is no reference of it" in capsys.readouterr().out
-    assert len(place.report["models"][0]["days"]) == LAST_DAY
+    installation = Installation(tmp_path, fraud_pool, with_reference=False)
+    assert installation.run(installation.days()) == 0
+    assert (
+        f"of model {installation.version}: there is no reference of it" in capsys.readouterr().out
+    )
+    assert len(installation.report["models"][0]["days"]) == LAST_DAY
 
 
 @pytest.mark.usefixtures("ray_on_two_cores")
 def test_a_feature_that_is_absent_is_named_and_stops_no_other(
     tmp_path: Path, fraud_pool: Pool
 ) -> None:
-    place = Place(tmp_path, fraud_pool)
-    table = place.days()
+    installation = Installation(tmp_path, fraud_pool)
+    table = installation.days()
     late = np.asarray(table["event_time"].cast(pa.int64())) >= START + PLANTED_DAY * DAY
     values = np.where(late, np.nan, table["feature_amount"].to_numpy())
     table = table.set_column(
         table.schema.get_field_index("feature_amount"), "feature_amount", pa.array(values)
     )
-    assert place.run(table.drop_columns(["feature_is_weekend"])) == monitoring.INCIDENT_OPEN
-    kinds = {own["measure"]: own["kind"] for own in place.report["incidents"]}
+    assert installation.run(table.drop_columns(["feature_is_weekend"])) == monitoring.INCIDENT_OPEN
+    kinds = {own["measure"]: own["kind"] for own in installation.report["incidents"]}
     assert kinds["is_weekend"] == "not computed"
     assert kinds["amount"] in {"missing share", "not computed"}
 
@@ -205,8 +195,8 @@ def test_a_feature_that_is_absent_is_named_and_stops_no_other(
 @pytest.mark.usefixtures("ray_on_two_cores")
 @pytest.mark.parametrize("value", [True, False])
 def test_labels_of_one_class_are_noted(tmp_path: Path, fraud_pool: Pool, value: bool) -> None:
-    place = Place(tmp_path, fraud_pool)
-    table = place.days()
+    installation = Installation(tmp_path, fraud_pool)
+    table = installation.days()
     labels = labels_of(table)
     index = labels.schema.get_field_index("value")
     every = pa.array([value] * labels.num_rows)
@@ -217,16 +207,16 @@ def test_labels_of_one_class_are_noted(tmp_path: Path, fraud_pool: Pool, value: 
         labels = pa.concat_tables([rows] * len(subjects))
         labels = labels.set_column(0, labels.schema.field(0), subjects)
     path = decided.write(labels, tmp_path / "labels.parquet")
-    assert place.run(table, labels=path) == 0
-    notes = " ".join(place.report["performance"]["notes"])
+    assert installation.run(table, labels=path) == 0
+    notes = " ".join(installation.report["performance"]["notes"])
     assert "auc: " in notes or "not measured" in notes
 
 
 @pytest.mark.usefixtures("ray_on_two_cores")
 def test_nothing_is_written_where_the_window_is_empty(tmp_path: Path, fraud_pool: Pool) -> None:
-    place = Place(tmp_path, fraud_pool)
+    installation = Installation(tmp_path, fraud_pool)
     with pytest.raises(ValueError, match="no decisions of fraud from 2025-01-01"):
-        place.run(place.days(), since="2025-01-01", until="2025-02-01")
+        installation.run(installation.days(), since="2025-01-01", until="2025-02-01")
     assert not (tmp_path / "report").exists()
     assert not (tmp_path / "metrics.prom").exists()
 
@@ -235,15 +225,15 @@ def test_nothing_is_written_where_the_window_is_empty(tmp_path: Path, fraud_pool
 def test_a_reader_that_fails_leaves_nothing_half_written(
     tmp_path: Path, fraud_pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place = Place(tmp_path, fraud_pool)
+    installation = Installation(tmp_path, fraud_pool)
 
     def refuse(*_: object) -> None:
         raise OSError("no labels today")
 
     monkeypatch.setattr(monitoring, "labels_of", refuse)
     with pytest.raises(OSError, match="no labels today"):
-        place.run(place.days())
-    with MonitoringRepository(place.url) as repository:
+        installation.run(installation.days())
+    with MonitoringRepository(installation.url) as repository:
         assert repository.windows("fraud", 0, 2**60) == []
     assert not (tmp_path / "report").exists()
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
-import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +17,7 @@ from lib.monitoring.repository import MonitoringRepository
 from lib.records import Records
 from lib.records.decision_table import LABEL_SCHEMA
 from tests.monitoring import trained_systems
+from tests.monitoring.monitoring_run import MonitoringRun
 from tests.monitoring.trained_systems import DAY, Deployment, iso
 
 pytestmark = [
@@ -39,11 +37,12 @@ def deployment(
     return deployed
 
 
-class Run:
+class Run(MonitoringRun):
     """A monitoring of decisions, and what it left."""
 
     def __init__(self, folder: Path, deployment: Deployment) -> None:
-        self.folder, self.deployment = folder, deployment
+        super().__init__(folder)
+        self.deployment = deployment
         self.url = f"sqlite:///{folder}/records.db"
         with Records(self.url) as records:
             records.migrate()
@@ -52,31 +51,18 @@ class Run:
         """Monitor and return the exit code."""
         path = self.folder / "decisions.parquet"
         pq.write_table(table, path)
-        job = importlib.import_module(f"jobs.{self.deployment.system}.monitor")
-        options = job.Options(
+        return self.monitor(
+            self.deployment.system,
+            changes,
+            self.deployment.until + 120 * DAY,
             decisions=str(path),
             records=self.url,
             registry=str(self.deployment.registry),
-            output=str(self.folder / "report"),
-            metrics=self.folder / "figures.prom",
             since=iso(self.deployment.since),
             until=iso(self.deployment.until),
             engine="process",
-            progress="none",
             **self.deployment.options,
         )
-        options = replace(options, **changes)
-        options.check()
-        try:
-            job.main(options, now=self.deployment.until + 120 * DAY)
-        except SystemExit as end:
-            return int(str(end.code))
-        return 0
-
-    @property
-    def report(self) -> dict[str, Any]:
-        document: dict[str, Any] = json.loads((self.folder / "report/report.json").read_text())
-        return document
 
     @property
     def named(self) -> dict[str, str]:
@@ -85,7 +71,7 @@ class Run:
     def left_nothing(self) -> bool:
         with MonitoringRepository(self.url) as repository:
             windows = repository.windows(self.deployment.system, 0, 2**60)
-        names = ("report", "figures.prom")
+        names = ("report", "metrics.prom")
         return not windows and not any((self.folder / name).exists() for name in names)
 
 
@@ -122,7 +108,7 @@ def planted(deployment: Deployment) -> tuple[pa.Table, str]:
 def test_what_was_planted_is_named_and_nothing_without_it(run: Run, deployment: Deployment) -> None:
     assert run.code(deployment.decisions) == 0, run.named
     assert run.named == {}
-    figures = (run.folder / "figures.prom").read_text()
+    figures = (run.folder / "metrics.prom").read_text()
     assert "forewarn_monitor_performance" in figures
     tables = {"maintenance": ["failures_over_expected_24h", "c_td"], "moderation": ["precision"]}
     for name in tables.get(deployment.system, ["auc"]):

@@ -95,8 +95,8 @@ def decision_rows(
         "method": ["model"] * len(subjects), "model_version": [version] * len(subjects),
         "request": list(map(json.dumps, requests)), "answer": list(map(json.dumps, answers)),
     }  # fmt: skip
-    for place, name in enumerate(names):
-        columns[f"feature_{name}"] = np.asarray(matrix[:, place], dtype=np.float64)
+    for column, name in enumerate(names):
+        columns[f"feature_{name}"] = np.asarray(matrix[:, column], dtype=np.float64)
     return pa.table(columns).sort_by("event_time")
 
 
@@ -131,7 +131,7 @@ def fraud(folder: Path, users: int = 150, days: int = 84) -> Deployment:
     decisions = decision_rows(
         later["transaction_id"].to_pylist(), later["user_id"].to_pylist(),
         np.asarray(later["event_time"].cast(pa.int64())), scorer.version,
-        [DECISIONS[place] for place in scorer.policy.decisions(score).tolist()], score, requests,
+        [DECISIONS[column] for column in scorer.policy.decisions(score).tolist()], score, requests,
         [{}] * len(requests), FRAUD.names, matrix,
     )  # fmt: skip
     labels = frauds(later)

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import ray
 import tyro
@@ -51,7 +51,21 @@ class Target:
 
 def main(target: Target) -> None:
     """Serves; prints `ready` once it does."""
-    args = FraudSettings(
+    # a second replica on two shared cores would only wait for the first
+    args = target_settings(
+        target,
+        colocated=target.kind == "colocated",
+        ensemble=DeploymentSettings(min=1, cpus=0.5),
+    )
+    if target.kind == "bare":
+        serve_bare(lambda: FraudService(args, PrometheusMetrics(INSTRUMENTS)), target.port)
+    else:
+        serve_on_ray(build(args), target.port)
+
+
+def target_settings(target: Any, **options: Any) -> FraudSettings:
+    """Settings of one replica on two shared cores, whose files lie in the folder of a target."""
+    return FraudSettings(
         registry=str(target.registry),
         profile_store=target.store,
         records=f"sqlite:///{target.folder}/records.sqlite",
@@ -59,15 +73,9 @@ def main(target: Target) -> None:
         models=target.folder / "models",
         api_keys=target.keys,
         log=target.folder / "log.jsonl",
-        colocated=target.kind == "colocated",
-        # a second replica on two shared cores would only wait for the first
         front=DeploymentSettings(min=1, cpus=0.5),
-        ensemble=DeploymentSettings(min=1, cpus=0.5),
+        **options,
     )
-    if target.kind == "bare":
-        serve_bare(lambda: FraudService(args, PrometheusMetrics(INSTRUMENTS)), target.port)
-    else:
-        serve_on_ray(build(args), target.port)
 
 
 def serve_on_ray(application: Application, port: int) -> None:
