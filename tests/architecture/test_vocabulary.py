@@ -17,6 +17,8 @@ STORED = {
     ("serve/moderation/post_preparation.py", "place"),
     ("serve/moderation/schemas.py", "who"),
     ("tests/fraud/oracle.py", "place"),
+    ("tests/fraud/test_contracts.py", "place"),
+    ("tests/moderation/test_addresses.py", "place"),
     ("lib/churn/interventions/playbooks.py", "who"),
     ("lib/churn/health_repository.py", "chance"),
     ("lib/churn/intervention_repository.py", "chance"),
