@@ -64,7 +64,7 @@ class MachineWorld:
     system = "maintenance"
     train, retrain, monitor = train, retrain, monitor
     blocking, reviewing = ("STOP", "SERVICE"), ("INSPECT",)
-    guardrails: ClassVar[Mapping[str, float]] = {"blocked_increase": 0.5}
+    guardrails: ClassVar[Mapping[str, float]] = {"blocked_increase": 0.3}
     pace = Pace(
         history=7 * _HISTORY_WEEKS,
         monitored=10,
