@@ -57,16 +57,6 @@ DRAWS = 10_000
 
 
 @dataclass(frozen=True)
-class Size:
-    """Of a platform."""
-
-    entities: int
-    """customers or machines"""
-    weeks: int
-    """after the first model"""
-
-
-@dataclass(frozen=True)
 class Config:
     """Run the loop on several platforms."""
 
@@ -74,10 +64,14 @@ class Config:
     """platforms of payments, each of its own seed"""
     machine_seeds: int = 5
     """fleets of machines, each of its own seed"""
-    platform: Size = Size(entities=800, weeks=16)
-    """of each platform of payments"""
-    fleet: Size = Size(entities=60, weeks=17)
-    """of each fleet"""
+    users: int = 800
+    """customers of each platform"""
+    machines: int = 60
+    """machines of each fleet"""
+    weeks: int = 16
+    """weeks of payments after the first model"""
+    machine_weeks: int = 17
+    """weeks of machines after the first model"""
     change_week: int = 6
     """week in whose begin the world changes"""
     minutes: float | None = None
@@ -121,9 +115,9 @@ def run_platform(config: Config, system: System, seed: int) -> dict[str, Any]:
 
 
 def _world(config: Config, system: System, folder: Path, seed: int) -> World:
-    world = PaymentWorld if system == "fraud" else MachineWorld
-    size = config.platform if system == "fraud" else config.fleet
-    return world(folder, seed, size.entities, size.weeks, config.change_week)
+    if system == "fraud":
+        return PaymentWorld(folder, seed, config.users, config.weeks, config.change_week)
+    return MachineWorld(folder, seed, config.machines, config.machine_weeks, config.change_week)
 
 
 def _failure(cycle: Cycle) -> str:
