@@ -10,12 +10,11 @@ from jobs.maintenance.distributed_hazards import fit_hazards_on_workers
 from jobs.maintenance.training_config import TrainConfig
 from lib.maintenance.feature_set import AssetFeatureSet
 from lib.maintenance.history import Floats, Ints
-from lib.maintenance.model.fitting import fit_replicate, fold_answers
+from lib.maintenance.model.fitting import HalfPlan, fold_answers
 from lib.maintenance.model.model import Half
 from lib.maintenance.model.rows import TrainingRows
 from lib.survival.blending import folds
-from lib.survival.cox import fit_cox
-from lib.survival.training import fit_network, prepare
+from lib.survival.training import prepare
 
 Places = list[tuple[Ints, Ints]]
 
@@ -68,48 +67,27 @@ def fit_folds(
     return answer_pairs, row_indices
 
 
-def fit_replicates(
-    features: AssetFeatureSet,
-    rows: TrainingRows,
-    modes: tuple[str, ...],
-    horizon: float,
-    config: TrainConfig,
-) -> tuple[Half, ...]:
+def fit_replicates(plan: HalfPlan, rows: TrainingRows, config: TrainConfig) -> tuple[Half, ...]:
     """Small models on machines drawn with replacement."""
     shared = ray.put(rows) if config.engine == "ray" else rows
     calls = {
-        number: (features, shared, modes, horizon, config.model, config.seed + 100 + number)
+        number: (plan, shared, config.seed + 100 + number)
         for number in range(config.model.replicates)
     }
-    models = dict(run_calls(fit_replicate, calls, "replicates", _request(config)))
+    models = dict(run_calls(HalfPlan.fit_replicate, calls, "replicates", _request(config)))
     return tuple(models[number] for number in sorted(models))
 
 
-def fit_final(
-    features: AssetFeatureSet,
-    rows: TrainingRows,
-    modes: tuple[str, ...],
-    horizon: float,
-    config: TrainConfig,
-    stages: StepCache,
-) -> Half:
+def fit_final(plan: HalfPlan, rows: TrainingRows, config: TrainConfig, stages: StepCache) -> Half:
     """Cox here; the network by Ray Train's workers, or here."""
     chosen = rows.thinned(config.model.most_rows, config.seed)
-    cox = fit_cox(
-        features.names,
-        chosen.rows,
-        chosen.outcomes.capped(horizon),
-        penalty=config.model.penalty,
-        groups=chosen.machines if config.test_proportionality else None,
-        test_proportionality=config.test_proportionality,
-    )
-    settings = config.model.hazards(horizon)
-    arguments = (features.names, chosen.rows, chosen.by_mode(modes), chosen.machines, settings)
+    cox = plan.fit_cox(chosen, config.test_proportionality)
     if config.engine == "process":
-        return Half(cox, fit_network(*arguments, config.seed, failing=len(modes)))
+        return Half(cox, plan.fit_network(chosen, config.seed))
     request = with_gpus(config.request)
     workers = Workers.of(request, await_workers(request).devices.network)
-    ready = prepare(*arguments, failing=len(modes))
+    settings = plan.settings.hazards(plan.horizon)
+    ready = prepare(*plan.network_input(chosen), failing=len(plan.modes))
     return Half(cox, fit_hazards_on_workers(ready, settings, config.seed, workers, stages.storage))
 
 

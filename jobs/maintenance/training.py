@@ -27,6 +27,7 @@ from lib.maintenance.model.evaluation import (
     evaluate,
 )
 from lib.maintenance.model.fitting import (
+    HalfPlan,
     OutOfFoldStats,
     gathered,
     learn_from_folds,
@@ -146,10 +147,11 @@ def _model(
     rows, features, horizon = source.rows, source.features, judgement.horizon
     modes = mode_names(rows)
     usual, spread = usual_values(rows.rows)
+    plan = HalfPlan(features, modes, horizon, config.model)
     return SurvivalModel(
         features=features,
-        main_half=fit_final(features, rows, modes, horizon, config, stages),
-        replicates=fit_replicates(features, rows, modes, horizon, config),
+        main_half=fit_final(plan, rows, config, stages),
+        replicates=fit_replicates(plan, rows, config),
         weight=judgement.learnt.weight,
         grid=time_grid(horizon),
         modes=modes,

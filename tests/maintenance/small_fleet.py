@@ -17,7 +17,7 @@ from lib.maintenance.contracts import CONTRACTS
 from lib.maintenance.dataset import Tables, rows_and_failures
 from lib.maintenance.feature_set import AssetFeatureSet
 from lib.maintenance.machine_kind import kind_text
-from lib.maintenance.model.fitting import fit_half, fit_replicate, mode_names, reach, usual_values
+from lib.maintenance.model.fitting import HalfPlan, mode_names, reach, usual_values
 from lib.maintenance.model.model import Half, SurvivalModel
 from lib.maintenance.model.rows import TrainingRows
 from lib.maintenance.model.settings import ModelSettings, time_grid
@@ -74,12 +74,11 @@ def trained(folder: Path) -> Trained:
     assert rows is not None
     horizon, modes = reach(rows, SETTINGS), mode_names(rows)
     usual, spread = usual_values(rows.rows)
-    others: tuple[Half, ...] = tuple(
-        fit_replicate(features, rows, modes, horizon, SETTINGS, seed) for seed in range(3)
-    )
+    plan = HalfPlan(features, modes, horizon, SETTINGS)
+    others: tuple[Half, ...] = tuple(plan.fit_replicate(rows, seed) for seed in range(3))
     model = SurvivalModel(
         features=features,
-        main_half=fit_half(features, rows, modes, horizon, SETTINGS, 1),
+        main_half=plan.fit(rows, 1),
         replicates=others,
         weight=0.5,
         grid=time_grid(horizon),

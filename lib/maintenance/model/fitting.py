@@ -4,9 +4,10 @@ Each function is a task of its own: it takes rows and settings and answers array
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from lib.maintenance.feature_set import AssetFeatureSet
 from lib.maintenance.history import Floats
@@ -15,11 +16,13 @@ from lib.maintenance.model.model import Half
 from lib.maintenance.model.rows import TrainingRows
 from lib.maintenance.model.settings import ModelSettings, time_grid
 from lib.survival.blending import blend, fit_weight
-from lib.survival.cox import fit_cox
+from lib.survival.cox import CoxModel, fit_cox
 from lib.survival.curves import Curves
 from lib.survival.kaplan_meier import KaplanMeier
-from lib.survival.outcomes import SurvivalError
+from lib.survival.network import HazardNetwork
+from lib.survival.outcomes import Outcomes, SurvivalError
 from lib.survival.prediction_interval import PredictionInterval
+from lib.survival.settings import HazardSettings
 from lib.survival.training import fit_network
 
 CURVES = ("Kaplan-Meier", "fixed interval", "threshold", "gradient boosting", "Cox", "deep")
@@ -68,61 +71,60 @@ def mode_names(rows: TrainingRows) -> tuple[str, ...]:
     return tuple(sorted({str(mode) for mode in rows.modes[rows.outcomes.failed]}))
 
 
-def fit_half(
-    features: AssetFeatureSet,
-    rows: TrainingRows,
-    modes: tuple[str, ...],
-    horizon: float,
-    settings: ModelSettings,
-    seed: int,
-    test_proportionality: bool = False,
-) -> Half:
-    """Cox and network on the same rows.
+@dataclass(frozen=True)
+class HalfPlan:
+    """What Cox and network are fitted to, on whatever rows.
 
-    Args:
+    Attributes:
         features: what the columns are.
-        rows: to fit on.
         modes: kinds of failure that the network tells apart.
         horizon: hours until which outcomes are watched.
         settings: of both.
-        seed: of the network.
-        test_proportionality: whether Cox's assumption is tested (slow).
     """
-    train = rows.thinned(settings.most_rows, seed)
-    cox = fit_cox(
-        features.names,
-        train.rows,
-        train.outcomes.capped(horizon),
-        penalty=settings.penalty,
-        groups=train.machines if test_proportionality else None,
-        test_proportionality=test_proportionality,
-    )
-    network = fit_network(
-        features.names,
-        train.rows,
-        train.by_mode(modes),
-        train.machines,
-        settings.hazards(horizon),
-        seed,
-        failing=len(modes),
-    )
-    return Half(cox, network)
 
+    features: AssetFeatureSet
+    modes: tuple[str, ...]
+    horizon: float
+    settings: ModelSettings
 
-def fit_replicate(
-    features: AssetFeatureSet,
-    rows: TrainingRows,
-    modes: tuple[str, ...],
-    horizon: float,
-    settings: ModelSettings,
-    seed: int,
-) -> Half:
-    """A small model on machines drawn with replacement; drawn again while none of them fails."""
-    for attempt in range(100):
-        drawn = rows.redrawn(seed + 1_000_003 * attempt)
-        if drawn.outcomes.capped(horizon).failed.any():
-            return fit_half(features, drawn, modes, horizon, settings.small, seed)
-    raise SurvivalError("no draw of machines has a failure; give more machines or --replicates 0")
+    def fit(self, rows: TrainingRows, seed: int) -> Half:
+        """Cox and network on the same rows, with the seed of the network."""
+        train = rows.thinned(self.settings.most_rows, seed)
+        return Half(self.fit_cox(train), self.fit_network(train, seed))
+
+    def fit_cox(self, train: TrainingRows, test_proportionality: bool = False) -> CoxModel:
+        """Cox's model; its assumption is tested on demand (slow)."""
+        return fit_cox(
+            self.features.names,
+            train.rows,
+            train.outcomes.capped(self.horizon),
+            penalty=self.settings.penalty,
+            groups=train.machines if test_proportionality else None,
+            test_proportionality=test_proportionality,
+        )
+
+    def fit_network(self, train: TrainingRows, seed: int) -> HazardNetwork:
+        """The network, in this process."""
+        return fit_network(*self.network_input(train), seed, failing=len(self.modes))
+
+    def network_input(
+        self, train: TrainingRows
+    ) -> tuple[tuple[str, ...], Floats, Outcomes, npt.NDArray[np.str_], HazardSettings]:
+        """Names, rows, outcomes, machines and settings, as the network's fitting takes them."""
+        settings = self.settings.hazards(self.horizon)
+        by_mode = train.by_mode(self.modes)
+        return self.features.names, train.rows, by_mode, train.machines, settings
+
+    def fit_replicate(self, rows: TrainingRows, seed: int) -> Half:
+        """A small model on machines drawn with replacement; again while none of them fails."""
+        small = replace(self, settings=self.settings.small)
+        for attempt in range(100):
+            drawn = rows.redrawn(seed + 1_000_003 * attempt)
+            if drawn.outcomes.capped(self.horizon).failed.any():
+                return small.fit(drawn, seed)
+        raise SurvivalError(
+            "no draw of machines has a failure; give more machines or --replicates 0"
+        )
 
 
 def fold_answers(
@@ -141,7 +143,7 @@ def fold_answers(
     grid = time_grid(horizon)
     modes = mode_names(train)
     train = train.thinned(settings.most_rows, seed)
-    half = fit_half(features, train, modes, horizon, settings, seed)
+    half = HalfPlan(features, modes, horizon, settings).fit(train, seed)
     marginal = KaplanMeier.fit(train.outcomes.capped(horizon)).curves(len(rows))
     answers = {
         "Kaplan-Meier": marginal.at(grid),

@@ -70,8 +70,6 @@ class MachineWorld:
         monitored=10,
         retrain_after=14,
         retrain_every=7,
-        shadow=2,
-        ab=28,
         ripening=7,
         least_labels=4,
     )

@@ -89,8 +89,6 @@ class PaymentWorld:
         monitored=7,
         retrain_after=12,
         retrain_every=6,
-        shadow=2,
-        ab=28,
         ripening=_LABEL_DAYS,
     )
     settings: ClassVar[Mapping[str, Any]] = _SETTINGS

@@ -41,10 +41,10 @@ class Pace:
     monitored: int
     retrain_after: int
     retrain_every: int
-    shadow: int
-    ab: int
     ripening: int
     least_labels: int = 1
+    shadow: int = 2
+    ab: int = 28
     harmed_after: int = 7
 
 
