@@ -23,7 +23,7 @@ from lib.experiment.repository import ExperimentRepository
 from lib.monitoring.repository import MonitoringRepository, RecordedIncident
 from lib.registry import Registry
 from tests.benchmarks.cycle.live import LiveExperiment
-from tests.benchmarks.cycle.world import DAY, World
+from tests.benchmarks.cycle.world import DAY, HARMED_AFTER, World
 
 BY = "unattended"
 _LOOK_EVERY = 2
@@ -215,7 +215,7 @@ class Cycle:
 
     def _harm(self, day: int) -> None:
         """Days later somebody compares a model that was trained with absurd options."""
-        if day - self._since == self.world.pace.harmed_after:
+        if day - self._since == HARMED_AFTER:
             self._is_harmed = True
             self._train(day, "challenger", **self.world.absurd)
             self._start(day, "bad challenger", 0.1)

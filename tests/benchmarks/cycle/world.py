@@ -20,6 +20,10 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
+HARMED_AFTER = 7
+"""Days from the promotion to the bad challenger."""
+
+
 @dataclass(frozen=True)
 class Pace:
     """Days that the loop takes for each step.
@@ -34,7 +38,6 @@ class Pace:
         ab: after which a comparison ends undecided.
         ripening: after which outcomes of a day count.
         least_labels: new ones that a retraining needs.
-        harmed_after: from the promotion to the bad challenger.
     """
 
     history: int
@@ -45,7 +48,6 @@ class Pace:
     least_labels: int = 1
     shadow: int = 2
     ab: int = 28
-    harmed_after: int = 7
 
 
 @dataclass(frozen=True)

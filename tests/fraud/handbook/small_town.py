@@ -14,14 +14,13 @@ MIDNIGHT = 1_522_540_800  # 2018-04-01 UTC, seconds
 
 @dataclass(frozen=True)
 class Town:
-    """Sizes, and new outbreaks per day; a card pays once a day on average."""
+    """Sizes, and the terminals and cards that an outbreak of a day hits; a card pays once a day."""
 
     cards: int = 250
     terminals: int = 300
     days: int = 67
     terminal_days: int = 12
-    new_terminals: int = 1
-    new_cards: int = 1
+    outbreak: tuple[int, int] = (1, 1)
 
 
 def payments_of(
@@ -56,11 +55,12 @@ def simulate(town: Town, seed: int) -> Payments:
     amount = np.where(amount < 0, rng.uniform(0, 2 * mean), amount)
     fraud = amount > 220
     today = second // DAY
+    hit_terminals, hit_cards = town.outbreak
     for day in range(town.days):
-        hit = rng.choice(town.terminals, town.new_terminals, replace=False)
+        hit = rng.choice(town.terminals, hit_terminals, replace=False)
         lasting = (today >= day) & (today < day + town.terminal_days)
         fraud |= lasting & np.isin(terminal, hit)
-        hit = rng.choice(town.cards, town.new_cards, replace=False)
+        hit = rng.choice(town.cards, hit_cards, replace=False)
         raised = (today >= day) & (today < day + 14) & np.isin(customer, hit)
         raised &= rng.random(size) < 1 / 3
         amount = np.where(raised, 5 * amount, amount)
