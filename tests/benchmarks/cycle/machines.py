@@ -66,15 +66,9 @@ class MachineWorld:
     blocking, reviewing = ("STOP", "SERVICE"), ("INSPECT",)
     guardrails: ClassVar[Mapping[str, float]] = {"blocked_increase": 0.3}
     pace = Pace(
-        history=7 * _HISTORY_WEEKS,
-        monitored=10,
-        retrain_after=14,
-        retrain_every=7,
-        shadow=2,
-        ab=28,
-        ripening=7,
-        least_labels=4,
-    )
+        history=7 * _HISTORY_WEEKS, monitored=10, retrain_after=14, retrain_every=7,
+        shadow=2, ab=28, ripening=7, least_labels=4,
+    )  # fmt: skip
     absurd: ClassVar[Mapping[str, Any]] = {"model": replace(_MODEL, false_alarms=1e6)}
     monitoring: ClassVar[Mapping[str, Any]] = {}
     prices = None

@@ -85,14 +85,9 @@ class PaymentWorld:
     blocking, reviewing = ("DECLINE",), ("REVIEW",)
     guardrails: ClassVar[Mapping[str, float]] = {"blocked_increase": 0.1, "reviewed_increase": 0.1}
     pace = Pace(
-        history=110,
-        monitored=7,
-        retrain_after=12,
-        retrain_every=6,
-        shadow=2,
-        ab=28,
-        ripening=_LABEL_DAYS,
-    )
+        history=110, monitored=7, retrain_after=12, retrain_every=6,
+        shadow=2, ab=28, ripening=_LABEL_DAYS,
+    )  # fmt: skip
     settings: ClassVar[Mapping[str, Any]] = _SETTINGS
     absurd: ClassVar[Mapping[str, Any]] = {"costs": _ABSURD}
     monitoring: ClassVar[Mapping[str, Any]] = {"label_days": float(_LABEL_DAYS)}
