@@ -70,7 +70,7 @@ class Config:
     """machines of each fleet"""
     weeks: int = 16
     """weeks of payments after the first model"""
-    machine_weeks: int = 17
+    machine_weeks: int = 20
     """weeks of machines after the first model"""
     change_week: int = 6
     """week in whose begin the world changes"""
