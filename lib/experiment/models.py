@@ -149,6 +149,7 @@ class RecordedDecision:
     subject_id: str
     entity_id: str
     arm: Arm
+    event_time: int
     decided_at: int
     champion_version: str | None = None
     challenger_version: str | None = None

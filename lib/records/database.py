@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -149,7 +149,9 @@ class Database:
                 free = connection.execute(tried, {"key": key}).scalar_one()
             yield bool(free)
         finally:
-            connection.invalidate()  # its end gives the lock back, also where it is broken
+            with suppress(DBAPIError):  # where it is broken, the server gives the lock back
+                connection.execute(text("SELECT pg_advisory_unlock_all()"))
+            connection.invalidate()
             connection.close()
 
     def insert_new(self, connection: Connection, table: Table, rows: list[dict[str, Any]]) -> int:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from sqlalchemy import insert
@@ -110,7 +111,12 @@ def test_a_label_that_came_late_with_a_time_of_before_is_new(
 ) -> None:
     config, _ = won
     labels = pq.read_table(changed.labels)
-    pq.write_table(pa.concat_tables([labels, labels.slice(0, 1)]), tmp_path / "labels.parquet")
+    ids = pq.read_table(changed.transactions)["transaction_id"]
+    unlabelled = ids.filter(pc.invert(pc.is_in(ids, labels["transaction_id"])))
+    late = labels.slice(0, 1).set_column(
+        labels.schema.get_field_index("transaction_id"), "transaction_id", unlabelled.slice(0, 1)
+    )
+    pq.write_table(pa.concat_tables([labels, late]), tmp_path / "labels.parquet")
     later = replace(config, labels=str(tmp_path / "labels.parquet"), least=2)
     assert retrain.main(later)["decision"].startswith("nothing trained: 1 new labels since")
 

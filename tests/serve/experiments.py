@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -36,6 +37,12 @@ class PlantedService(FraudService):
     def challenger_kind(self) -> ChallengerKind:
         kind = super().challenger_kind()
         return replace(kind, loader=self.loader or kind.loader)
+
+
+def separate(number: int) -> dict[str, Any]:
+    """A payment that shares nothing with others, so that no rule of velocity decides."""
+    names = ("user_id", "device_id", "merchant_id")
+    return payment(**{name: f"{name}-{number}" for name in names})
 
 
 @dataclass(frozen=True)
@@ -98,10 +105,11 @@ class Trials(Running):
         return over
 
     async def pays_until_it_ends(self, stored: StoredExperiment) -> None:
-        """Sends payments until the replica has left the experiment."""
+        """Sends payments, which share nothing, until the replica has left the experiment."""
+        numbers = itertools.count()
 
         async def happens() -> bool:
-            await self.pay(payment())
+            await self.pay(separate(next(numbers)))
             active = self.service.experiments.active
             return active is None or active.stored.id != stored.id
 

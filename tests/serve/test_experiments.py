@@ -18,7 +18,7 @@ from lib.registry import Registry
 from tests.records.conftest import postgresql, url  # noqa: F401 - fixtures
 from tests.serve.bad_challengers import BAD, loader
 from tests.serve.conftest import Models, Workspace, new_workspace
-from tests.serve.experiments import Trials, child, now_us, trials
+from tests.serve.experiments import Trials, child, now_us, separate, trials
 from tests.serve.factories import eventually, moment, payment
 from tests.serve.redis_process import RedisProcess
 
@@ -34,12 +34,6 @@ def payments(count: int) -> list[dict[str, Any]]:
         payment(transaction_id=f"t{k}", event_time=at, user_id=f"u{k % 7}", amount=f"{k + 1}.50")
         for k in range(count)
     ]
-
-
-def separate(number: int) -> dict[str, Any]:
-    """A payment that shares nothing with others, so that no rule of velocity decides."""
-    names = ("user_id", "device_id", "merchant_id")
-    return payment(**{name: f"{name}-{number}" for name in names})
 
 
 def comparable(body: bytes) -> bytes:
