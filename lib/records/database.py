@@ -10,7 +10,14 @@ from typing import Any
 from sqlalchemy import Column, Connection, Engine, Table, create_engine, event, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, StatementError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    SQLAlchemyError,
+    StatementError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from lib.durable import locked, locked_at_once, make_private
@@ -149,7 +156,7 @@ class Database:
                 free = connection.execute(tried, {"key": key}).scalar_one()
             yield bool(free)
         finally:
-            with suppress(DBAPIError):  # where it is broken, the server gives the lock back
+            with suppress(SQLAlchemyError):  # where it is broken, the server gives the lock back
                 connection.execute(text("SELECT pg_advisory_unlock_all()"))
             connection.invalidate()
             connection.close()
