@@ -9,7 +9,6 @@ it may, also where the process that started it has died.
 from __future__ import annotations
 
 import importlib
-import os
 import resource
 import signal
 import socket
@@ -73,7 +72,6 @@ def _start(start: Mapping[str, Any], stream: BufferedIOBase) -> Challenger | Non
     """The challenger, once it is loaded and said so; None where it cannot be."""
     try:
         _limit_time(start["seconds"])
-        os.nice(start["nice"])
         module, _, name = start["loader"].partition(":")
         load: Loader = getattr(importlib.import_module(module), name)
         _limit_memory(start["memory_mb"])

@@ -56,7 +56,8 @@ class ChallengerSource:
         loader: `module:function`, see `lib.experiment.challenger_worker.Loader`.
         options: for the loader; msgpack can hold them.
         memory_mb: address space beyond that of code and libraries.
-        nice: how far it stands back behind answers, 0 to 19.
+        idle: whether it takes only processor time that nothing else wants, as in shadow mode;
+            where a decision waits for it, it must not.
     """
 
     system: str
@@ -66,7 +67,7 @@ class ChallengerSource:
     loader: str
     options: Mapping[str, Any]
     memory_mb: int
-    nice: int
+    idle: bool
 
 
 class ChallengerProcess:
@@ -94,7 +95,7 @@ class ChallengerProcess:
             ChallengerError: it cannot load the model, or not in time.
         """
         try:
-            self._process, ours = await self._threads.run(_spawn)
+            self._process, ours = await self._threads.run(_spawn, self._source.idle)
         except OSError as error:
             raise ChallengerError(CRASHED, f"no process can be started: {error}") from error
         self._streams = await asyncio.open_unix_connection(sock=ours)
@@ -161,7 +162,7 @@ def checked_answer(answer: Any) -> Answer:
     return answer
 
 
-def _spawn() -> tuple[subprocess.Popen[bytes], socket.socket]:
+def _spawn(idle: bool) -> tuple[subprocess.Popen[bytes], socket.socket]:
     """A process and this side of its socket; blocks for milliseconds."""
     ours, theirs_end = socket.socketpair()
     with theirs_end:
@@ -177,10 +178,24 @@ def _spawn() -> tuple[subprocess.Popen[bytes], socket.socket]:
         except OSError:
             ours.close()
             raise
+    if idle:
+        _make_idle(process.pid)
     with suppress(OSError):
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
     ours.setblocking(False)
     return process, ours
+
+
+def _make_idle(pid: int) -> None:
+    """Give a process only processor time that nothing else wants, before it imports anything.
+
+    The kernel lets whoever else wakes take the processor from a process of this class at once.
+    Where it has no such class, or has ended the process already, the lowest priority is tried.
+    """
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, pid, 19)
+    with suppress(OSError, AttributeError):
+        os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0))
 
 
 def _environment() -> dict[str, str]:

@@ -14,7 +14,7 @@ from lib.concurrency.running_timeout import RunningTimeout
 from serve.framework.challenger_process import Answer, ChallengerError
 
 LATE, STARTING, RESTING, QUEUE_FULL = "late", "starting", "resting", "queue full"
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 8.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
 _GATHER_SECONDS = 0.005
 _MOST_ROWS, _MOST_BYTES = 2_000, 64 << 20
 _BATCH_ROWS, _BATCH_BYTES = 16, 16 << 20
@@ -66,7 +66,7 @@ class ChallengerQueue:
     What must be decided goes first; the rest is gathered for 5 ms, so that a busy service writes
     seldom. Beyond 2,000 inputs or 64 MiB, and while the process starts or rests after a fault,
     inputs are answered by a fault at once. The process is started anew after each end, with pauses
-    that double up to 8 s.
+    that double up to 30 s.
 
     Args:
         new_process: makes one.

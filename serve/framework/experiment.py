@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 _RECORDS_SECONDS = 30.0
 _SHARE_OF_DEADLINE = 0.5
 _LOOKS_AT_ALIAS = 3
-_NICE = {"shadow": 10, "ab": 0}
 GUARDRAIL, CHAMPION, UNTIL, USER_CONFIG = "guardrail", "champion", "until", "user_config"
 """Who ends an experiment where no person does."""
 
@@ -196,7 +195,7 @@ class ExperimentRunner:
             loader=kind.loader,
             options=kind.options,
             memory_mb=self._args.challenger_memory_mb,
-            nice=_NICE[declaration.mode],
+            idle=declaration.mode == "shadow",
         )
         monitor = GuardrailMonitor(declaration.guardrails, kind.blocking, kind.reviewing)
         # replicas follow an alias that moved each by itself

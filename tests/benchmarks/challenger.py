@@ -74,6 +74,8 @@ class Config:
     """Payments a second."""
     users: int = 2_000
     """Simulated customers whose payments are sent."""
+    kinds: tuple[str, ...] = (GOOD, *BAD)
+    """Challengers in shadow, beside phases without an experiment."""
 
 
 @dataclass
@@ -157,7 +159,7 @@ class Bench:
 
 async def shadow(bench: Bench) -> dict[str, Phase]:
     """Phases of each kind, each round in another order."""
-    kinds = ("none", GOOD, *BAD)
+    kinds = ("none", *bench.config.kinds)
     phases = {kind: Phase() for kind in kinds}
     await bench.phase(Phase(), 5.0)
     for turn in range(bench.config.rounds):

@@ -8,6 +8,7 @@ import os
 import re
 import signal
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -188,6 +189,17 @@ async def test_a_retry_gets_the_first_answer_also_after_the_experiment(
         rows = await app.rows(1)
     assert first.json()["model_version"] == workspace.versions[1]
     assert len(rows) == 1
+
+
+@pytest.mark.parametrize(("mode", "policy"), [("shadow", os.SCHED_IDLE), ("ab", os.SCHED_OTHER)])
+async def test_only_in_shadow_does_the_challenger_take_idle_processor_time_alone(
+    workspace: Workspace, mode: str, policy: int
+) -> None:
+    async with trials(workspace) as app:
+        app.start(mode=mode, share=1.0 if mode == "shadow" else 0.5)
+        await app.applied()
+        threads = Path(f"/proc/{child()}/task").iterdir()
+        assert {os.sched_getscheduler(int(thread.name)) for thread in threads} == {policy}
 
 
 async def test_the_challengers_process_is_started_anew_and_ends_with_the_experiment(

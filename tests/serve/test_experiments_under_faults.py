@@ -25,6 +25,7 @@ from tests.serve.switched_proxy import proxied
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
 USERS = [f"user-{k}" for k in range(12)]
+CROWD = [f"user-{k}" for k in range(100)]
 
 
 async def versions_of(app: Trials, users: list[str]) -> dict[str, str]:
@@ -41,17 +42,17 @@ async def test_a_process_that_dies_in_an_ab_takes_no_answer_along_and_moves_nobo
     async with trials(workspace, records=url) as app:
         stored = app.start(mode="ab", share=0.99)
         await app.applied()
-        assert set((await versions_of(app, USERS)).values()) == {challenger}
+        drawn = Assignment(stored.key, "second", 0.99)
+        users = [name for name in CROWD if drawn.arm(name) == "challenger"][: len(USERS)]
+        assert set((await versions_of(app, users)).values()) == {challenger}
         os.kill(child(), signal.SIGKILL)
-        during = await versions_of(app, USERS)
+        during = await versions_of(app, users)
         await app.applied()
-        assert set((await versions_of(app, USERS)).values()) == {challenger}
-        rows = await app.rows(3 * len(USERS))
+        assert set((await versions_of(app, users)).values()) == {challenger}
+        rows = await app.rows(3 * len(users))
     assert set(during.values()) <= {champion, challenger}
     # who was to be decided by the challenger stays in its arm, with the fault beside it
     assert {row.arm for row in rows} == {"challenger"}
-    drawn = Assignment(stored.key, "second", 0.99)
-    assert {row.arm for row in rows} == {drawn.arm(user) for user in USERS}
     faults = [row.fault for row in rows if row.challenger_score is None]
     assert len(faults) == list(during.values()).count(champion)
     assert None not in faults
