@@ -25,7 +25,7 @@ class RetrainConfig(RetrainingOptions, TrainConfig):
 
     def check(self) -> None:
         """See `JobOptions`."""
-        self.check_retraining("features")
+        self.check_retraining()
         if self.learn_until is not None:
             raise ContractError("--learn-until: expected none: retraining chooses it")
         self.check_shares()

@@ -11,6 +11,7 @@ from jobs.framework.paths import InputPath, LocalInput, LocalOutput, OutputPath
 from lib.contract import ContractError
 from lib.monitoring import ErrorBudget
 from lib.monitoring.watched_system import WatchedSystem
+from lib.records.systems import SYSTEMS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +38,7 @@ class MonitorOptions(DecisionOptions):
     are drawn"""
     false_incidents: float = 1.0
     """false incidents in 90 days that are accepted, over all systems together"""
-    systems: int = 4
+    systems: int = len(SYSTEMS)
     """systems of the installation that share them"""
     pictures: bool = True
     """draw the plots of report.html; a run without them takes half of the time"""

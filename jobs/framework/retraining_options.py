@@ -1,8 +1,8 @@
 """The options that every retraining has beside those of its system's training."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
-from jobs.framework.training_options import TrainingOptions
 from lib.contract import ContractError
 from lib.retraining.margin import parse_margin
 
@@ -10,8 +10,17 @@ _FEWEST_ENTITIES = 2
 
 
 @dataclass(frozen=True, kw_only=True)
-class RetrainingOptions(TrainingOptions):
-    """What is learnt from, and what a challenger must be worth."""
+class RetrainingOptions:
+    """What is learnt from, and what a challenger must be worth; mixed into options of a training.
+
+    It is no `TrainingOptions` itself: its defaults would take the place of the system's own.
+
+    Attributes:
+        computed: the training's option that names rows which were computed before; None of a
+            system whose training computes its rows each time.
+    """
+
+    computed: ClassVar[str | None] = "features"
 
     records: str | None = None
     """database of the records: sqlite:///path, postgresql+psycopg://user@host/database, or env:NAME
@@ -34,25 +43,22 @@ class RetrainingOptions(TrainingOptions):
     """with --on-incident: minimum hours since the last retraining, so that an incident that stays
     open is answered once a day and not once a run"""
 
-    def check_retraining(self, computed: str) -> None:
+    def check_retraining(self) -> None:
         """Refuse options of a retraining that cannot work.
-
-        Args:
-            computed: name of the training's option that names rows which were computed before.
 
         Raises:
             ContractError: names the option.
             MarginError: the margin cannot be meant.
             ResourceError: a number of workers that means nothing.
         """
-        _ = self.request
+        _ = self.request  # of `TrainingOptions`
         for name in ("records", "registry"):
             if getattr(self, name) is None:
                 raise ContractError(f"--{name} is missing: see --help for what retraining needs")
-        if getattr(self, computed) is not None:
+        if self.computed is not None and getattr(self, self.computed) is not None:
             raise ContractError(
-                f"--{computed}: expected the tables that {computed} are computed from, since what "
-                f"is known has changed, got {computed}"
+                f"--{self.computed}: expected the tables that {self.computed} are computed from, "
+                f"since what is known has changed, got {self.computed}"
             )
         parse_margin(self.margin)
         for name, least in (

@@ -24,7 +24,7 @@ class RetrainConfig(RetrainingOptions, TrainConfig):
 
     def check(self) -> None:
         """See `JobOptions`."""
-        self.check_retraining("features")
+        self.check_retraining()
         if self.transactions is None:
             raise ContractError(
                 "--transactions is missing: the features of the past are computed from payments"

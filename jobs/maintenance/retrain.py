@@ -25,7 +25,7 @@ class RetrainConfig(RetrainingOptions, TrainConfig):
 
     def check(self) -> None:
         """See `JobOptions`."""
-        self.check_retraining("features")
+        self.check_retraining()
         if self.telemetry is None:
             raise ContractError("--telemetry is missing: features are computed from readings")
         if self.learn_until is not None or self.run_to_failure:

@@ -1,7 +1,7 @@
 """Learn from what people decided since: `python -m jobs.moderation.retrain --help`."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from jobs.framework.command import run_job
 from jobs.framework.paths import InputPath
@@ -22,13 +22,15 @@ class RetrainConfig(RetrainingOptions, TrainConfig):
     continues where it was cut off, and ends with a message if there are no new verdicts.
     """
 
+    computed: ClassVar[str | None] = "rows"
+
     former_policies: tuple[InputPath, ...] = ()
     """YAML files of former policies; verdicts under a former version of a policy are then set
     aside; verdicts under policies whose file is not given count as current"""
 
     def check(self) -> None:
         """See `JobOptions`."""
-        self.check_retraining("rows")
+        self.check_retraining()
         if self.posts is None:
             raise ContractError("--posts is missing: see --help for what retraining needs")
         self.check_training()

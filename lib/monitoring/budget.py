@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import logsumexp
 
+from lib.records.systems import SYSTEMS
+
 Floats = npt.NDArray[np.float64]
 
 _SHIFTS = np.array([1.0, 2.0, 3.0, 4.5, 7.0, 11.0, 20.0])
@@ -67,7 +69,7 @@ class ErrorBudget:
 
     days: float = 90.0
     false_incidents: float = 1.0
-    systems: int = 4
+    systems: int = len(SYSTEMS)
     effects: SmallestEffects = field(default_factory=SmallestEffects)
     single_window: float = 0.6
     overwhelming: float = 2.0

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from lib.records.systems import SYSTEMS
+
 ROOT = Path(__file__).parents[2]
 FOLDERS = {"jobs", "serve", "cluster", "lib", "tests"}
 FILES = {
@@ -20,7 +22,12 @@ FILES = {
     "Makefile",
 }
 EMPTY_NAMES = {"utils", "util", "common", "helpers", "helper", "core", "misc"}
-SYSTEMS = ("fraud", "maintenance", "churn", "moderation")
+MODULES = {
+    "lib": ("contracts", "rules", "outcomes", "business", "model.model", "model.challenger"),
+    "jobs": ("simulate", "train", "score", "monitor", "retrain", "business"),
+    "serve": ("app", "settings", "routes", "schemas", "metrics", "service", "decision"),
+}
+"""What every system has, by folder: its tables, its decisions, and its learning loop."""
 
 
 def tracked() -> list[Path]:
@@ -71,6 +78,23 @@ def test_every_name_says_what_it_is():
 def test_a_system_is_found_by_name_in_every_folder(system):
     for folder in ("jobs", "serve", "lib", "tests"):
         assert (ROOT / folder / system / "__init__.py").exists(), folder
+    paths = [
+        Path(folder, system, f"{module.replace('.', '/')}.py")
+        for folder, modules in MODULES.items()
+        for module in modules
+    ]
+    assert [str(path) for path in paths if not (ROOT / path).exists()] == []
+
+
+def test_no_system_imports_another():
+    for path, tree in sources("lib", "jobs", "serve"):
+        if (system := path.parts[1]) in SYSTEMS:
+            others = {name.split(".")[1] for name in imported(tree) if "." in name} & set(SYSTEMS)
+            assert others <= {system}, path
+
+
+def test_every_application_is_of_a_system_that_is_recorded():
+    assert {path.parent.name for path in (ROOT / "serve").glob("*/app.py")} == set(SYSTEMS)
 
 
 def test_import_contracts_hold():

@@ -19,11 +19,12 @@ from typing import Any, Literal
 
 import tyro
 
+from lib.records.systems import SYSTEMS
 from lib.registry import Registry
 from tests.benchmarks.result import print_result
 from tests.records.server import new_database, running
 from tests.serve.conftest import Models
-from tests.serve.fuzz_targets import SYSTEMS, fuzz_target
+from tests.serve.fuzz_targets import fuzz_target
 from tests.serve.fuzzing import Outcome, fuzzed
 from tests.serve.small_fraud_model import CREATED_AT, publish, small
 
@@ -38,7 +39,7 @@ class Config:
     """Requests of each kind to each route; there are three kinds."""
     seed: int = 0
     """Chooses the requests."""
-    systems: tuple[str, ...] = SYSTEMS
+    systems: tuple[str, ...] = tuple(SYSTEMS)
     """Which systems."""
 
 

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jobs.framework import outcomes as makers
 from lib.business.outcomes import OUTCOME_SCHEMA, OutcomeError, SystemOutcomes
 from lib.churn.outcomes import CustomerOutcomes
 from lib.fraud.amounts import AmountScale
@@ -25,6 +26,8 @@ from lib.maintenance.outcomes import MachineOutcomes
 from lib.moderation.outcomes import PostOutcomes
 from lib.records import Decision, Fact
 from lib.records.decision_table import LABEL_SCHEMA, decision_table, label_table
+from lib.records.systems import SYSTEMS as RECORDED
+from lib.records.systems import usual_entity
 from tests.business import decided
 from tests.business.decided import DAY, HOUR, START
 from tests.records.conftest import fact
@@ -117,6 +120,12 @@ def test_the_order_of_labels_and_decisions_does_not_matter(make: Make, seed: int
     shuffled = system.outcomes(decisions.take(order), turned, as_of).to_pylist()
     for row in shuffled:
         assert row == straight[row["subject_id"]]
+
+
+@pytest.mark.parametrize("system", RECORDED)
+def test_jobs_that_serve_all_systems_know_the_outcomes_of_each(system: str) -> None:
+    outcomes = makers.outcomes_of(system)
+    assert (outcomes.system, outcomes.entity) == (system, usual_entity(system))
 
 
 @SYSTEMS

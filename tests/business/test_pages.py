@@ -32,6 +32,7 @@ from lib.contract import ContractError
 from lib.maintenance.repository import WorkOrderRepository
 from lib.records import Decision, Fact, Records
 from lib.records.decision_table import decision_table, label_table
+from lib.records.systems import SYSTEMS
 from tests.business import decided
 from tests.business.decided import DAY, HOUR, START
 from tests.records.conftest import empty_records, fact, keep_decisions
@@ -452,7 +453,7 @@ WRITERS: dict[str, tuple[type[BusinessOptions], Callable[[Any], str]]] = {
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium to print with")
-@pytest.mark.parametrize("system", list(WRITERS))
+@pytest.mark.parametrize("system", SYSTEMS)
 def test_a_page_prints_on_two_sheets_of_a4(system: str, url: str, tmp_path: Path) -> None:
     draw = random.Random(6)
     rows, facts = many(system, draw)

@@ -12,6 +12,7 @@ import yaml
 
 from cluster.dashboards import FOLDER, SYSTEMS, dashboard, text
 from lib.monitoring.exposition import METRICS, MonitorMetric
+from lib.records.systems import SYSTEMS as RECORDED
 from serve.churn import metrics as churn
 from serve.framework import Metric
 from serve.fraud import metrics as fraud
@@ -69,6 +70,12 @@ def test_every_count_is_on_a_panel_or_in_an_alert() -> None:
     panel_metrics = {name for query in QUERIES for name, _ in metrics_of(query)}
     counted = {metric.name for metric in COUNTED}
     assert counted - panel_metrics == {"forewarn_fraud_unknown_payment_methods"}
+
+
+def test_every_system_has_a_dashboard_and_an_alert_for_its_incidents() -> None:
+    assert set(SYSTEMS) == set(RECORDED)
+    alerted = {name for alert in ALERTS for name, _ in metrics_of(alert["expr"])}
+    assert {f"forewarn_{system}_incidents_open" for system in RECORDED} <= alerted
 
 
 @pytest.mark.parametrize("system", SYSTEMS)

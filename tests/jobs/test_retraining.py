@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from importlib import import_module
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,11 +16,14 @@ from sqlalchemy import insert
 from jobs.framework import label_tables
 from jobs.framework.retrained_system import Champion, NewLabels, TrainedModel
 from jobs.framework.retraining import retrain
+from jobs.framework.retraining_options import RetrainingOptions
+from jobs.framework.training_options import TrainingOptions
 from jobs.fraud.retrain import RetrainConfig
 from lib.contract import TIME, ContractError
 from lib.evaluation import Interval
 from lib.fraud.contracts import LABELS, TRANSACTIONS
 from lib.records.schema import ERASURES
+from lib.records.systems import SYSTEMS
 from lib.registry import SEEN_UNTIL, Registry, to_iso
 from lib.retraining.comparison import DAY_US, Comparison, ModelFigures
 from lib.retraining.repository import RetrainingRepository
@@ -228,3 +232,25 @@ def test_a_failure_keeps_no_word_of_the_data(config, write_model, monkeypatch) -
     (kept,) = kept_retrainings(str(config.records), "fraud")
     assert (kept.decision, kept.detail["reason"]) == ("failed", "ContractError; the job prints why")
     assert "jane" not in str(kept)
+
+
+def test_a_system_without_rows_that_were_computed_before_has_none_to_refuse() -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class EveryTime(RetrainingOptions, TrainingOptions):
+        computed = None
+
+    EveryTime(output="o", records="r", registry="m").check_retraining()
+    with pytest.raises(ContractError, match="--registry is missing"):
+        EveryTime(output="o", records="r").check_retraining()
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_a_retraining_takes_the_options_of_the_training_with_their_defaults(system: str) -> None:
+    training = import_module(f"jobs.{system}.training_config").TrainConfig
+    own = {
+        option.name: option
+        for option in fields(import_module(f"jobs.{system}.retrain").RetrainConfig)
+    }
+    for option in fields(training):
+        same = own[option.name]
+        assert (same.type, same.default) == (option.type, option.default), option.name

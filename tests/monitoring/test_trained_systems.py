@@ -16,6 +16,7 @@ from jobs.framework.monitoring import INCIDENT_OPEN
 from lib.monitoring.repository import MonitoringRepository
 from lib.records import Records
 from lib.records.decision_table import LABEL_SCHEMA
+from lib.records.systems import SYSTEMS
 from tests.monitoring import trained_systems
 from tests.monitoring.monitoring_run import MonitoringRun
 from tests.monitoring.trained_systems import DAY, Deployment, iso
@@ -28,7 +29,7 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module", params=sorted(trained_systems.MAKERS))
+@pytest.fixture(scope="module", params=sorted(SYSTEMS))
 def deployment(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Deployment:

@@ -1,4 +1,4 @@
-"""The four applications as targets, with one thing of each kind in them."""
+"""Every application as a target, with one thing of each kind in them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from tests.serve.fuzzing import Target, path_of, target
 from tests.serve.maintenance_app import maintenance
 from tests.serve.moderation_app import moderation, png, published, sent
 
-SYSTEMS = ("fraud", "maintenance", "churn", "moderation")
 HOUR = 3_600_000_000  # microseconds
 SLASHED = "order/2026/77"
 Prepared = tuple[dict[tuple[str, str], Any], dict[str, str]]

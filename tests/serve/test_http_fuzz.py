@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from lib.records.systems import SYSTEMS
 from tests.records.server import installed, new_database, running
 from tests.serve.conftest import Models
-from tests.serve.fuzz_targets import SYSTEMS, fuzz_target
+from tests.serve.fuzz_targets import fuzz_target
 from tests.serve.fuzzing import fuzzed
 
 pytestmark = pytest.mark.timeout(300)

@@ -10,6 +10,7 @@ from unittest.mock import MagicMock
 import pytest
 
 from lib.fraud.amounts import AmountScale
+from lib.records.systems import SYSTEMS
 from serve.churn.routes import build_gateway as churn
 from serve.framework import Gateway
 from serve.fraud.routes import build_gateway as fraud
@@ -41,6 +42,10 @@ def descriptions(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for name, schema in document["components"]["schemas"].items():
         for field, content in schema.get("properties", {}).items():
             yield f"{name}.{field}", content.get("description", "")
+
+
+def test_every_system_is_described() -> None:
+    assert set(GATEWAYS) == set(SYSTEMS)
 
 
 @pytest.fixture(scope="module", params=GATEWAYS)
