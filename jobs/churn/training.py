@@ -19,6 +19,7 @@ from lib.churn.model.fitting import Split, split_by_time
 from lib.churn.model.model import ChurnModel
 from lib.churn.model.report import Subject, training_report, warned
 from lib.churn.snapshots import Snapshots
+from lib.churn.target import Floats
 from lib.contract import MatchCounts
 from lib.monitoring import SCORE, ModelReference, RowBlock, remember
 from lib.registry import SEEN_UNTIL, to_iso
@@ -36,11 +37,11 @@ def train_model(config: TrainConfig) -> str:
         f"{len(split.test):,} to test"
     )
     stages = StepCache(training.output, _inputs(config, source))
-    judged = _fitted(config, source, split.train, stages, "test")
+    judged, _ = _fitted(config, source, split.train, stages, "test")
     step("measuring on the test rows")
     findings = _findings(config, source, split, judged)
     step("fitting the model on all rows")
-    model = _fitted(config, source, source.rows.known(), stages, "final")
+    model, probabilities = _fitted(config, source, source.rows.known(), stages, "final")
     subject = Subject(
         source=config.source or source.address,
         simulated=config.simulated,
@@ -59,7 +60,7 @@ def train_model(config: TrainConfig) -> str:
         source.fingerprint,
         {"train": training.parameters, SEEN_UNTIL: to_iso(_seen_until(source))},
         {**kept, "ece": findings.calibration_error},
-        _reference(source, split, judged),
+        _reference(source, split, probabilities),
     )
     lines = _closing_lines(config, source, findings, training.seconds)
     report = training_report(subject, findings)
@@ -89,8 +90,8 @@ def _inputs(config: TrainConfig, source: RowsSource) -> dict[str, object]:
 
 def _fitted(
     config: TrainConfig, source: RowsSource, rows: Snapshots, stages: StepCache, name: str
-) -> ChurnModel:
-    """A model of some rows, calibrated on answers about customers that its folds did not see."""
+) -> tuple[ChurnModel, Floats]:
+    """A model of some rows, and probabilities (rows,) by folds that did not see the customer."""
     kept = StepCache(stages.storage, {"part": name})
     log_odds = fit_folds(rows, config, kept)
     calibrator = fit_calibrator(log_odds, rows.labels)
@@ -100,7 +101,7 @@ def _fitted(
     usual = np.full(len(rows.names), np.nan)
     usual[has_values] = np.nanmedian(rows.matrix[:, has_values], axis=0)
     newest = rows.at_us == rows.at_us.max()
-    return ChurnModel(
+    model = ChurnModel(
         base=source.base,
         target=source.target,
         linear=linear,
@@ -112,16 +113,24 @@ def _fitted(
         capacity=config.capacity,
         threshold=float(np.quantile(probabilities, 1.0 - config.capacity)),
     )
+    return model, np.asarray(probabilities, dtype=np.float64)
 
 
-def _reference(source: RowsSource, split: Split, judged: ChurnModel) -> ModelReference:
-    """What monitoring compares with: all rows, scores of customers' test rows before the last fit.
+def _reference(source: RowsSource, split: Split, probabilities: Floats) -> ModelReference:
+    """What monitoring compares with: all rows, and scores of the test rows by the last fit.
 
-    A training has a row of each customer at chosen moments, a service one for each request, so
-    rows a day say nothing of the service's.
+    Its scores are those of folds that did not see the customer: the model that was measured on the
+    test has learnt from fewer rows, and answers otherwise than the one that is served. A training
+    has a row of each customer at chosen moments, a service one for each request, so rows a day say
+    nothing of the service's.
+
+    Args:
+        source: all rows.
+        split: whose test rows are the newest of those with known outcomes.
+        probabilities: of those with known outcomes, as of `_fitted`.
     """
     rows = source.rows
-    scores = judged.probabilities(split.test.matrix)
+    scores = probabilities[rows.known().at_us >= split.first_test_us]
     blocks = [
         RowBlock(part.matrix, part.at_us, part.customers, part.labels, answers)
         for part, answers in (
@@ -129,7 +138,9 @@ def _reference(source: RowsSource, split: Split, judged: ChurnModel) -> ModelRef
             (split.test, {SCORE: scores}),
         )
     ]
-    return remember(SYSTEM, "customer_id", rows.names, blocks, volume_is_served=False)
+    return remember(
+        SYSTEM, "customer_id", rows.names, blocks, volume_is_served=False, hours_are_chosen=True
+    )
 
 
 def _findings(

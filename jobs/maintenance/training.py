@@ -181,7 +181,9 @@ def _reference(source: RowsSource, judgement: _Evaluation, split_us: int | None)
         earlier = source.rows.take(source.rows.at_us < split_us)
         blocks.insert(0, RowBlock(earlier.rows, earlier.at_us, earlier.machines))
     names = source.features.names
-    return remember(SYSTEM, "machine_id", names, blocks, volume_is_served=False)
+    return remember(
+        SYSTEM, "machine_id", names, blocks, volume_is_served=False, hours_are_chosen=True
+    )
 
 
 _SCORED_HOURS = 168.0

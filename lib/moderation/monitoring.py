@@ -37,8 +37,8 @@ class ReviewEvidence:
     """What the review queue knows of a window.
 
     Attributes:
-        reasons: why posts came to be reviewed; None where the queue cannot be read, so that only
-            what decisions sent to people counts.
+        reasons: why posts came to be reviewed; None where the queue cannot be read. Without one
+            about any post of the window only what decisions sent to people counts.
         pairs: independent opinions about one post.
     """
 
@@ -135,7 +135,7 @@ class _Reviewed:
         violates: (n, k) 1 or 0 by people; NaN where nobody has said so far.
         sent: (n, k) whether the service sent it to people about the policy.
         propensity: (n, k) probability with which it was drawn at random, 0 where it was not.
-        knows_queue: whether the queue was read.
+        knows_queue: whether a queue that these posts were in was read.
     """
 
     entity: Any
@@ -156,18 +156,21 @@ class _Reviewed:
         subjects = posts["subject_id"]
         flagged = _flagged(posts, policies)
         sent, propensity = np.zeros_like(flagged), np.zeros(flagged.shape)
-        if reasons is None:
+        knows_queue = False
+        rows = {name: row for row, name in enumerate(subjects.to_pylist())}
+        columns = {name: at for at, name in enumerate(policies)}
+        for reason in reasons or ():
+            row = rows.get(reason.subject_id)
+            if row is None:
+                continue
+            knows_queue = True
+            about = [columns[name] for name in reason.policies if name in columns]
+            if reason.selected is None:
+                sent[row, about] = True
+            elif reason.selected == _RANDOM and reason.propensity:
+                propensity[row, about] = reason.propensity
+        if not knows_queue:
             sent = flagged & np.asarray(pc.equal(posts["decision"], _REVIEW))[:, None]
-        else:
-            places = {name: at for at, name in enumerate(subjects.to_pylist())}
-            columns = {name: at for at, name in enumerate(policies)}
-            for reason in reasons:
-                row = places.get(reason.subject_id)
-                about = [columns[name] for name in reason.policies if name in columns]
-                if row is not None and reason.selected is None:
-                    sent[row, about] = True
-                elif row is not None and reason.selected == _RANDOM and reason.propensity:
-                    propensity[row, about] = reason.propensity
         violates, _ = verdicts_of(subjects, window.labels, policies, window.as_of)
         authors = pc.coalesce(posts["entity_id"], posts["subject_id"]).combine_chunks()
         return cls(
@@ -176,7 +179,7 @@ class _Reviewed:
             violates=violates,
             sent=sent,
             propensity=propensity,
-            knows_queue=reasons is not None,
+            knows_queue=knows_queue,
         )
 
     def share_in(self, column: int) -> float:
@@ -202,8 +205,9 @@ class _Reviewed:
     def notes(self) -> list[str]:
         """What the figures do not speak for."""
         if not self.knows_queue:
-            return ["why posts were reviewed is in the records of the queue (--records), so "
-                    "precision and recall speak of posts sent to people alone"]  # fmt: skip
+            return ["why posts were reviewed is in the records of their queue (--records), of "
+                    "which none were given, so precision and recall speak of posts sent to people "
+                    "alone"]  # fmt: skip
         if not (self.propensity > 0).any():
             return ["no post was drawn at random for review (jobs.moderation.select), so precision "
                     "and recall speak of posts sent to people alone"]  # fmt: skip

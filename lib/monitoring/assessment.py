@@ -13,6 +13,8 @@ from lib.business.outcomes import OutcomeError, SystemOutcomes
 from lib.monitoring.budget import ErrorBudget
 from lib.monitoring.causes import LikelyCause, likely_causes
 from lib.monitoring.consequence import Consequence, consequence
+from lib.monitoring.coverage import coverage_notes
+from lib.monitoring.decision_hours import at_alike_hours
 from lib.monitoring.decision_window import DecisionWindow
 from lib.monitoring.drift import detect
 from lib.monitoring.evidence import EvidenceMap, evidence_map
@@ -291,12 +293,18 @@ def _judged(
     if material.window.shares_days(version):
         # its part of the days says nothing about how much the service decides
         reference = reference.model_copy(update={"volume_is_served": False})
+    compared = at_alike_hours(reference, windows)
+    if compared.note:
+        notes.append(f"model {version}: {compared.note}")
+    reference, windows = compared.reference, compared.windows
     try:
         figures = watch(reference, windows, budget)
         incidents = detect(reference, windows, budget, figures)
+        lacking = coverage_notes(reference, windows, figures, budget)
     except ValueError as error:
         notes.append(f"model {version}: its windows cannot be compared: {error}")
         return [], None
+    notes += [f"model {version}: {note}" for note in lacking]
     return incidents, evidence_map(figures, windows, budget)
 
 

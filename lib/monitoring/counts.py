@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from heapq import nsmallest
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from lib.monitoring.bins import MISSING, Floats, Ints, MeasureBins, as_floats, single
@@ -29,7 +30,8 @@ class MeasureCounts:
     Attributes:
         cells: (FOLDS, cells) rows by group of entities and cell.
         absent: rows of tables without the column, or with one that cannot be read.
-        unseen: rows with a value that the reference does not list.
+        unseen_cells: (FOLDS,) rows by group of entities with a value that the reference does not
+            list.
         unseen_names: the first of them in order of the alphabet, at most five.
         magnitudes: rows by `magnitude_cells`.
         low, high: smallest and largest finite value; infinite where there is none.
@@ -38,7 +40,7 @@ class MeasureCounts:
 
     cells: Ints
     absent: int = 0
-    unseen: int = 0
+    unseen_cells: Ints = field(default_factory=lambda: np.zeros(FOLDS, dtype=np.int64))
     unseen_names: tuple[str, ...] = ()
     magnitudes: Counter[int] = field(default_factory=Counter)
     low: float = float("inf")
@@ -56,16 +58,21 @@ class MeasureCounts:
         return np.asarray(self.cells.sum(axis=0))
 
     @property
+    def unseen(self) -> int:
+        """Rows with a value that the reference does not list."""
+        return int(self.unseen_cells.sum())
+
+    @property
     def is_constant(self) -> bool:
         """Whether all rows have one value."""
         return self.low == self.high
 
     @property
     def clusters(self) -> float:
-        """Design effect of rows in the last cell (other categories): are they of few entities?"""
+        """Design effect of rows with values that are not listed: are they of few entities?"""
         if self.closed_clusters is not None:
             return self.closed_clusters
-        sizes, counts = self.cells.sum(axis=1), self.cells[:, -1]
+        sizes, counts = self.cells.sum(axis=1), self.unseen_cells
         expected = sizes * (counts.sum() / max(int(sizes.sum()), 1))
         filled = expected > 0
         if filled.sum() < 2:
@@ -88,7 +95,7 @@ class MeasureCounts:
         """Add what another counted."""
         self.cells = self.cells + other.cells
         self.absent += other.absent
-        self.unseen += other.unseen
+        self.unseen_cells = self.unseen_cells + other.unseen_cells
         self.unseen_names = _first({*self.unseen_names, *other.unseen_names})
         self.magnitudes.update(other.magnitudes)
         self.low, self.high = min(self.low, other.low), max(self.high, other.high)
@@ -105,9 +112,9 @@ class MeasureCounts:
             self.high = max(self.high, float(finite.max()))
         cells, rows = np.unique(magnitude_cells(finite), return_counts=True)
         self.magnitudes.update(dict(zip(cells.tolist(), rows.tolist(), strict=True)))
-        fresh = numbers[bins.new_values(numbers)]
-        self.unseen += len(fresh)
-        names = {f"{value:g}" for value in np.unique(fresh)[:_KEPT_NAMES].tolist()}
+        is_new = bins.new_values(numbers)
+        self._count_unseen(is_new, folds)
+        names = {f"{value:g}" for value in np.unique(numbers[is_new])[:_KEPT_NAMES].tolist()}
         self.unseen_names = _first({*self.unseen_names, *names})
         return True
 
@@ -115,10 +122,13 @@ class MeasureCounts:
         cells = bins.category_cells(texts)
         self._count(cells, folds)
         is_other = cells == bins.cells - 1
-        self.unseen += int(is_other.sum())
+        self._count_unseen(is_other, folds)
         names = {str(text) for text in texts.filter(pa.array(is_other)).unique().to_pylist()}
         self.unseen_names = _first({*self.unseen_names, *names})
         return True
+
+    def _count_unseen(self, is_new: npt.NDArray[np.bool_], folds: Ints) -> None:
+        self.unseen_cells = self.unseen_cells + np.bincount(folds[is_new], minlength=FOLDS)
 
     def _count(self, cells: Ints, folds: Ints) -> None:
         width = self.cells.shape[1]

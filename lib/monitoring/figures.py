@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -13,9 +13,10 @@ from lib.monitoring.bins import Floats, Ints
 from lib.monitoring.budget import ErrorBudget, log_e_values
 from lib.monitoring.measure_series import MeasureSeries, days_of
 from lib.monitoring.normal_scores import normal_scores
-from lib.monitoring.null import FEWEST_DAYS, MeanNull, Scores, ShareNull
+from lib.monitoring.null import MeanNull, Scores, ShareNull
 from lib.monitoring.reference import MeasureReference, ModelReference
-from lib.monitoring.window import WindowSketch
+from lib.monitoring.tempering import FEWEST_DAYS
+from lib.monitoring.window import WindowSketch, is_score
 from lib.records.decision_table import FEATURE_PREFIX
 
 CERTAIN = 230.0
@@ -78,12 +79,23 @@ def watch(
     """All figures of all measures; a measure that cannot be computed stops no other."""
     figures: list[Figure] = []
     for measure in reference.measures:
-        series = MeasureSeries.of(reference, measure, windows, budget.least_rows)
-        figures += _of_measure(measure, series)
+        figures += _of_measure(measure, series_of(reference, measure, windows, budget))
     figures += _of_rows(reference, windows, budget)
     figures += _of_repeated(reference, windows)
     figures += _of_tallies(reference, windows, budget)
     return figures
+
+
+def series_of(
+    reference: ModelReference,
+    measure: MeasureReference,
+    windows: Sequence[WindowSketch],
+    budget: ErrorBudget,
+) -> MeasureSeries:
+    """What a measure is compared with, and what is compared."""
+    # a training scores the days of its test alone, which may be too few to show how days differ
+    fewest = budget.warm_up if is_score(measure.bins.column) else 0
+    return MeasureSeries.of(reference, measure, windows, budget.least_rows, fewest)
 
 
 def _of_measure(measure: MeasureReference, series: MeasureSeries) -> Iterator[Figure]:
@@ -97,7 +109,7 @@ def _of_measure(measure: MeasureReference, series: MeasureSeries) -> Iterator[Fi
         yield from _shares(
             *(name, Aspect.NEW, "", series.unseen, series.totals, series, 1.0),
             signs=(1,),
-            clusters=series.clusters if measure.bins.kind == "category" else 1.0,
+            clusters=series.clusters,
         )
     if measure.bins.kind == "category":
         for cell, category in enumerate(measure.bins.categories, start=1):
@@ -110,13 +122,15 @@ def _of_measure(measure: MeasureReference, series: MeasureSeries) -> Iterator[Fi
 
 
 def _moments(measure: MeasureReference, series: MeasureSeries) -> Iterator[Figure]:
-    scores = normal_scores(series.reference_cells.sum(axis=0)[1:])
-    of_mean, of_shares = measure.design.mean, measure.design.shares
-    for aspect, weights, design in (
-        (Aspect.MEAN, scores.location, of_mean),
-        (Aspect.SPREAD, scores.spread, max(of_mean, of_shares)),
-    ):
-        yield from _means(measure.bins.name, aspect, "", weights, series, design)
+    """Mean and spread; the spread of a mean that grows is that around each day's own mean."""
+    name, shares = measure.bins.name, series.reference_cells.sum(axis=0)[1:]
+    scores, design = normal_scores(shares), measure.design
+    means, squares = (_Means.of(series, own) for own in (scores.location, scores.spread))
+    nulls = means.nulls(series, design.mean)
+    yield from _of_means(name, Aspect.MEAN, "", means, series, nulls)
+    spreads = squares.around(means) if len(nulls) > 1 else squares
+    nulls = spreads.nulls(series, max(design.mean, design.shares))
+    yield from _of_means(name, Aspect.SPREAD, "", spreads, series, nulls)
 
 
 def _of_clock(measure: MeasureReference, series: MeasureSeries) -> Iterator[Figure]:
@@ -129,11 +143,10 @@ def _of_clock(measure: MeasureReference, series: MeasureSeries) -> Iterator[Figu
         full = float((np.roll(profile, shift) - profile) @ weights)
         if full < _FLAT:
             continue
-        weights = weights / full
-        design = measure.design.shares
-        yield from _means(
-            measure.bins.name, Aspect.CLOCK, f"{shift:+d}", weights, series, design, (1,)
-        )
+        means = _Means.of(series, weights / full)
+        nulls = means.nulls(series, measure.design.shares)
+        name = measure.bins.name
+        yield from _of_means(name, Aspect.CLOCK, f"{shift:+d}", means, series, nulls, (1,))
 
 
 _UNIFORM = 0.1
@@ -144,32 +157,68 @@ SHIFTS = (-1, 1, -2, 2, -3, 3, -6, 6, 12)
 """Hours of which evidence is kept; `lib.monitoring.kinds` then names the best of all 23."""
 
 
-def _means(
+@dataclass(frozen=True)
+class _Means:
+    """Means of weights of bins, on days of the reference (days,) and in windows (windows,).
+
+    Attributes:
+        before, after: NaN without rows.
+        rows_before, rows_after: on which they rest.
+        variance: of the weight of a row.
+    """
+
+    before: Floats
+    after: Floats
+    rows_before: Ints
+    rows_after: Ints
+    variance: float
+
+    @classmethod
+    def of(cls, series: MeasureSeries, weights: Floats) -> _Means:
+        """Of weights (bins,)."""
+        rows_before = series.reference_cells[:, 1:].sum(axis=1)
+        rows_after = series.window_cells[:, 1:].sum(axis=1)
+        shares = series.reference_cells.sum(axis=0)[1:]
+        shares = shares / max(float(shares.sum()), 1.0)
+        return cls(
+            before=_mean_of(series.reference_cells[:, 1:], weights, rows_before),
+            after=_mean_of(series.window_cells[:, 1:], weights, rows_after),
+            rows_before=rows_before,
+            rows_after=rows_after,
+            variance=float(shares @ weights**2 - (shares @ weights) ** 2),
+        )
+
+    def around(self, means: _Means) -> _Means:
+        """Where these are means of squares: those around each day's own mean."""
+        before, after = self.before - means.before**2, self.after - means.after**2
+        return replace(self, before=before, after=after)
+
+    def nulls(self, series: MeasureSeries, design: float) -> tuple[MeanNull, ...]:
+        """Measured on the days of the reference; none where all rows have one weight."""
+        if self.variance <= 1e-12:
+            return ()
+        sampling = self.variance / np.maximum(self.rows_before, 1)
+        return MeanNull.fit(self.before, sampling, series.reference_days, design)
+
+
+def _mean_of(cells: Ints, weights: Floats, rows: Ints) -> Floats:
+    return np.where(rows > 0, cells @ weights / np.maximum(rows, 1), np.nan)
+
+
+def _of_means(
     measure: str,
     aspect: Aspect,
     name: str,
-    weights: Floats,
+    means: _Means,
     series: MeasureSeries,
-    design: float,
+    nulls: Sequence[MeanNull],
     signs: tuple[int, ...] = (1, -1),
 ) -> Iterator[Figure]:
-    shares = series.reference_cells.sum(axis=0)[1:]
-    shares = shares / max(float(shares.sum()), 1.0)
-    variance = float(shares @ weights**2 - (shares @ weights) ** 2)
-    if variance <= 1e-12:
-        return
-    before, after = (
-        (cells[:, 1:] @ weights / np.maximum(cells[:, 1:].sum(axis=1), 1), cells[:, 1:].sum(axis=1))
-        for cells in (series.reference_cells, series.window_cells)
-    )
-    means = np.where(before[1] > 0, before[0], np.nan)
-    sampling = variance / np.maximum(before[1], 1)
-    null = MeanNull.fit(means, sampling, series.reference_days, design)
-    if null is None:
-        return
-    observed = np.where(after[1] > 0, after[0], np.nan)
-    scores = null.scores(observed, variance / np.maximum(after[1], 1), series.window_days)
-    yield from _both(measure, aspect, name, scores, null.temper, observed, after[1], signs)
+    sampling = means.variance / np.maximum(means.rows_after, 1)
+    scores = [null.scores(means.after, sampling, series.window_days) for null in nulls]
+    tempers = [null.temper for null in nulls]
+    rows = means.rows_after
+    yield from _both(measure, aspect, name, scores, tempers, means.after, rows, signs)
 
 
 def _shares(
@@ -183,38 +232,50 @@ def _shares(
     signs: tuple[int, ...] = (1, -1),
     clusters: npt.ArrayLike = 1.0,
 ) -> Iterator[Figure]:
-    null = ShareNull.fit(counts[0], totals[0], series.reference_days, design)
-    if null is None:
-        return
-    scores = null.scores(counts[1], totals[1], series.window_days, clusters)
+    nulls = ShareNull.fit(counts[0], totals[0], series.reference_days, design)
+    scores = [null.scores(counts[1], totals[1], series.window_days, clusters) for null in nulls]
     observed = counts[1] / np.maximum(totals[1], 1)
-    yield from _both(measure, aspect, name, scores, null.temper, observed, totals[1], signs)
+    tempers = [null.temper for null in nulls]
+    yield from _both(measure, aspect, name, scores, tempers, observed, totals[1], signs)
 
 
 def _both(
     measure: str,
     aspect: Aspect,
     name: str,
-    scores: Scores,
-    temper: float,
+    scores: Sequence[Scores],
+    tempers: Sequence[float],
     observed: Floats,
     weight: npt.NDArray[np.generic],
     signs: tuple[int, ...],
 ) -> Iterator[Figure]:
-    for sign in signs:
-        log_e = log_e_values(sign * scores.standardised, scores.degrees, temper)
-        rows = np.asarray(weight, dtype=np.float64)
-        yield Figure(measure, aspect, name, sign, log_e, observed, rows, scores.usual)
+    """Figures of both directions; none where there is no null.
+
+    Where a level and a line are the null, anything between them is no change: the smaller e-value
+    is one against both.
+    """
+    rows = np.asarray(weight, dtype=np.float64)
+    for sign in signs if scores else ():
+        each = np.stack(
+            [
+                log_e_values(sign * own.standardised, own.degrees, temper)
+                for own, temper in zip(scores, tempers, strict=True)
+            ]
+        )
+        least = each.argmin(axis=0)[None]
+        usual = np.take_along_axis(np.stack([own.usual for own in scores]), least, axis=0)[0]
+        log_e = np.take_along_axis(each, least, axis=0)[0]
+        yield Figure(measure, aspect, name, sign, log_e, observed, rows, usual)
 
 
 def _absent(name: str, series: MeasureSeries) -> Figure:
     """A column that a window lacks, or that cannot be read, on at least half of its rows."""
-    rows = series.window_totals + series.absent
+    rows = series.computed + series.absent
     share = series.absent / np.maximum(rows, 1)
     log_e = np.where(rows > 0, np.where(share >= 0.5, CERTAIN, -CERTAIN), np.nan)
     if not series.column.startswith(FEATURE_PREFIX):
         # what only some sources of decisions hold counts once it was there
-        ever = np.maximum.accumulate(series.window_totals) > 0
+        ever = np.maximum.accumulate(series.computed) > 0
         log_e = np.where(ever, log_e, np.nan)
     return Figure(name, Aspect.ABSENT, "", 1, log_e, share, rows.astype(float), np.zeros(len(rows)))
 
@@ -283,10 +344,11 @@ def _of_rows(
         first = np.arange(reference.days[0], reference.days[-1] + 1)
         volumes = np.full(len(first), np.log(0.5))
         volumes[np.array(reference.days) - first[0]] = np.log(np.array(reference.rows) + 0.5)
-    null = MeanNull.fit(volumes, np.exp(-volumes), first)
-    if null is None:
+    nulls = MeanNull.fit(volumes, np.exp(-volumes), first)
+    if not nulls:
         return
-    sampling = np.exp(-sizes)
+    # earlier windows say how many rows there are by now
+    null, sampling = nulls[0], np.exp(-sizes)
     usual = null.scores(sizes, sampling, days).usual
     level, rests_on = np.zeros(len(sizes)), np.full(len(sizes), np.inf)
     if reference.volume_is_served:
@@ -297,7 +359,7 @@ def _of_rows(
     standardised = np.where(np.arange(len(sizes)) < learnt, np.nan, standardised)
     scores = Scores(standardised, scores.degrees, scores.usual + level)
     weight = np.ones(len(sizes))
-    yield from _both("rows", Aspect.ROWS, "", scores, null.temper, sizes, weight, (1, -1))
+    yield from _both("rows", Aspect.ROWS, "", [scores], [null.temper], sizes, weight, (1, -1))
 
 
 def _level(gaps: Floats, learnt: int) -> tuple[Floats, Floats]:
@@ -320,20 +382,17 @@ _LATEST = 3
 
 
 def _of_repeated(reference: ModelReference, windows: Sequence[WindowSketch]) -> Iterator[Figure]:
-    null = ShareNull.fit(
+    nulls = ShareNull.fit(
         np.array(reference.repeated), np.array(reference.sampled), np.array(reference.days)
     )
-    if null is None:
-        return
     repeated, sampled = (
         np.array([getattr(window, name) for window in windows], dtype=np.int64)
         for name in ("repeated", "sampled")
     )
-    scores = null.scores(repeated, sampled, days_of(windows))
+    scores = [null.scores(repeated, sampled, days_of(windows)) for null in nulls]
+    tempers = [null.temper for null in nulls]
     observed = repeated / np.maximum(sampled, 1)
-    yield from _both(
-        "duplicates", Aspect.REPEATED, "", scores, null.temper, observed, sampled, (1,)
-    )
+    yield from _both("duplicates", Aspect.REPEATED, "", scores, tempers, observed, sampled, (1,))
 
 
 def _of_tallies(
@@ -351,15 +410,15 @@ def _of_tallies(
         for name in sorted({name for part in parts if part for name in part.counts}):
             counts = np.array([part.counts[name] if part else 0 for part in parts], dtype=np.int64)
             if kept is None:
-                null = ShareNull.fit(counts[first], totals[first], days[first])
+                nulls = ShareNull.fit(counts[first], totals[first], days[first])
             else:
                 before = kept.counts.get(name, (0,) * len(kept.totals))
                 known = np.array(before), np.array(kept.totals), np.array(reference.days)
-                null = ShareNull.fit(*known)
-            if null is None:
-                continue
+                nulls = ShareNull.fit(*known)
             is_new = np.arange(len(windows)) > (first[-1] if kept is None else -1)
-            scores = null.scores(counts, np.where(is_new, totals, 0), days)
+            counted = np.where(is_new, totals, 0)
+            scores = [null.scores(counts, counted, days) for null in nulls]
+            tempers = [null.temper for null in nulls]
             observed = counts / np.maximum(totals, 1)
             aspect = Aspect.SHARE
-            yield from _both(tally, aspect, name, scores, null.temper, observed, totals, (1, -1))
+            yield from _both(tally, aspect, name, scores, tempers, observed, totals, (1, -1))

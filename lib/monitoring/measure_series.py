@@ -24,13 +24,14 @@ class MeasureSeries:
 
     Attributes:
         column: of decisions.
-        reference_days: (days,) since 1970.
+        reference_days: (days,) since 1970, of the training, then of windows that complete it.
         reference_cells: (days, cells) rows.
         reference_unseen: (days,) rows with values that are not listed.
         window_days: (windows,) since 1970.
         window_cells: (windows, cells) rows; none in windows that were pooled with later ones.
         window_unseen, absent: (windows,) rows.
-        clusters: (windows,) design effect of categories that are not listed.
+        computed: (windows,) rows of which the measure was computed, before they are pooled.
+        clusters: (windows,) design effect of values that are not listed.
         is_constant: (windows,) whether all rows had one value.
     """
 
@@ -42,6 +43,7 @@ class MeasureSeries:
     window_cells: Ints
     window_unseen: Ints
     absent: Ints
+    computed: Ints
     clusters: npt.NDArray[np.float64]
     is_constant: npt.NDArray[np.bool_]
 
@@ -52,8 +54,18 @@ class MeasureSeries:
         measure: MeasureReference,
         windows: Sequence[WindowSketch],
         least_rows: int,
+        fewest_days: int = 0,
     ) -> MeasureSeries:
-        """Gather and pool."""
+        """Gather and pool.
+
+        Args:
+            reference: of the model.
+            measure: of it.
+            windows: in order of time.
+            least_rows: below which days are pooled.
+            fewest_days: with fewer in the training, the first windows complete its days and say
+                nothing themselves.
+        """
         parts = [window.measures[measure.bins.name] for window in windows]
         shape = (len(windows), measure.bins.cells)
         cells = np.array([part.by_cell for part in parts], dtype=np.int64).reshape(shape)
@@ -63,15 +75,22 @@ class MeasureSeries:
         before = np.column_stack([measure.by_day, np.array(measure.unseen, dtype=np.int64)])
         before, _ = pooled(before, least_rows)
         after, (lowest, highest) = pooled(np.column_stack([cells, unseen]), least_rows, low, high)
+        lacking = max(0, fewest_days - int((measure.by_day.sum(axis=1) > 0).sum()))
+        completing = np.flatnonzero(cells.sum(axis=1) > 0)[:lacking]
+        first = np.flatnonzero(after[:, :-1].sum(axis=1) > 0)
+        first = first[first <= completing.max(initial=-1)]
+        before = np.concatenate([before, after[first]])
+        after[first], lowest[first], highest[first] = 0, np.inf, -np.inf
         return cls(
             column=measure.bins.column,
-            reference_days=days,
+            reference_days=np.concatenate([days, days_of(windows)[first]]),
             reference_cells=before[:, :-1],
             reference_unseen=before[:, -1],
             window_days=days_of(windows),
             window_cells=after[:, :-1],
             window_unseen=after[:, -1],
             absent=np.array([part.absent for part in parts], dtype=np.int64),
+            computed=np.asarray(cells.sum(axis=1)),
             clusters=np.array([part.clusters for part in parts], dtype=np.float64),
             is_constant=lowest == highest,
         )

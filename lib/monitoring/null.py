@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -10,9 +10,8 @@ from scipy.special import xlogy
 from scipy.stats import f as f_distribution
 
 from lib.monitoring.bins import Floats, Ints
-
-FEWEST_DAYS = 5
-"""A reference of fewer days cannot say how much days differ."""
+from lib.monitoring.tempering import FEWEST_DAYS, tempering
+from lib.monitoring.trend import LEVEL, Trend
 
 _RUN = 5
 """Windows over which evidence adds up; all are compared with the same estimate of the reference."""
@@ -55,6 +54,7 @@ class MeanNull:
             drawn by entity would (the same machines every day) show that it is smaller.
         degrees: of freedom of `total`.
         temper: below 1 where days resemble the day before, see `tempering`.
+        trend: that is added to the usual mean.
     """
 
     usual: Floats
@@ -64,12 +64,15 @@ class MeanNull:
     design: float
     degrees: float
     temper: float
+    trend: Trend = LEVEL
 
     @classmethod
     def fit(
         cls, means: Floats, sampling: Floats, days: Ints, design: float = 1.0
-    ) -> MeanNull | None:
-        """Measure it; None where fewer than five days have a mean.
+    ) -> tuple[MeanNull, ...]:
+        """Measure it: a level, and where the reference grows or falls a line as well.
+
+        There is none where fewer than five days have a mean.
 
         Args:
             means: (days,) NaN where there is none.
@@ -79,9 +82,22 @@ class MeanNull:
         """
         has_mean = np.isfinite(means)
         means, sampling, days = means[has_mean], sampling[has_mean], days[has_mean]
+        level = cls._fit(means, sampling, days, design, LEVEL)
+        if level is None:
+            return ()
+        residuals = means - level.usual[weekday(days)]
+        trend = Trend.fit(residuals, days, _spare(level.usual, len(days)))
+        line = None if trend is None else cls._fit(means, sampling, days, design, trend)
+        return (level,) if line is None else (level, line)
+
+    @classmethod
+    def _fit(
+        cls, means: Floats, sampling: Floats, days: Ints, design: float, trend: Trend
+    ) -> MeanNull | None:
+        means = means - trend.at(days)
         groups = weekday_groups(means, days)
         members = np.bincount(groups, minlength=7).astype(np.float64)
-        degrees = len(means) - float((members > 0).sum())
+        degrees = len(means) - float((members > 0).sum()) - (trend is not LEVEL)
         if len(means) < FEWEST_DAYS or degrees < FEWEST_DAYS - 1:
             return None
         sums = np.bincount(groups, means, minlength=7)
@@ -95,14 +111,15 @@ class MeanNull:
         temper = tempering(residuals, days)
         usual, members = usual[of_weekday], members[of_weekday]
         degrees = min(degrees, tail_degrees(residuals))
-        return cls(usual, members, total, between, design, degrees, temper)
+        return cls(usual, members, total, between, design, degrees, temper, trend)
 
     def scores(self, means: Floats, sampling: Floats, days: Ints) -> Scores:
         """Standardise windows; arguments as of `fit`, (windows,)."""
         weekdays = weekday(days)
-        usual = self.usual[weekdays]
+        usual = self.usual[weekdays] + self.trend.at(days)
         variance = self.design * sampling + self.between
-        variance = variance + self.total * _RUN / np.maximum(self.days[weekdays], 1.0)
+        unsure = 1.0 / np.maximum(self.days[weekdays], 1.0) + self.trend.leverage(days)
+        variance = variance + self.total * _RUN * unsure
         with np.errstate(divide="ignore", invalid="ignore"):
             standardised = np.where(variance > 0, (means - usual) / np.sqrt(variance), np.nan)
         return Scores(standardised, _degrees(self.degrees, variance, self.total), usual)
@@ -125,6 +142,8 @@ class ShareNull:
         design: design effect.
         degrees: of freedom of `total`.
         temper: see `tempering`.
+        trend: that is added to the usual share's angle, the arc sine of its root, on which scale
+            shares of any size have the same variance.
     """
 
     usual: Floats
@@ -134,10 +153,15 @@ class ShareNull:
     design: float
     degrees: float
     temper: float
+    trend: Trend = LEVEL
 
     @classmethod
-    def fit(cls, counts: Ints, rows: Ints, days: Ints, design: float = 1.0) -> ShareNull | None:
-        """Measure it; None where fewer than five days have rows.
+    def fit(
+        cls, counts: Ints, rows: Ints, days: Ints, design: float = 1.0
+    ) -> tuple[ShareNull, ...]:
+        """Measure it: a level, and where the reference grows or falls a line as well.
+
+        There is none where fewer than five days have rows.
 
         Args:
             counts: (days,) rows of the category.
@@ -147,12 +171,33 @@ class ShareNull:
         """
         has_rows = rows > 0
         if has_rows.sum() < FEWEST_DAYS:
-            return None
-        return cls._fit(counts[has_rows] / design, rows[has_rows] / design, days[has_rows], design)
+            return ()
+        total, days = np.asarray(rows[has_rows] / design), days[has_rows]
+        of_category = np.asarray(counts[has_rows] / design)
+        level = cls._fit(of_category, total, days, design)
+        if of_category.sum() < _ROWS_OF_WEEKDAYS:
+            return (level,)
+        usual = level.usual[weekday(days)]
+        angles = signed_roots(of_category, total, usual, 0.0) / (2.0 * np.sqrt(total))
+        trend = Trend.fit(angles, days, _spare(level.usual, len(days)))
+        return (level,) if trend is None else (level, level._along(trend, of_category, total, days))
+
+    def _along(self, trend: Trend, counts: Floats, rows: Floats, days: Ints) -> ShareNull:
+        """The same level with a line through it."""
+        usual = _moved(self.usual[weekday(days)], trend.at(days))
+        residuals = signed_roots(counts, rows, usual, 0.0)
+        degrees = _spare(self.usual, len(days)) - 1.0
+        return replace(
+            self,
+            total=max(1.0 / self.design, float((residuals**2).sum() / degrees)),
+            degrees=min(degrees, tail_degrees(residuals)),
+            temper=tempering(residuals, days),
+            trend=trend,
+        )
 
     @classmethod
     def _fit(cls, counts: Floats, rows: Floats, days: Ints, design: float) -> ShareNull:
-        """Measure it, in effective rows."""
+        """The level, in effective rows."""
         overall = (counts.sum() + 0.5) / (rows.sum() + 1.0)
         groups = np.zeros(len(rows), dtype=np.int64)
         if counts.sum() >= _ROWS_OF_WEEKDAYS:
@@ -188,16 +233,44 @@ class ShareNull:
                 categories of which the reference knows too little.
         """
         weekdays = weekday(days)
-        usual = self.usual[weekdays]
+        growth = self.trend.at(days)
+        usual = _moved(self.usual[weekdays], growth)
         design = np.maximum(self.design, np.asarray(clusters))
         effective = rows / design
-        roots = signed_roots(counts / design, effective, usual, 0.5)
+        shares = _moved(self._in_clusters(weekdays, design / self.design), growth)
+        roots = signed_roots(counts / design, effective, shares, 0.5)
         sampling = min(1.0, self.total)
         between = max(0.0, self.total - sampling)
         variance = sampling + between * effective / self.mean_rows
-        variance = variance + self.total * _RUN * effective / np.maximum(self.rows[weekdays], 1.0)
+        unsure = 1.0 / np.maximum(self.rows[weekdays], 1.0)
+        unsure = unsure + self.trend.leverage(days) / self.mean_rows
+        variance = variance + self.total * _RUN * effective * unsure
         standardised = np.where(rows > 0, roots / np.sqrt(variance), np.nan)
         return Scores(standardised, _degrees(self.degrees, variance, self.total), usual)
+
+    def _in_clusters(self, weekdays: Ints, ratio: Floats) -> Floats:
+        """(windows,) usual share where rows come in clusters `ratio` times those of the reference.
+
+        So many fewer clusters were in the reference: it says less of what it has none of.
+        """
+        rows = self.rows[weekdays]
+        counts = self.usual[weekdays] * (rows + 1.0) - 0.5
+        return np.asarray((counts / ratio + 0.5) / (rows / ratio + 1.0))
+
+
+def _moved(shares: Floats, angles: Floats) -> Floats:
+    """Shares (n,) whose angles are moved by `angles` (n,), within 0 and 1."""
+    moved = np.clip(np.arcsin(np.sqrt(shares)) + angles, _LEAST_ANGLE, np.pi / 2.0 - _LEAST_ANGLE)
+    return np.where(angles == 0.0, shares, np.sin(moved) ** 2)
+
+
+_LEAST_ANGLE = 1e-4
+
+
+def _spare(usual: Floats, days: int) -> float:
+    """Degrees of freedom of days around a level, by weekday where these differ."""
+    has_usual = usual[np.isfinite(usual)]
+    return float(days - (len(has_usual) if np.ptp(has_usual) > 0.0 else 1))
 
 
 def weekday(days: Ints) -> Ints:
@@ -235,22 +308,6 @@ def tail_degrees(residuals: Floats) -> float:
         return _MOST_DEGREES
     excess = float((squares**2).mean()) / variance**2 - 3.0 - float(np.sqrt(24.0 / len(residuals)))
     return max(_FEWEST_DEGREES, 4.0 + 6.0 / excess) if excess > 0.0 else _MOST_DEGREES
-
-
-def tempering(residuals: Floats, days: Ints) -> float:
-    """Share of a window's evidence that counts where deviations last for days.
-
-    (1 - r) / (1 + r) for a correlation r of consecutive days, the share of independent values in a
-    long autocorrelated run; correlations that chance explains count as none.
-    """
-    follows = np.diff(days) == 1
-    centred = residuals - residuals.mean()
-    sizes = float((centred**2).mean())
-    if follows.sum() < FEWEST_DAYS or sizes <= _ALIKE:
-        return 1.0
-    correlation = float((centred[1:] * centred[:-1])[follows].mean()) / sizes
-    shown = min(max(0.0, correlation - 1.0 / float(np.sqrt(follows.sum()))), 0.99)
-    return (1.0 - shown) / (1.0 + shown)
 
 
 def signed_roots(

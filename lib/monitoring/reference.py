@@ -32,7 +32,8 @@ class MeasureReference(_Strict):
     Attributes:
         bins: how it is counted.
         counts: (days, cells) rows; a day on which the measure was not computed has none.
-        unseen: (days,) rows with a value that is not listed.
+        unseen: (days,) rows with a value that is not listed, or a number that one group of entities
+            alone has: it says how often numbers come that are new.
         constant_days: days on which all rows had one value.
         magnitudes: rows by `lib.monitoring.counts.magnitude_cells`, over all days.
         low, high: smallest and largest value; None where there is none.
@@ -87,6 +88,8 @@ class ModelReference(_Strict):
         days: ascending days since 1970 UTC.
         rows, entities, repeated, sampled: of each day; see `WindowSketch`.
         volume_is_served: whether training has as many rows a day as the service decides.
+        hours_are_chosen: whether rows are of moments that the training chose, such as midnights,
+            rather than of events; see `lib.monitoring.decision_hours`.
         measures: features, the score (on rows that did not teach the model), the event's hour.
         tallies: named counts, e.g. decisions by action.
         positives, labelled: labels of each day, for prevalence.
@@ -102,6 +105,7 @@ class ModelReference(_Strict):
     repeated: tuple[int, ...]
     sampled: tuple[int, ...]
     volume_is_served: bool
+    hours_are_chosen: bool = False
     measures: tuple[MeasureReference, ...]
     tallies: dict[str, TallyReference] = Field(default_factory=dict)
     positives: tuple[int, ...]

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from lib.monitoring.bins import (
     HOUR_BINS,
+    MISSING,
     Floats,
     Ints,
     MeasureBins,
@@ -20,7 +21,7 @@ from lib.monitoring.bins import (
     single,
 )
 from lib.monitoring.counts import MeasureCounts
-from lib.monitoring.design_effect import design_effects
+from lib.monitoring.design_effect import DesignEffects, design_effects
 from lib.monitoring.pruning import LARGEST, pruned
 from lib.monitoring.reference import (
     SCORE,
@@ -100,6 +101,7 @@ class ReferenceSketch:
         entity: str,
         *,
         volume_is_served: bool,
+        hours_are_chosen: bool = False,
         largest: int = LARGEST,
     ) -> ModelReference:
         """The reference, pruned to its size.
@@ -111,6 +113,7 @@ class ReferenceSketch:
             system: e.g. `fraud`.
             entity: e.g. `user_id`.
             volume_is_served: whether the service decides about as many rows a day.
+            hours_are_chosen: whether the training chose at which hours its rows are.
             largest: bytes.
 
         Raises:
@@ -124,8 +127,9 @@ class ReferenceSketch:
             system=system,
             entity=entity,
             days=tuple(days),
-            **_volumes(sketches),
+            **volumes_of_days(sketches),
             volume_is_served=volume_is_served,
+            hours_are_chosen=hours_are_chosen,
             measures=tuple(
                 _measure(part, [sketch.measures[part.name] for sketch in sketches])
                 for part in (*self.bins.measures, HOUR_BINS)
@@ -165,27 +169,66 @@ def _count(
         counter[key, name] += int(parts[keys == key].sum())
 
 
-def _volumes(sketches: Sequence[WindowSketch]) -> dict[str, Any]:
+def volumes_of_days(sketches: Sequence[WindowSketch]) -> dict[str, Any]:
+    """Fields of `ModelReference` that say how much there was on each day."""
     names = ("rows", "entities", "repeated", "sampled")
     return {name: tuple(getattr(sketch, name) for sketch in sketches) for name in names}
 
 
 def _measure(bins: MeasureBins, counts: Sequence[MeasureCounts]) -> MeasureReference:
+    by_fold = np.stack([day.cells for day in counts])
+    unseen = unlisted(counts) + _of_one_group(bins, by_fold)
+    return measure_of_days(bins, counts, design_effects(by_fold), unseen)
+
+
+def measure_of_days(
+    bins: MeasureBins, counts: Sequence[MeasureCounts], design: DesignEffects, unseen: Ints
+) -> MeasureReference:
+    """A measure as it is remembered.
+
+    Args:
+        bins: by which it was counted.
+        counts: of each day.
+        design: of the rows.
+        unseen: (days,) rows with values that are new, see `MeasureReference`.
+    """
     magnitudes: Counter[int] = Counter()
     for day in counts:
         magnitudes.update(day.magnitudes)
     low, high = min(day.low for day in counts), max(day.high for day in counts)
-    by_fold = np.stack([day.cells for day in counts])
     return MeasureReference(
         bins=bins,
-        counts=tuple(tuple(row) for row in by_fold.sum(axis=1).tolist()),
-        unseen=tuple(day.unseen for day in counts),
+        counts=tuple(tuple(day.by_cell.tolist()) for day in counts),
+        unseen=tuple(unseen.tolist()),
         constant_days=sum(day.is_constant for day in counts),
         magnitudes=dict(sorted(_most_common(magnitudes, _KEPT_MAGNITUDES))),
         low=low if np.isfinite(low) else None,
         high=high if np.isfinite(high) else None,
-        design=design_effects(by_fold),
+        design=design,
     )
+
+
+def unlisted(counts: Sequence[MeasureCounts]) -> Ints:
+    """(days,) rows with a value that is not listed."""
+    return np.array([day.unseen for day in counts], dtype=np.int64)
+
+
+def _of_one_group(bins: MeasureBins, by_fold: Ints) -> Ints:
+    """(days,) rows with a listed number that one group of entities alone has.
+
+    Had other entities come, it would not be listed: as in Good and Turing's estimate (Good,
+    Biometrika 40, 1953) what was met once says how often something is met that never was.
+
+    Args:
+        bins: of the measure.
+        by_fold: (days, groups, cells) rows.
+    """
+    if not bins.values:
+        return np.zeros(len(by_fold), dtype=np.int64)
+    groups = (by_fold.sum(axis=0) > 0).sum(axis=0)
+    alone = groups == 1
+    alone[MISSING] = False
+    return np.asarray(by_fold[:, :, alone].sum(axis=(1, 2)), dtype=np.int64)
 
 
 def _tallies(sketches: Sequence[WindowSketch]) -> dict[str, TallyReference]:

@@ -85,6 +85,7 @@ def remember(
     blocks: Sequence[RowBlock],
     *,
     volume_is_served: bool,
+    hours_are_chosen: bool = False,
 ) -> ModelReference:
     """The reference of a model; rows are counted day by day, so memory stays that of the arrays.
 
@@ -94,6 +95,7 @@ def remember(
         names: of the features, in order of the columns of matrices.
         blocks: rows that taught the model, and rows with scores that did not.
         volume_is_served: whether the service decides about as many rows a day.
+        hours_are_chosen: whether the training chose at which hours its rows are; False for events.
 
     Scores and texts without any value are left out: nothing can be compared with them.
 
@@ -111,7 +113,9 @@ def remember(
     for block in blocks:
         for day in _days(block, newest - _NEWEST_DAYS):
             sketch.add(day.table(names))
-    return sketch.finish(system, entity, volume_is_served=volume_is_served)
+    return sketch.finish(
+        system, entity, volume_is_served=volume_is_served, hours_are_chosen=hours_are_chosen
+    )
 
 
 def _columns(names: Sequence[str]) -> list[tuple[str, str]]:

@@ -149,7 +149,7 @@ class WindowSketch:
         for part in self._parts:
             column = table[part.column] if part.column in names else None
             counts = self.measures[part.name]
-            if column is not None and column.null_count and _is_score(part.column):
+            if column is not None and column.null_count and is_score(part.column):
                 # a rule that decides alone asks no model
                 scored = np.asarray(pc.or_(column.is_valid(), by_model))
                 counts.add(part, column.filter(pa.array(scored)), folds[scored])
@@ -236,7 +236,8 @@ class DailySketches:
         return self.by_day[day]
 
 
-def _is_score(column: str) -> bool:
+def is_score(column: str) -> bool:
+    """Whether a column of decisions holds what a model answered."""
     return column == "score" or column.startswith(ANSWER)
 
 
@@ -265,7 +266,7 @@ def _read_measure(name: str, counts: MeasureCounts, content: Mapping[str, Any]) 
             "window was counted by the bins of another model"
         )
     counts.cells[0] = cells
-    counts.absent, counts.unseen = int(content["absent"]), int(content["unseen"])
+    counts.absent, counts.unseen_cells[0] = int(content["absent"]), int(content["unseen"])
     counts.unseen_names = tuple(content["unseen_names"])
     counts.magnitudes = Counter({int(cell): n for cell, n in content["magnitudes"].items()})
     counts.closed_clusters = float(content["clusters"])

@@ -43,14 +43,18 @@ def table() -> pa.Table:
     return decided.days(decided.fraud(), 0, DAYS, "v1", seed=11)
 
 
-@pytest.fixture(scope="module")
-def reference() -> ModelReference:
+def remembered(days: int) -> ModelReference:
     pool = decided.fraud()
-    rows = decided.days(pool, -decided.REFERENCE_DAYS, 0, "v1", seed=1)
+    rows = decided.days(pool, -days, 0, "v1", seed=1)
     measures = [(name, f"feature_{name}") for name in pool.names]
     sketch = ReferenceSketch(fit_bins(rows, [*measures, ("score", "score")]))
     sketch.add(rows)
     return sketch.finish("fraud", "user_id", volume_is_served=True)
+
+
+@pytest.fixture(scope="module")
+def reference() -> ModelReference:
+    return remembered(decided.REFERENCE_DAYS)
 
 
 def labels_of(table: pa.Table, late_us: int = DAY) -> pa.Table:
@@ -140,6 +144,17 @@ def test_a_quiet_window_has_no_incident_and_figures_by_week(
     assert periods[0].realised[1].value < 0
     assert periods[1].ripe < 1.0
     assert "there are no labels" in assessed(reference, table, LABEL_SCHEMA.empty_table()).notes[0]
+
+
+def test_measures_with_too_few_rows_to_compare_are_noted(
+    reference: ModelReference, table: pa.Table
+) -> None:
+    (note,) = assessed(remembered(4), table, labels_of(table)).notes
+    measures = len(reference.bins.measures)
+    assert note.startswith("model v1: amount, ")
+    assert f" and {measures - 4} more cannot be compared: the model remembers less than" in note
+    (note,) = assessed(reference, table.slice(0, 150), labels_of(table)).notes
+    assert f" and {measures - 3} more cannot be compared: the window has less than 200" in note
 
 
 def test_a_sample_of_entities_gives_the_same_incidents(

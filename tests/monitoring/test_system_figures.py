@@ -192,9 +192,12 @@ def test_precision_and_recall_are_those_of_all_posts() -> None:
     assert "no post was drawn at random" in review_tables(window, sent)[0].notes[0]
 
 
-def test_without_the_queue_posts_sent_to_people_are_measured() -> None:
+@pytest.mark.parametrize("reasons", [None, [QueueReason("of another time", POLICIES, None, None)]])
+def test_without_their_queue_posts_sent_to_people_are_measured(
+    reasons: list[QueueReason] | None,
+) -> None:
     window, _, truth = posts(6_000)
-    (quality, agreement) = review_tables(window, None)
+    (quality, agreement) = review_tables(window, reasons)
     own = by_name([quality])["precision spam"]
     assert own.low <= truth["precision"] <= own.high
     assert "--records" in quality.notes[0]

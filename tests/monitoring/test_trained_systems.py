@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +55,7 @@ class Run(MonitoringRun):
         return self.monitor(
             self.deployment.system,
             changes,
-            self.deployment.until + 120 * DAY,
+            self.deployment.as_of,
             decisions=str(path),
             records=self.url,
             registry=str(self.deployment.registry),
@@ -82,8 +82,8 @@ def run(tmp_path: Path, deployment: Deployment) -> Run:
 
 
 def late(table: pa.Table, deployment: Deployment) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """(n,) decisions of the last third."""
-    begin = deployment.until - (deployment.until - deployment.since) // 3 // DAY * DAY
+    """(n,) decisions of the last half."""
+    begin = deployment.until - (deployment.until - deployment.since) // 2 // DAY * DAY
     return np.asarray(table["event_time"].cast(pa.int64())) >= begin
 
 
@@ -91,16 +91,21 @@ def changed(table: pa.Table, name: str, values: Any) -> pa.Table:
     return table.set_column(table.schema.get_field_index(name), name, pa.array(values))
 
 
+def in_language(table: pa.Table, language: str, rows: Iterable[bool]) -> pa.Table:
+    """Posts of which some have another language; JSON."""
+    texts = [
+        text.replace('"language": "en"', f'"language": {language}') if now else text
+        for text, now in zip(table["request"].to_pylist(), rows, strict=True)
+    ]
+    return changed(table, "request", texts)
+
+
 def planted(deployment: Deployment) -> tuple[pa.Table, str]:
-    """A feature in another unit from some day on; of posts a language that vanished."""
+    """A feature in another unit from some day on; of posts a language that was never there."""
     table = deployment.decisions
     is_late = late(table, deployment)
     if deployment.system == "moderation":
-        texts = [
-            text.replace('"language": "de"', '"language": "fr"') if now else text
-            for text, now in zip(table["request"].to_pylist(), is_late.tolist(), strict=True)
-        ]
-        return changed(table, "request", texts), "category"
+        return in_language(table, '"fr"', is_late.tolist()), "new category"
     name = f"feature_{deployment.feature}"
     values = table[name].to_numpy() * np.where(is_late, 100.0, 1.0)
     return changed(table, name, values), "unit changed"
@@ -117,33 +122,24 @@ def test_what_was_planted_is_named_and_nothing_without_it(run: Run, deployment: 
     table, kind = planted(deployment)
     assert run.code(table) == INCIDENT_OPEN
     assert deployment.feature in run.named
-    assert run.named[deployment.feature].endswith(kind)
+    assert run.named[deployment.feature] == kind
 
 
-def without_feature(table: pa.Table, deployment: Deployment) -> pa.Table:
-    name = f"feature_{deployment.feature}"
-    return table.drop_columns([name]) if name in table.column_names else table
+def test_a_model_that_the_registry_does_not_know_is_noted(run: Run, deployment: Deployment) -> None:
+    table = deployment.decisions
+    assert run.code(changed(table, "model_version", ["unknown"] * table.num_rows)) == 0
+    assert "of model unknown: there is no reference of it" in " ".join(run.report["notes"])
+    assert run.report["performance"]["periods"]
 
 
-def of_no_model(table: pa.Table, _: Deployment) -> pa.Table:
-    return changed(table, "model_version", ["unknown"] * table.num_rows)
-
-
-@pytest.mark.parametrize(
-    ("change", "note"),
-    [(of_no_model, "there is no reference of it"), (without_feature, "")],
-)
-def test_what_is_lacking_stops_nothing_else(
-    run: Run,
-    deployment: Deployment,
-    change: Callable[[pa.Table, Deployment], pa.Table],
-    note: str,
-) -> None:
-    code = run.code(change(deployment.decisions, deployment))
-    assert note in " ".join(run.report["notes"])
-    lacks = change is without_feature and deployment.system != "moderation"
-    assert code == (INCIDENT_OPEN if lacks else 0)
-    assert run.named == ({deployment.feature: "not computed"} if lacks else {})
+def test_a_measure_that_is_lacking_stops_no_other(run: Run, deployment: Deployment) -> None:
+    table = deployment.decisions
+    if deployment.system == "moderation":
+        table, kind = in_language(table, "null", [True] * table.num_rows), "missing share"
+    else:
+        table, kind = table.drop_columns([f"feature_{deployment.feature}"]), "not computed"
+    assert run.code(table) == INCIDENT_OPEN
+    assert run.named == {deployment.feature: kind}
     assert run.report["performance"]["periods"]
 
 

@@ -37,23 +37,21 @@ from lib.fraud.model.settings import NetworkSettings, TreeSettings
 from lib.fraud.model.time_split import Lengths
 from lib.maintenance.machine_kind import KIND_FILE
 from lib.maintenance.model.model import load_model as load_survival
+from lib.moderation.model.outputs import Presence
 from lib.moderation.policies import Policies, load_policies
+from lib.moderation.post import MODALITIES
 from lib.moderation.routing import Routing
 from lib.records.decision_table import LABEL_SCHEMA
 from lib.registry import read_artifact
 from tests.churn.changed_customers import TABLES
 from tests.churn.small_model import SMALL_TREES
 from tests.maintenance.small_fleet import SETTINGS
+from tests.moderation.small_size import SMALL_SIZE
 
 DAY = 86_400_000_000
 TIME = pa.timestamp("us", "UTC")
-SMALL_POSTS = """
-like: tiny
-text: {hidden: 16, learning: {epochs: 2}}
-image: {learning: {epochs: 2}}
-video: {widths: [4, 8], learning: {epochs: 2}}
-fusion: {learning: {epochs: 4}}
-"""
+WARM_UP_DAYS = 98
+"""After so many days no window of a payment's features is still filling up."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,8 @@ class Deployment:
         decisions: of the days after training, `lib.records.decision_table`.
         options: of its monitoring that say what became known.
         since, until: bounds of the decisions, microseconds since 1970 UTC, midnights.
-        feature: a column that a drift can be planted in.
+        as_of: up to when it is known what became of them, the same unit.
+        feature: a measure that a drift can be planted in.
     """
 
     system: str
@@ -75,6 +74,7 @@ class Deployment:
     options: dict[str, Any]
     since: int
     until: int
+    as_of: int
     feature: str
 
 
@@ -100,20 +100,23 @@ def decision_rows(
     return pa.table(columns).sort_by("event_time")
 
 
-def fraud(folder: Path, users: int = 150, days: int = 84) -> Deployment:
-    """Payments; the last four weeks are decided."""
+def fraud(folder: Path, users: int = 300, days: int = 175) -> Deployment:
+    """Payments; the last four weeks are decided, and those before windows are full are left out."""
     raw, rows, early = folder / "raw", folder / "rows", folder / "early"
     fraud_simulate.main(
-        fraud_simulate.Simulate(output=raw, users=users, days=days, progress="none")
+        fraud_simulate.Simulate(
+            output=raw, users=users, days=days, fraud_share=0.02, progress="none"
+        )
     )
     tables = {name: str(next(raw.glob(f"{name}*"))) for name in ("transactions", "labels")}
     fraud_features.main(fraud_features.FeaturesConfig(**tables, output=str(rows), progress="none"))
     table = pq.read_table(rows / "data").sort_by("event_time")
     times = np.asarray(table["event_time"].cast(pa.int64()))
-    until = int(times.max()) // DAY * DAY
+    begin, until = int(times.min()) + WARM_UP_DAYS * DAY, int(times.max()) // DAY * DAY
     since = until - 28 * DAY
     (early / "data").mkdir(parents=True)
-    pq.write_table(table.filter(pa.array(times < since)), early / "data/rows.parquet")
+    is_early = (times >= begin) & (times < since)
+    pq.write_table(table.filter(pa.array(is_early)), early / "data/rows.parquet")
     config = fraud_train.TrainConfig(
         features=str(early), output=str(folder / "out"), registry=str(folder / "registry"),
         alias="champion", engine="process", baselines=False, simulated=True, bootstrap=5,
@@ -137,8 +140,9 @@ def fraud(folder: Path, users: int = 150, days: int = 84) -> Deployment:
     labels = frauds(later)
     path = folder / "labels.parquet"
     pq.write_table(labels, path)
-    options = {"labels": str(path), "label_days": 7.0}
-    return Deployment("fraud", folder / "registry", decisions, options, since, until, "amount")
+    options, as_of = {"labels": str(path), "label_days": 7.0}, until + 30 * DAY
+    registry = folder / "registry"
+    return Deployment("fraud", registry, decisions, options, since, until, as_of, "amount")
 
 
 def frauds(table: pa.Table) -> pa.Table:
@@ -155,13 +159,13 @@ def frauds(table: pa.Table) -> pa.Table:
     return pa.table(columns).cast(LABEL_SCHEMA)
 
 
-def maintenance(folder: Path, machines: int = 40, weeks: int = 26) -> Deployment:
-    """Machines; the last eight weeks are decided, each machine once a day."""
+def maintenance(folder: Path, machines: int = 70, weeks: int = 72) -> Deployment:
+    """Machines; four weeks are decided, each machine once a day, and a week after them is known."""
     raw, rows = folder / "raw", folder / "rows"
     maintenance_simulate.main(
         maintenance_simulate.Simulate(
             output=raw, machines=machines, plants=4, weeks=weeks, seed=3,
-            sudden_per_year=0.5, progress="none",
+            share_of_life=3.0, progress="none",
         )
     )  # fmt: skip
     files = {name: str(raw / f"{name}.parquet") for name in ("failures", "maintenance")}
@@ -170,22 +174,22 @@ def maintenance(folder: Path, machines: int = 40, weeks: int = 26) -> Deployment
         maintenance_features.FeaturesConfig(
             telemetry=str(raw / "telemetry"), mapping_telemetry=str(raw / "telemetry.yaml"),
             **files, **others, output=str(rows), kind=str(KIND_FILE), partitions=2,
-            progress="none",
+            warm_up_hours=44 * 168.0, progress="none",
         )
     )  # fmt: skip
     machine_rows = find_machines(str(rows), "censor").rows
     until = int(machine_rows.at_us.max()) // DAY * DAY - 7 * DAY
-    since = until - 49 * DAY
+    since = until - 28 * DAY
     config = maintenance_train.TrainConfig(
         features=str(rows), output=str(folder / "out"), registry=str(folder / "registry"),
         alias="champion", engine="process", model=SETTINGS, simulated=True, bootstrap=5,
         test_proportionality=False, learn_until=iso(since), progress="none",
     )  # fmt: skip
     maintenance_train.main(config)
-    source = find_machines(str(rows), config.preventive)
+    source = find_machines(str(rows), config.model.preventive)
     model = load_survival(folder / "out/model", source.features)
     later = source.rows.take((source.rows.at_us >= since) & (source.rows.at_us < until))
-    predictions = [model.predict(row[None])[0] for row in later.rows]
+    predictions = model.predict(later.rows, explain=False)
     answers = [
         {
             "failure_within": own.probabilities,
@@ -203,26 +207,32 @@ def maintenance(folder: Path, machines: int = 40, weeks: int = 26) -> Deployment
         np.array([own.probabilities["7d"] for own in predictions], dtype=np.float64),
         [{}] * len(subjects), answers, source.features.names, later.rows,
     )  # fmt: skip
-    feature = next(name for name in source.features.names if name.endswith("_mean_24h"))
-    return Deployment("maintenance", folder / "registry", decisions, files, since, until, feature)
+    registry, feature = folder / "registry", "vibration_mean_mm_s_24h"
+    as_of = until + 7 * DAY
+    return Deployment(
+        "maintenance", registry, decisions, files, since, until, as_of, feature
+    )  # fmt: skip
 
 
-def churn(folder: Path, accounts: int = 200, days: int = 420) -> Deployment:
-    """Customers; those of the last weeks whose notices can be known are scored each day."""
+def churn(folder: Path, accounts: int = 450, days: int = 700) -> Deployment:
+    """Customers; those of the last weeks whose notices can be known are scored every third day."""
     raw, rows = folder / "raw", folder / "rows"
     raw.mkdir(parents=True)
     churn_simulate.main(
         churn_simulate.Simulate(
-            raw, accounts=accounts, days=days, seed=4, leave_a_year=0.7, progress="none"
+            raw, accounts=accounts, days=days, seed=4, leave_a_year=0.4, progress="none"
         )
     )
     named = {name: str(raw / f"{name}.parquet") for name in TABLES}
     churn_features.main(
-        churn_features.FeaturesConfig(**named, output=str(rows), every_days=3, progress="none")
+        churn_features.FeaturesConfig(
+            **named, output=str(rows), every_days=3, warm_up_days=365, progress="none"
+        )
     )
-    customers = find_customers(str(rows)).rows
+    source = find_customers(str(rows))
+    customers = source.rows
     until = int(customers.at_us.max()) // DAY * DAY
-    since = until - 84 * DAY
+    since = until - 42 * DAY
     config = churn_train.TrainConfig(
         features=str(rows), output=str(folder / "out"), registry=str(folder / "registry"),
         alias="champion", engine="process", model=SMALL_TREES, bootstrap=20, simulated=True,
@@ -238,12 +248,13 @@ def churn(folder: Path, accounts: int = 200, days: int = 420) -> Deployment:
         ["CONTACT" if flagged else "MONITOR" for flagged in (score >= model.threshold).tolist()],
         score, [{}] * len(score), [{}] * len(score), later.names, later.matrix,
     )  # fmt: skip
-    options = {"notices": named["churn"]}
-    return Deployment("churn", folder / "registry", decisions, options, since, until, "mrr")
+    options, as_of = {"notices": named["churn"]}, until + source.target.reach_us
+    registry = folder / "registry"
+    return Deployment("churn", registry, decisions, options, since, until, as_of, "mrr")
 
 
-def moderation(folder: Path, posts: int = 2_400, days: int = 60) -> Deployment:
-    """Posts; the last four weeks are decided."""
+def moderation(folder: Path, posts: int = 6_500, days: int = 60) -> Deployment:
+    """Posts; three weeks are decided, before the quarter that is made of pieces of its own."""
     raw = folder / "raw"
     moderation_simulate.main(
         moderation_simulate.Simulate(
@@ -251,11 +262,11 @@ def moderation(folder: Path, posts: int = 2_400, days: int = 60) -> Deployment:
             progress="none",
         )
     )  # fmt: skip
-    (folder / "size.yaml").write_text(SMALL_POSTS)
+    (folder / "size.yaml").write_text(SMALL_SIZE)
     table = pq.read_table(raw / "posts.parquet")
     times = np.asarray(table["event_time"].cast(TIME).cast(pa.int64()))
-    until = int(times.max()) // DAY * DAY
-    since = until - 28 * DAY
+    until = int(times.min()) // DAY * DAY + 45 * DAY
+    since = until - 21 * DAY
     parts = {"early": times < since, "late": (times >= since) & (times < until)}
     for part, chosen in parts.items():
         own = table.filter(pa.array(chosen))
@@ -274,7 +285,7 @@ def moderation(folder: Path, posts: int = 2_400, days: int = 60) -> Deployment:
         moderation_train.TrainConfig(
             **named("early", "posts", "media", "labels"), size=str(folder / "size.yaml"),
             output=str(folder / "out"), registry=str(folder / "registry"), alias="champion",
-            simulated=True, bootstrap=20,
+            simulated=True, bootstrap=20, split="time", test_share=0.6,
         )
     )  # fmt: skip
     moderation_score.main(
@@ -289,9 +300,10 @@ def moderation(folder: Path, posts: int = 2_400, days: int = 60) -> Deployment:
     path = folder / "labels.parquet"
     pq.write_table(review_labels(folder / "late/labels.parquet", decisions), path)
     options = {"labels": str(path), "policies": str(raw / "policies.yaml")}
+    registry, as_of = folder / "registry", until + 30 * DAY
     return Deployment(
-        "moderation", folder / "registry", decisions, options, since, until, "language"
-    )
+        "moderation", registry, decisions, options, since, until, as_of, "language"
+    )  # fmt: skip
 
 
 def post_decisions(folder: Path, posts: pa.Table, policies: Policies) -> pa.Table:
@@ -303,12 +315,11 @@ def post_decisions(folder: Path, posts: pa.Table, policies: Policies) -> pa.Tabl
     values = np.column_stack([scores[f"p_{name}"].to_numpy() for name in policies.ids])
     reach = np.asarray(posts["reach"].fill_null(0).to_numpy(), dtype=np.float64)
     languages = posts["language"].to_pylist()
-    routed = Routing(policies).route(values, reach, languages=languages)
+    presence = np.column_stack([scores[f"{name}_presence"].to_numpy() for name in MODALITIES])
+    failed = (presence == Presence.FAILED).any(axis=1)
+    routed = Routing(policies).route(values, reach, failed, languages)
     requests, answers, actions = [], [], []
-    presence = zip(
-        scores["image_presence"].to_pylist(), scores["video_presence"].to_pylist(), strict=True
-    )
-    for row, (image, video) in enumerate(presence):
+    for row, (_, image, video) in enumerate((presence != Presence.ABSENT).tolist()):
         media = ({"images.0": "a"} if image else {}) | ({"video": "b"} if video else {})
         requests.append({"language": languages[row], "media": media, "reach": reach[row]})
         action, policy = routed.words(row, policies)
