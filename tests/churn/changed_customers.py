@@ -12,7 +12,17 @@ import pyarrow.parquet as pq
 from jobs.churn import simulate
 from jobs.churn.simulate import Simulate
 from lib.feature import DAY
+from tests.churn.small_model import SMALL_TREES
 
+SMALL = {
+    "model": SMALL_TREES,
+    "bootstrap": 60,
+    "simulated": True,
+    "engine": "process",
+    "progress": "none",
+    "every_days": 20,
+}
+"""Options of a small training."""
 TABLES = ("customers", "usage", "tickets", "invoices", "payments", "surveys", "signals", "churn")
 
 

@@ -16,21 +16,12 @@ from lib.churn.vocabulary import ChurnError
 from lib.contract import ContractError
 from lib.registry import Registry
 from lib.retraining.comparison import ComparisonError
-from tests.churn.changed_customers import blinded, sources, write_accounts
-from tests.churn.small_model import SMALL_TREES
+from tests.churn.changed_customers import SMALL, blinded, sources, write_accounts
 from tests.conftest import on_two_cores
 from tests.jobs import retraining_records as retrainings
 
 pytestmark = [pytest.mark.slow, *on_two_cores(minutes=15)]
 
-SMALL = {
-    "model": SMALL_TREES,
-    "bootstrap": 60,
-    "simulated": True,
-    "engine": "process",
-    "progress": "none",
-    "every_days": 20,
-}
 DAYS, EARLY = 480, 300
 NOW = 1_795_000_000_000_000
 

@@ -14,8 +14,17 @@ import pyarrow.parquet as pq
 
 from lib.maintenance.simulation.files import write_fleet
 from lib.maintenance.simulation.policies import FixedInterval
-from tests.maintenance.small_fleet import CONFIG
+from tests.maintenance.small_fleet import CONFIG, SETTINGS
 
+SMALL = {
+    "model": SETTINGS,
+    "bootstrap": 40,
+    "simulated": True,
+    "engine": "process",
+    "progress": "none",
+    "test_proportionality": False,
+}
+"""Options of a small training."""
 FLEET = replace(CONFIG, machines=30, sudden_per_year=0.3)
 TABLES = ("errors", "maintenance", "failures", "machines")
 

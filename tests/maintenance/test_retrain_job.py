@@ -20,19 +20,10 @@ from lib.registry import Registry
 from lib.retraining.comparison import ComparisonError
 from tests.conftest import on_two_cores
 from tests.jobs import retraining_records as retrainings
-from tests.maintenance.changed_sensors import sources, until, write_machines
-from tests.maintenance.small_fleet import SETTINGS
+from tests.maintenance.changed_sensors import SMALL, sources, until, write_machines
 
 pytestmark = [pytest.mark.slow, *on_two_cores(minutes=15)]
 
-SMALL = {
-    "model": SETTINGS,
-    "bootstrap": 40,
-    "simulated": True,
-    "engine": "process",
-    "progress": "none",
-    "test_proportionality": False,
-}
 WEEKS, EARLY = 40, 24
 NOW = 1_795_000_000_000_000
 

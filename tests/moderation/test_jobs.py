@@ -41,17 +41,11 @@ from lib.records.review import ReviewStore
 from lib.registry import ArtifactError, Registry
 from tests.conftest import on_two_cores
 from tests.moderation.media_factories import decode_image
+from tests.moderation.small_size import SMALL_SIZE
 from tests.records.conftest import empty_records
 
 pytestmark = on_two_cores(minutes=10)
 POSTS = 420
-QUICK = """
-like: tiny
-text: {hidden: 16, learning: {epochs: 2}}
-image: {learning: {epochs: 2}}
-video: {widths: [4, 8], learning: {epochs: 2}}
-fusion: {learning: {epochs: 4}}
-"""
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +53,7 @@ def dataset(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("told")
     options = Simulate(folder, posts=POSTS, texts=90, images=60, clips=24, authors=140, seed=4)
     simulate.main(options)
-    (folder / "size.yaml").write_text(QUICK)
+    (folder / "size.yaml").write_text(SMALL_SIZE)
     return folder
 
 
@@ -127,7 +121,7 @@ def decoded(dataset: Path, samples: int) -> dict[str, PostInputs]:
 
 def test_rows_hold_what_posts_say_and_show(dataset, rows):
     prepared = find_rows(str(rows))
-    size = parse_size(QUICK, "size")
+    size = parse_size(SMALL_SIZE, "size")
     ours = decoded(dataset, size.video.frames)
     names = prepared.posts["post_id"].to_pylist()
     assert len(names) == POSTS
@@ -416,7 +410,7 @@ def test_a_search_writes_a_size_that_training_reads(dataset, rows, tmp_path):
         trials=2,
     )
     best = parse_size(Path(tune.main(config)).read_text(), "best")
-    around = parse_size(QUICK, "size")
+    around = parse_size(SMALL_SIZE, "size")
     assert best.text.learning.rate != around.text.learning.rate
     assert best.text.hidden in (8, 16, 32)
     assert best.image == around.image
