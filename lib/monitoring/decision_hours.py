@@ -18,11 +18,8 @@ from lib.monitoring.window import DAY, WindowSketch
 BASE_WINDOWS = 28
 """Windows that stand for the training where decisions are of other hours: four whole weeks."""
 
-_ALIKE_HOURS = 1.5
-"""Hours by which rows of alike profiles differ, on average."""
-
-_BY_CHANCE = 6.0
-"""Hours by which n rows at any hour of the day differ from their profile, times the root of n."""
+_ALIKE_HOURS = 0.5
+"""Hours by which rows of alike profiles differ, on average: a nightly run that begins early."""
 
 _NAMED_SHARE = 0.1
 _NAMED_HOURS = 6
@@ -50,11 +47,11 @@ def at_alike_hours(reference: ModelReference, windows: Sequence[WindowSketch]) -
     A training that chooses the moments of its rows (each machine or customer at midnight, say)
     tells nothing of other hours: what is measured since a shift, a service or a visit has other
     values at noon. Two profiles of hours are alike if rows of the first need to be moved by no more
-    than an hour and a half on average to make the second (Wasserstein's distance on the circle of
-    the day), and as much as so many rows differ by chance. Where most windows are not like the
-    training's rows, the first 28 of these windows stand for it, as the first windows do for
-    decisions, which training does not know either; nothing is said of measures until then. Windows
-    unlike both are not compared.
+    than half an hour on average to make the second (Wasserstein's distance on the circle of the
+    day), and as much as so many rows differ by chance; rows that all have one hour do not differ.
+    Where most windows are not like the training's rows, the first 28 of these windows stand for it,
+    as the first windows do for decisions, which training does not know either; nothing is said of
+    measures until then. Windows unlike both are not compared.
 
     Rows of events (payments, posts) have the hours of the events in training and service; there a
     difference is a change, and `event hour` names it.
@@ -86,8 +83,18 @@ def at_alike_hours(reference: ModelReference, windows: Sequence[WindowSketch]) -
 
 def _are_alike(profiles: Ints, usual: Ints) -> npt.NDArray[np.bool_]:
     """(n,) whether profiles (n, 24) of rows by hour are like another (24,)."""
-    sampling = _BY_CHANCE / np.sqrt(np.maximum(profiles.sum(axis=-1), 1))
+    rows = np.maximum(profiles.sum(axis=-1), 1)
+    sampling = _spread_hours(usual) / np.sqrt(rows)
     return np.asarray(hours_apart(profiles, usual) <= _ALIKE_HOURS + sampling)
+
+
+def _spread_hours(usual: Ints) -> float:
+    """Hours by which rows of a profile (24,) are away from their middle, on average.
+
+    Over the root of n it is about the distance of n rows from their profile by chance: 0 where all
+    rows have one hour, 6 where they come at any.
+    """
+    return float(hours_apart(np.eye(len(usual), dtype=np.int64), usual).min())
 
 
 def hours_apart(profiles: Ints, usual: Ints) -> Floats:

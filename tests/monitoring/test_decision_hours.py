@@ -166,6 +166,25 @@ def test_empty_days_are_neither_alike_nor_other() -> None:
     assert at_alike_hours(MODEL, []).windows == ()
 
 
+@pytest.mark.parametrize("hour", [1, 2, 22, 23])
+@pytest.mark.parametrize("rows", [20, 60, 2_000])
+def test_no_other_hour_is_alike_however_few_rows_there_are(rows: int, hour: int) -> None:
+    windows = served([at_hour(0)] * 2)
+    for window in windows:
+        cells = window.measures["event hour"].cells
+        cells[:] = 0
+        cells[0, hour + 1] = rows
+    assert f"of {hour:02}:00 UTC" in at_alike_hours(MODEL, windows).note
+
+
+def test_few_rows_at_any_hour_are_like_a_profile_of_all_hours() -> None:
+    hours = [anywhen(day) for day in range(60)]
+    some = [window.measures["event hour"].by_cell[1:] for window in served(hours)]
+    drawn = np.random.default_rng(8).multinomial(60, np.full(24, 1.0 / 24.0), size=100)
+    for profiles in (np.array(some), drawn):
+        assert (hours_apart(profiles, np.full(24, 1_000)) <= 0.5 + 6.0 / np.sqrt(60)).mean() > 0.9
+
+
 def test_a_table_without_rows_adds_none() -> None:
     sketches = MODEL.daily()
     sketches.add(pa.table({"event_time": pa.array([], pa.timestamp("us", "UTC"))}))

@@ -16,7 +16,7 @@ from lib.monitoring import (
     detect,
     fit_bins,
 )
-from lib.monitoring.null import tempering
+from lib.monitoring.tempering import tempering
 from lib.monitoring.window import DAY
 from tests.monitoring.rows import FIRST_DAY
 
