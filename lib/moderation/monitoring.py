@@ -11,7 +11,6 @@ import pyarrow.compute as pc
 from lib.business.outcomes import Flags, Floats
 from lib.moderation.outcomes import verdicts_of
 from lib.moderation.policies import ACTIONS
-from lib.moderation.review.agreement import Agreement, agreement_by_policy
 from lib.monitoring.review_performance import (
     PolicyQuality,
     ReviewedRows,
@@ -27,6 +26,7 @@ from lib.monitoring.system_figures import (
 from lib.records.json_codec import read_json
 from lib.records.review import OpinionPair, QueueReason
 from lib.report import Cell
+from lib.review.agreement import Agreement, agreement_by_policy
 
 _RANDOM = "random"
 _REVIEW = "REVIEW"

@@ -7,7 +7,7 @@ from serve.framework.model_slot import ModelSlot
 from serve.moderation.active_policies import ActivePolicies
 from serve.moderation.model import ModelRunner
 from serve.moderation.post_preparation import AuthorProfiles, PostPreparer
-from serve.moderation.review import ReviewService
+from serve.moderation.review import PostReviewService
 
 
 @dataclass(frozen=True)
@@ -28,4 +28,4 @@ class Dependencies:
     active_policies: ActivePolicies
     model_slot: ModelSlot[FusionModelVersion]
     model_runner: ModelRunner
-    review: ReviewService
+    review: PostReviewService

@@ -8,8 +8,6 @@ UNDECODED = "forewarn_moderation_undecoded"
 HITS = "forewarn_moderation_hits"
 RETRIES = "forewarn_moderation_retries"
 STAGE_MS = "forewarn_moderation_stage_ms"
-CLAIMED = "forewarn_moderation_claimed"
-VERDICTS = "forewarn_moderation_verdicts"
 APPEALS = "forewarn_moderation_appeals"
 BATCH_POSTS = "forewarn_moderation_batch_posts"
 
@@ -27,8 +25,6 @@ INSTRUMENTS = (
     Metric(HITS, "hits of hashes and word lists", ("kind",)),
     Metric(RETRIES, "posts that were decided before"),
     Metric(STAGE_MS, "time of a stage of a decision, ms", ("stage",), MILLISECONDS),
-    Metric(CLAIMED, "review items leased"),
-    Metric(VERDICTS, "decisions of reviewers", ("kind", "outcome")),
     Metric(APPEALS, "appeals of authors", ("outcome",)),
     BATCH,
 )

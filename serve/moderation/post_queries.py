@@ -10,11 +10,13 @@ from starlette.responses import Response
 from lib.concurrency.bounded_executor import BoundedExecutor
 from lib.moderation.prepared_post import kept_post
 from lib.moderation.review.items import Removal
+from lib.moderation.standing import in_force
 from lib.records import Decision, RecordsUnavailableError
 from lib.records.review import Outcome
 from lib.storage import Storage, StorageError
 from serve.framework import Problem, RequestContext
 from serve.framework.decision_store import DecisionStore
+from serve.framework.review_schemas import CaseOutcome
 from serve.moderation.dependencies import Dependencies
 from serve.moderation.model import ModelUnavailableError
 from serve.moderation.post_preparation import REMOVED, RESTORED
@@ -22,7 +24,6 @@ from serve.moderation.schemas import (
     AppealRequest,
     AppealResponse,
     ExplanationResponse,
-    OutcomeAnswer,
     PoliciesResponse,
     PolicyView,
     PostResponse,
@@ -71,7 +72,7 @@ class PostService:
             decided_by=by,  # type: ignore[arg-type]
             first=PostResponse.model_validate(first.answer),
             afterwards=later,
-            outcomes=[OutcomeAnswer.of(outcome) for outcome in outcomes],
+            outcomes=[CaseOutcome.of(outcome) for outcome in outcomes],
             request_id=context.request_id,
         )
 
@@ -91,25 +92,25 @@ class PostService:
         removal = self._removal(first, later, outcomes)
         return await self._review.appeal(removal, request.author_id, request.statement, context)
 
-    async def apply_outcome(self, post_id: str) -> None:
-        """Lets an author's history know what people decided about a post, once for each outcome.
+    async def apply_outcome(self, outcome: Outcome) -> None:
+        """Lets an author's history know an outcome of a post; the same again changes nothing.
 
         Raises:
             StoreError, RecordsUnavailableError: a part is out.
         """
-        first = await self._decision_store.find(post_id)
-        outcomes = await self._review.outcomes(post_id)
-        if first is None or not outcomes:
+        first = await self._decision_store.find(outcome.subject_id)
+        outcomes = await self._review.outcomes(outcome.subject_id)
+        if first is None or outcome not in outcomes:
             return
-        later = await self._afterwards(post_id)
-        was, _ = in_force(first, later, outcomes[1:])
-        now, _ = in_force(first, later, outcomes)
-        post, newest = kept_post(first.request), outcomes[0]
-        number = _FIRST_OUTCOME + len(outcomes)
+        later = await self._afterwards(outcome.subject_id)
+        index = outcomes.index(outcome)
+        was, _ = in_force(first, later, outcomes[index + 1 :])
+        now, _ = in_force(first, later, outcomes[index:])
+        post, number = kept_post(first.request), _FIRST_OUTCOME + len(outcomes) - index
         if (was == "REMOVE") != (now == "REMOVE"):
-            await self._authors.record_fact(post, REMOVED, newest.at, now == "REMOVE", number)
-        if was == "REMOVE" and now != "REMOVE" and newest.kind == "appeal":
-            await self._authors.record_fact(post, RESTORED, newest.at, True, number)
+            await self._authors.record_fact(post, REMOVED, outcome.at, now == "REMOVE", number)
+        if was == "REMOVE" and now != "REMOVE" and outcome.kind == "appeal":
+            await self._authors.record_fact(post, RESTORED, outcome.at, True, number)
 
     async def explain(
         self, post_id: str, policy: str | None, context: RequestContext
@@ -231,17 +232,6 @@ class PostService:
             shown={"text": request["text"], "media": request["media"]},
             language=request["language"],  # type: ignore[arg-type]
         )
-
-
-def in_force(
-    first: Decision, later: dict[str, Any] | None, outcomes: list[Outcome]
-) -> tuple[str, str]:
-    """The decision that holds and who made it: people, else models afterwards, else the first."""
-    if outcomes:
-        return ("REMOVE" if any(outcomes[0].verdicts.values()) else "ALLOW"), "people"
-    if later is not None:
-        return str(later["decision"]), str(later["method"])
-    return first.decision, first.method
 
 
 def _broken(answer: dict[str, Any], first: Decision) -> dict[str, float]:

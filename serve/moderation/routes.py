@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Path, Query
 from starlette.responses import Response
 
 from serve.framework import Context, Gateway, RequestContext, Route, Router, new_gateway
-from serve.framework.routes import ENCODED, MISSING, PathIdParam, PathKeyParam, Responses
+from serve.framework.review_routes import (
+    HELD,
+    SMALL_BODY,
+    ItemIdParam,
+    item_options,
+    item_routes,
+)
+from serve.framework.review_schemas import (
+    CaseEntry,
+    CaseOutcome,
+    ClaimRequest,
+    DecideRequest,
+    TakeRequest,
+)
+from serve.framework.routes import ENCODED, MISSING, PathIdParam
 from serve.moderation.review import REFUSALS
 from serve.moderation.schemas import (
     POST,
     AppealRequest,
     AppealResponse,
-    ClaimRequest,
+    ClaimedItem,
     ClaimsResponse,
-    DecideRequest,
     DecideResponse,
     ExplanationResponse,
     HistoryResponse,
-    LeaseRequest,
-    LeaseResponse,
     PoliciesResponse,
     PostRequest,
     PostResponse,
@@ -30,12 +41,7 @@ from serve.moderation.schemas import (
 )
 from serve.moderation.service import ModerationService
 
-_CONFLICT: Responses = {
-    409: {"description": "The item or id is another caller's, or was decided or used differently."}
-}
-_SMALL_BODY = 64 * 1024
 _PostId = Annotated[PathIdParam, Path(description=f"Id of the post, {ENCODED}.")]
-_ItemId = Annotated[PathKeyParam, Path(description=f"Id of the review item, {ENCODED}.")]
 _Digest = Annotated[
     str, Path(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the file, as 64 hex digits.")
 ]
@@ -50,7 +56,7 @@ def build_gateway(service: ModerationService, names_request: bool = True) -> Gat
 
 def _post_routes(service: ModerationService) -> list[Route]:
     router = Router("posts", "moderation")
-    limits = {"responses": _CONFLICT, "body_bytes": service.args.body_bytes}
+    limits = {"responses": HELD, "body_bytes": service.args.body_bytes}
 
     @router.direct("/posts", "score", "Moderate a post", PostRequest, PostResponse, **limits)
     async def moderate(body: bytes, context: RequestContext) -> bytes:
@@ -72,7 +78,8 @@ def _post_routes(service: ModerationService) -> list[Route]:
     @router.get("/posts/{post_id}/history", "read", "Get a post's audit log")
     async def history(post_id: _PostId, context: Context) -> HistoryResponse:
         """Return the audit log of a post in review, with the versions that applied."""
-        return await service.review.history(post_id, context)
+        entries = [CaseEntry.of(entry) for entry in await service.review.entries(post_id)]
+        return HistoryResponse(post_id=post_id, entries=entries, request_id=context.request_id)
 
     @router.get("/posts/{post_id}/explanation", "read", "Explain a decision", MISSING)
     async def explanation(
@@ -85,9 +92,9 @@ def _post_routes(service: ModerationService) -> list[Route]:
         """Return the words, image regions and video segments that indicate a violation."""
         return await service.posts.explain(post_id, policy, context)
 
-    refusals = MISSING | _CONFLICT
+    refusals = MISSING | HELD
 
-    @router.post("/appeals", "label", "Appeal a removal", refusals, body_bytes=_SMALL_BODY)
+    @router.post("/appeals", "label", "Appeal a removal", refusals, body_bytes=SMALL_BODY)
     async def appeal(request: AppealRequest, context: Context) -> AppealResponse:
         """Queue a removal for review by a person who did not decide it."""
         return await service.posts.appeal(request, context)
@@ -96,31 +103,32 @@ def _post_routes(service: ModerationService) -> list[Route]:
 
 
 def _queue_routes(service: ModerationService) -> list[Route]:
-    router, item = Router("review", "moderation"), "/review/items/{item_id}"
-    options: dict[str, Any] = {"scope": "review", "body_bytes": _SMALL_BODY}
-    of_item = {**options, "responses": MISSING | _CONFLICT}
+    router, review = Router("review", "moderation"), service.review
 
-    @router.post("/review/claim", summary="Claim items", **options)
+    @router.post("/review/claim", "review", "Claim items", body_bytes=SMALL_BODY)
     async def claim(request: ClaimRequest, context: Context) -> ClaimsResponse:
         """Lease the most urgent items to a reviewer; no one else gets them until the lease ends."""
-        return await service.review.claim(request, context)
+        claims = await review.claim(request, context)
+        items = [ClaimedItem.of(lease) for lease in claims]
+        return ClaimsResponse(claims=items, request_id=context.request_id)
 
-    @router.post(f"{item}/renew", summary="Renew a lease", **of_item)
-    async def renew(item_id: _ItemId, lease: LeaseRequest, context: Context) -> LeaseResponse:
-        """Extend the lease of an item by the length of a lease."""
-        return await service.review.renew(item_id, lease, context)
+    @router.post(
+        "/review/items/{item_id}/claim", summary="Claim an item by its id", **item_options()
+    )
+    async def take(item_id: ItemIdParam, request: TakeRequest, context: Context) -> ClaimedItem:
+        """Lease one item to a reviewer, whatever its rank; its holder gets the lease again."""
+        return ClaimedItem.of(await review.take(item_id, request, context))
 
-    @router.post(f"{item}/release", summary="Release an item", **of_item)
-    async def release(item_id: _ItemId, lease: LeaseRequest, context: Context) -> LeaseResponse:
-        """Return an item to the queue without a verdict."""
-        return await service.review.release(item_id, lease, context)
-
-    @router.post(f"{item}/decide", summary="Decide an item", **of_item)
-    async def decide(item_id: _ItemId, request: DecideRequest, context: Context) -> DecideResponse:
+    @router.post("/review/items/{item_id}/decide", summary="Decide an item", **item_options())
+    async def decide(
+        item_id: ItemIdParam, request: DecideRequest, context: Context
+    ) -> DecideResponse:
         """Store a verdict on each policy of an item; the same verdict again changes nothing."""
-        return await service.review.decide(item_id, request, context)
+        verdict, new, outcome = await review.decide(item_id, request, context)
+        closed = None if outcome is None else CaseOutcome.of(outcome)
+        return DecideResponse.of(verdict, new=new, outcome=closed, request_id=context.request_id)
 
-    return router.routes
+    return [*router.routes, *item_routes("moderation", review)]
 
 
 def _reviewer_routes(service: ModerationService) -> list[Route]:
@@ -134,7 +142,8 @@ def _reviewer_routes(service: ModerationService) -> list[Route]:
     @router.get("/review/figures", "review", "Get queue statistics")
     async def figures(context: Context) -> QueueStatsResponse:
         """Return the state of the queue, and agreement and accuracy of the reviewers."""
-        return await service.review.figures(service.decider.review_price, context)
+        figures, price = await service.review.figures(), service.decider.review_price
+        return QueueStatsResponse(**figures, price=price, request_id=context.request_id)
 
     @router.get("/media/{digest}", "review", "Get a medium", MISSING, response=Response)
     async def media(digest: _Digest) -> Response:

@@ -6,7 +6,6 @@ import base64
 import binascii
 import hashlib
 import io
-from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import (
@@ -15,7 +14,6 @@ from pydantic import (
     EncoderProtocol,
     Field,
     JsonValue,
-    StrictBool,
     TypeAdapter,
     model_validator,
 )
@@ -28,21 +26,21 @@ from lib.moderation.text_matching.folding import shows
 from lib.records.json_codec import write_json
 from serve.framework import response_fields as fields
 from serve.framework.asgi import RequestContext
+from serve.framework.review_schemas import (
+    LANGUAGE,
+    CaseEntry,
+    CaseOutcome,
+    ClaimedFields,
+    ClaimsOf,
+    ItemId,
+    QueueFiguresResponse,
+    StoredVerdict,
+)
 
 Decision = Literal["ALLOW", "REVIEW", "REMOVE", "PENDING"]
-LANGUAGE = r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$"
-MOST_CLAIMED = 100
 _PIECE = 1 << 20
 _DIGEST_BYTES = 16
-Reviewer = Annotated[
-    Id, Field(description="Name of the reviewer. A key that is bound to other names gets 403.")
-]
 PostId = Annotated[str, Field(description="Id of the post.")]
-Verdicts = Annotated[
-    dict[str, bool], Field(description="Verdict by policy: true if the post violates it.")
-]
-ItemId = Annotated[str, Field(description="Id of the review item.")]
-LeaseToken = Annotated[Whole, Field(description="Token of the lease, as in the claimed item.")]
 
 
 class _Base64(EncoderProtocol):
@@ -217,15 +215,6 @@ class PostResponse(BaseModel):
         )
 
 
-class OutcomeAnswer(fields.RowAnswer):
-    """Outcome of a review or of an appeal."""
-
-    kind: str = Field(description="Kind of the case: `review` or `appeal`.")
-    rule: str = Field(description="Rule of the review process that closed the case.")
-    verdicts: Verdicts
-    at: fields.Time = Field(description="Time of the outcome, ISO 8601 in UTC.")
-
-
 class PostView(BaseModel):
     """Current decision about a post, its first answer, and the outcomes of reviews."""
 
@@ -243,40 +232,17 @@ class PostView(BaseModel):
         description="Decision of the models that was made later, for a video or after a fallback; "
         "null if there is none."
     )
-    outcomes: list[OutcomeAnswer] = Field(
+    outcomes: list[CaseOutcome] = Field(
         description="Outcomes of reviews and appeals, the newest first."
     )
     request_id: fields.RequestId
-
-
-class PolicyResult(fields.RowAnswer):
-    """One entry of the audit log of a post in review."""
-
-    at: fields.Time = Field(description="Time of the entry, ISO 8601 in UTC.")
-    who: str = Field(description="Person who acted, or `queue` for the service itself.")
-    what: str = Field(description="Action that was taken, such as `claimed` or `closed`.")
-    rule: str | None = Field(
-        description="Rule of the review process that applied; null if none did."
-    )
-    item_id: ItemId
-    policy_version: str = Field(description="Version of the policies that applied.")
-    model_version: fields.ModelVersion
-    before: JsonValue = Field(
-        description="State of the item before the action; null if there was none."
-    )
-    after: JsonValue = Field(
-        description="State of the item after the action; null if there is none."
-    )
-    key_id: str | None = Field(
-        description="Public id of the API key that acted; null if no key acted."
-    )
 
 
 class HistoryResponse(BaseModel):
     """Audit log of a post in review."""
 
     post_id: PostId
-    entries: list[PolicyResult] = Field(description="Entries of the audit log, the oldest first.")
+    entries: list[CaseEntry] = Field(description="Entries of the audit log, the oldest first.")
     request_id: fields.RequestId
 
 
@@ -298,44 +264,11 @@ class AppealResponse(BaseModel):
     request_id: fields.RequestId
 
 
-class ClaimRequest(fields.RequestBody):
-    """A reviewer's request for items to decide."""
-
-    reviewer: Reviewer
-    claim_id: Id | None = Field(
-        None,
-        description="Id of the claim. The same claim sent again gets the items that it still "
-        "leases. Default: the request id.",
-    )
-    most: int = Field(1, ge=1, le=MOST_CLAIMED, description="Maximum number of items; default: 1.")
-    languages: list[Annotated[str, Field(max_length=35, pattern=LANGUAGE)]] | None = Field(
-        None,
-        max_length=100,
-        description="Languages that the reviewer understands, as BCP 47 tags. Default: all.",
-    )
-
-
-class ClaimedItem(fields.RowAnswer):
+class ClaimedItem(ClaimedFields):
     """A review item that is leased to the reviewer."""
 
-    item_id: ItemId
-    token: int = Field(
-        description="Token of the lease; to be sent with the verdict, with a renewal and with a "
-        "release."
-    )
-    leased_until: fields.Time = Field(description="Time at which the lease ends, ISO 8601 in UTC.")
     post_id: PostId
-    policies: dict[str, float] = Field(
-        description="Probability of a violation, 0 to 1, by policy to decide about."
-    )
-    severity: int = Field(description="Severity of the item, 1 (low) to 5 (high).")
     reach: int = Field(description="Number of views of the post, so far or expected.")
-    created_at: fields.Time = Field(
-        description="Time at which the item entered the queue, ISO 8601 in UTC."
-    )
-    due_at: fields.Time = Field(
-        description="Time by which the item should be decided, ISO 8601 in UTC."
-    )
     policy_version: str = Field(description="Version of the policies that applied to the post.")
     language: str | None = Field(
         description="Language of the post as a BCP 47 tag; null if unknown."
@@ -345,56 +278,21 @@ class ClaimedItem(fields.RowAnswer):
     )
 
 
-class ClaimsResponse(BaseModel):
+class ClaimsResponse(ClaimsOf[ClaimedItem]):
     """Review items that are leased to the reviewer."""
 
-    claims: list[ClaimedItem] = Field(
-        description="Leased items, the most urgent first; empty if no item waits."
-    )
-    request_id: fields.RequestId
 
-
-class LeaseRequest(fields.RequestBody):
-    """The reviewer and the lease of an item."""
-
-    reviewer: Reviewer
-    token: LeaseToken
-
-
-class LeaseResponse(BaseModel):
-    """The lease of an item after a renewal or a release."""
-
-    item_id: ItemId
-    leased_until: datetime | None = Field(
-        description="Time at which the lease ends, ISO 8601 in UTC; null after a release."
-    )
-    request_id: fields.RequestId
-
-
-class DecideRequest(fields.RequestBody):
-    """A reviewer's verdict on every policy of an item."""
-
-    reviewer: Reviewer
-    token: LeaseToken
-    verdicts: dict[Id, StrictBool] = Field(
-        min_length=1,
-        max_length=64,
-        description="Verdict by policy: true if the post violates it. Expected for each policy of "
-        "the item and for no other.",
-    )
-    note: Note | None = Field(None, description="Note of the reviewer.")
-
-
-class DecideResponse(fields.RowAnswer):
-    """The verdict as it was stored, and the outcome of the case."""
+class PostItem(fields.RowAnswer):
+    """An item and the post that it is about."""
 
     item_id: ItemId
     post_id: PostId
-    verdicts: Verdicts
-    new: bool = Field(
-        description="True if the verdict was stored for the first time, false if it was repeated."
-    )
-    outcome: OutcomeAnswer | None = Field(
+
+
+class DecideResponse(StoredVerdict, PostItem):
+    """The verdict as it was stored, and the outcome of the case."""
+
+    outcome: CaseOutcome | None = Field(
         description="Newest outcome of the post; null while its case is open."
     )
     request_id: fields.RequestId
@@ -417,27 +315,13 @@ class PoliciesResponse(BaseModel):
     request_id: fields.RequestId
 
 
-class QueueStatsResponse(BaseModel):
+class QueueStatsResponse(QueueFiguresResponse):
     """State of the review queue, and agreement and accuracy of the reviewers."""
 
-    queue: dict[str, JsonValue] = Field(
-        description="State of the queue: open items by policy (`depth`), leased items, age of the "
-        "oldest item in microseconds, share of overdue items, arrivals and decisions per hour, "
-        "decisions per case, share of overturned appeals, and expired leases of the last 7 days."
-    )
     price: float = Field(
         description="Price of a review beyond its cost, in the unit of the policies' costs; 0 "
         "while reviewers have capacity."
     )
-    kappa: dict[str, JsonValue] = Field(
-        description="Agreement of first and second opinions over the last 7 days by policy: number "
-        "of pairs, share of equal verdicts, and Cohen's kappa with its confidence interval."
-    )
-    accuracy: dict[str, JsonValue] = Field(
-        description="Accuracy on items with known answers over the last 7 days, by reviewer and "
-        "policy: answers, right answers, and their share with its 95% confidence interval."
-    )
-    request_id: fields.RequestId
 
 
 class ExplanationResponse(BaseModel):

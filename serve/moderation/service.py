@@ -11,12 +11,12 @@ from lib.moderation.media.media_fetcher import MediaFetcher
 from lib.moderation.media.media_store import MediaStore
 from lib.moderation.model import SYSTEM
 from lib.moderation.model.fusion_version import FusionModelVersion, load_fusion_version
-from lib.moderation.review.queue import ReviewQueue
-from lib.moderation.review.salt import read_salt
-from lib.moderation.review.settings import ReviewSettings
+from lib.moderation.review.queue import PostReviewQueue
 from lib.moderation.rules import ACTIONS, NUMBERS, RULES_FILE, TEXTS, rule_fields
 from lib.records.review import ReviewStore
 from lib.registry import ArtifactError
+from lib.review.salt import read_salt
+from lib.review.settings import ReviewSettings
 from lib.storage import open_storage
 from serve.framework import Metrics
 from serve.framework.model_slot import ModelSlot
@@ -30,7 +30,7 @@ from serve.moderation.dependencies import Dependencies
 from serve.moderation.model import LocalModalities, ModalityClient, ModelRunner
 from serve.moderation.post_preparation import AuthorProfiles, PostPreparer
 from serve.moderation.post_queries import PostService
-from serve.moderation.review import ReviewService
+from serve.moderation.review import PostReviewService
 from serve.moderation.settings import ModerationSettings, ModerationUserConfig
 
 _DAY_SECONDS = 86_400
@@ -46,6 +46,7 @@ class ModerationService(RiskService):
 
     profiles: AuthorProfiles
     model_slot: ModelSlot[FusionModelVersion]
+    review: PostReviewService
 
     def __init__(
         self,
@@ -55,7 +56,6 @@ class ModerationService(RiskService):
         now: Callable[[], int] | None = None,
     ) -> None:
         self.args = args
-        self._lease_clock = now
         active_rules = ActiveRules(rule_fields(), RULES_FILE, ACTIONS, {*NUMBERS, *TEXTS})
         super().__init__(SYSTEM, args, meter, active_rules, now)
         self.active_policies = ActivePolicies()
@@ -65,7 +65,6 @@ class ModerationService(RiskService):
         timeout, receipts = args.store_timeout_ms / 1000.0, args.receipt_days * _DAY_SECONDS
         store = self.new_profile_store(args.profile_store, timeout)
         self.profiles = AuthorProfiles(store, timeout, receipts)
-        self._reviews = ReviewStore(args.records)
         self._modalities = modalities or LocalModalities(args, meter)
         self._loop: asyncio.AbstractEventLoop | None = None
         dependencies = self._dependencies(meter)
@@ -73,6 +72,7 @@ class ModerationService(RiskService):
         self.decider = PostModerator(self.parts, dependencies, args.video_at_once)
         media = args.media
         self.posts = PostService(self.decision_store, dependencies, lambda: open_storage(media))
+        self.outcomes = self.new_outcomes(self.review.queue, self.posts.apply_outcome)
         self.rescorer = self.new_rescorer(self.decider.rescore)
         if args.reviews_per_hour is not None:
             self.periodic_tasks.append((args.capacity_seconds, self.price_reviews))
@@ -80,7 +80,8 @@ class ModerationService(RiskService):
 
     def _dependencies(self, meter: Metrics) -> Dependencies:
         args, limits = self.args, Limits()
-        queue = ReviewQueue(self._reviews, ReviewSettings(salt=read_salt(args.review_salt)))
+        settings = ReviewSettings(salt=read_salt(args.review_salt))
+        queue = PostReviewQueue(ReviewStore(args.records), settings)
         return Dependencies(
             preparer=PostPreparer(
                 MediaFetcher(args.addresses, limits),
@@ -93,24 +94,14 @@ class ModerationService(RiskService):
             active_policies=self.active_policies,
             model_slot=self.model_slot,
             model_runner=ModelRunner(self._modalities, args.model_timeout_ms / 1000.0),
-            review=ReviewService(self.parts, queue, self._closed, self._lease_clock),
+            review=PostReviewService(self.parts, queue, self.lease_clock),
         )
-
-    def _closed(self, post_id: str) -> None:
-        """Lets the author know of a case's outcome, soon."""
-        self.background.submit(lambda: self.posts.apply_outcome(post_id))
 
     def challenger_kind(self) -> ChallengerKind:
         """See `RiskService`."""
         options = {"policies": list(self.active_policies.current.policies.ids)}
         loader = "lib.moderation.model.challenger:load"
         return ChallengerKind(loader, options, ("REMOVE",), ("REVIEW",))
-
-    async def close(self) -> None:
-        """See `RiskService`."""
-        self.review.close()
-        self._reviews.close()
-        await super().close()
 
     async def reconfigure(self, config: Mapping[str, Any]) -> None:
         """See `RiskService`; a model is in force once the members have it too."""

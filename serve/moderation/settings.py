@@ -2,11 +2,10 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from lib.moderation.review.salt import require_salt_address
 from serve.framework import DeploymentSettings
 from serve.framework.settings import (
     JournalFolder,
@@ -72,11 +71,6 @@ class ModerationSettings(ServiceSettings):
     policies: str | None = packaged_yaml("policies")
     lists: str | None = packaged_yaml("word lists")
     hashes: str | None = Field(None, description="file of hashes of known media; none: no list")
-    review_salt: Annotated[str | None, AfterValidator(require_salt_address)] = Field(
-        None,
-        description="env:NAME or file:/path, holding what draws second opinions and golden items; "
-        "none: a random one, made once and kept with the records",
-    )
     reviews_per_hour: float | None = Field(
         None, gt=0, description="posts that people can review in an hour; none: no limit is priced"
     )

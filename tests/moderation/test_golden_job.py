@@ -16,10 +16,10 @@ from jobs.moderation.score import NOTE
 from lib.contract import ContractError
 from lib.moderation.policies import Policies, load_policies
 from lib.moderation.review.items import Doubt
-from lib.moderation.review.queue import ReviewQueue
-from lib.moderation.review.settings import ReviewSettings
+from lib.moderation.review.queue import PostReviewQueue
 from lib.records import RecordsError
 from lib.records.review import Claim, ReviewStore
+from lib.review.settings import ReviewSettings
 from lib.storage import open_storage
 
 NOW = 1_795_428_900_000_000  # 2026-11-23T10:15:00Z in microseconds
@@ -79,8 +79,8 @@ def config(folder: Path, posts: list[str], labels: list[str], **changes: object)
 
 def claims_among(reviews: ReviewStore, policies: Policies, count: int = 60) -> list[Claim]:
     """What a reviewer gets where every other item is golden, as far as there are golden ones."""
-    queue = ReviewQueue(reviews, ReviewSettings(salt="s", golden_share=0.5))
-    queue.admit(
+    queue = PostReviewQueue(reviews, ReviewSettings(salt="s", golden_share=0.5))
+    queue.admit_posts(
         [
             Doubt(
                 post_id=f"q{number}", policies={"spam": 0.5}, severity=2, reach=0, shown={},
@@ -114,7 +114,7 @@ def test_posts_are_asked_about_what_their_labels_name(tmp_path, policies, review
 
 def test_answers_of_reviewers_are_held_against_the_labels(tmp_path, policies, reviews):
     golden.main(config(tmp_path, POSTS, LABELS))
-    queue = ReviewQueue(reviews, ReviewSettings(salt="s", golden_share=0.5))
+    queue = PostReviewQueue(reviews, ReviewSettings(salt="s", golden_share=0.5))
     for claim in golden_claims(reviews, policies).values():
         verdicts = dict.fromkeys(claim.policies, True)
         queue.decide(claim.item_id, "ann", claim.token, verdicts, NOW + 2)

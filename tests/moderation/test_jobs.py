@@ -34,11 +34,11 @@ from lib.moderation.model.model import load_model
 from lib.moderation.model.model_config import parse_size
 from lib.moderation.model.outputs import Presence
 from lib.moderation.policies import load_policies
-from lib.moderation.review.opinions import next_step
-from lib.moderation.review.settings import ReviewSettings
 from lib.moderation.routing import Routing
 from lib.records.review import ReviewStore
 from lib.registry import ArtifactError, Registry
+from lib.review.opinions import next_step
+from lib.review.settings import ReviewSettings
 from tests.conftest import on_two_cores
 from tests.moderation.media_factories import decode_image
 from tests.moderation.small_size import SMALL_SIZE

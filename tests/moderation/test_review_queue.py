@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from lib.moderation.review.queue import ReviewQueue
-from lib.moderation.review.settings import HOUR_US, ReviewSettings
+from lib.moderation.review.queue import PostReviewQueue
 from lib.records import RecordsError
 from lib.records.review import ReviewStore
+from lib.review.settings import HOUR_US, ReviewSettings
 from tests.moderation.review_factories import NOW, POLICIES, doubt, removed
 from tests.records.conftest import migrated
 from tests.records.review_factories import golden_item
@@ -20,14 +20,14 @@ def reviews(tmp_path: Path) -> Iterator[ReviewStore]:
         yield opened
 
 
-def queue(reviews: ReviewStore, **changes: object) -> ReviewQueue:
+def queue(reviews: ReviewStore, **changes: object) -> PostReviewQueue:
     fields: dict[str, object] = {
         "salt": "s",
         "second_opinion_share": 0.0,
         "second_opinion_severity": 6,
         "golden_share": 0.0,
     }
-    return ReviewQueue(reviews, ReviewSettings(**(fields | changes)))
+    return PostReviewQueue(reviews, ReviewSettings(**(fields | changes)))
 
 
 def decide(queue, reviewer, hate, now):
@@ -38,8 +38,8 @@ def decide(queue, reviewer, hate, now):
 
 def test_one_decision_is_enough_where_no_rule_asks_for_more(reviews):
     review_queue = queue(reviews)
-    assert review_queue.admit([doubt()], NOW) == 1
-    assert review_queue.admit([doubt()], NOW + 1) == 0
+    assert review_queue.admit_posts([doubt()], NOW) == 1
+    assert review_queue.admit_posts([doubt()], NOW + 1) == 0
     decide(review_queue, "ann", True, NOW + 5)
     (outcome,) = reviews.list_outcomes("p0")
     assert (outcome.rule, outcome.verdicts) == ("single", {"hate": True, "spam": False})
@@ -48,12 +48,12 @@ def test_one_decision_is_enough_where_no_rule_asks_for_more(reviews):
 
 def test_a_new_version_of_the_policies_asks_again(reviews):
     review_queue = queue(reviews)
-    assert review_queue.admit([doubt(), doubt(policy_version="v2")], NOW) == 2
+    assert review_queue.admit_posts([doubt(), doubt(policy_version="v2")], NOW) == 2
 
 
 def test_two_who_agree_close_a_severe_case(reviews):
     review_queue = queue(reviews, second_opinion_severity=4)
-    review_queue.admit([doubt(severity=5)], NOW)
+    review_queue.admit_posts([doubt(severity=5)], NOW)
     decide(review_queue, "ann", True, NOW + 1)
     assert reviews.list_outcomes("p0") == []
     assert review_queue.claim("ann", 1, NOW + HOUR_US) == []
@@ -68,7 +68,7 @@ def test_two_who_agree_close_a_severe_case(reviews):
 
 def test_where_two_differ_a_third_decides_by_majority(reviews):
     review_queue = queue(reviews, second_opinion_share=1.0)
-    review_queue.admit([doubt()], NOW)
+    review_queue.admit_posts([doubt()], NOW)
     decide(review_queue, "ann", True, NOW + 1)
     decide(review_queue, "bob", False, NOW + 2)
     for reviewer in ("ann", "bob"):
@@ -85,7 +85,7 @@ def test_where_two_differ_a_third_decides_by_majority(reviews):
 @pytest.mark.parametrize(("still", "rule"), [(True, "upheld"), (False, "overturned")])
 def test_an_appeal_goes_to_another_and_becomes_a_label(reviews, still, rule):
     review_queue = queue(reviews)
-    review_queue.admit([doubt()], NOW)
+    review_queue.admit_posts([doubt()], NOW)
     decide(review_queue, "ann", True, NOW + 1)
     item_id, fresh = review_queue.appeal(removed(), "author", "A quotation.", NOW + 10)
     assert fresh
@@ -114,7 +114,7 @@ def test_nothing_tells_a_golden_item_from_another(reviews):
             for number in range(40)
         ]
     )
-    review_queue.admit([doubt(number) for number in range(60)], NOW)
+    review_queue.admit_posts([doubt(number) for number in range(60)], NOW)
     claims = review_queue.claim("ann", 60, NOW + 1)
     golden = [claim for claim in claims if claim.post_id.startswith("q")]
     assert 8 <= len(golden) <= 28
@@ -131,12 +131,12 @@ def test_nothing_tells_a_golden_item_from_another(reviews):
 
 def test_severe_posts_with_reach_come_first_and_old_ones_are_not_forgotten(reviews):
     review_queue = queue(reviews)
-    review_queue.admit([doubt(0, severity=1, reach=0)], NOW)
-    review_queue.admit([doubt(1, severity=5, reach=10**6)], NOW + 1)
+    review_queue.admit_posts([doubt(0, severity=1, reach=0)], NOW)
+    review_queue.admit_posts([doubt(1, severity=5, reach=10**6)], NOW + 1)
     verdict, _ = decide(review_queue, "ann", True, NOW + 2)
     assert verdict.post_id == "p1"
     day = 24 * HOUR_US
-    review_queue.admit(
+    review_queue.admit_posts(
         [doubt(number, severity=5, reach=10**6) for number in range(2, 9)], NOW + 6 * day
     )
     assert review_queue.claim("ann", 1, NOW + 6 * day)[0].post_id == "p0"
@@ -153,4 +153,4 @@ def test_severe_posts_with_reach_come_first_and_old_ones_are_not_forgotten(revie
 )
 def test_a_doubt_that_cannot_be_is_refused(reviews, changes, words):
     with pytest.raises(RecordsError, match=words):
-        queue(reviews).admit([doubt(**changes)], NOW)
+        queue(reviews).admit_posts([doubt(**changes)], NOW)

@@ -18,16 +18,16 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import cohen_kappa_score
 
-from lib.moderation.review.agreement import cohen_kappa
 from lib.moderation.review.items import Doubt
-from lib.moderation.review.queue import ReviewQueue
-from lib.moderation.review.salt import share_of
-from lib.moderation.review.settings import ReviewSettings
+from lib.moderation.review.queue import PostReviewQueue
 from lib.records.review import GoldenItem, LeaseLostError, ReviewStore
+from lib.review.agreement import cohen_kappa
+from lib.review.salt import share_of
+from lib.review.settings import ReviewSettings
 from tests.records.review_factories import golden_item
 
 # what every reviewer would load for itself otherwise
-_SHARED = ["lib.moderation.review", "sklearn.metrics", "tests.records.server"]
+_SHARED = ["lib.moderation.review", "lib.review", "sklearn.metrics", "tests.records.server"]
 _NEEDED = {"single": 1, "agreed": 2, "majority": 3}
 _LONG_US = 24 * 3_600_000_000
 _POLICIES = {"hate": 0.5, "spam": 0.3}
@@ -53,7 +53,7 @@ class Fire:
     """Seconds after which the reviewers are given up."""
 
 
-def queue_of(reviews: ReviewStore, fire: Fire) -> ReviewQueue:
+def queue_of(reviews: ReviewStore, fire: Fire) -> PostReviewQueue:
     """A queue of short leases, and of second opinions of a fifth and of the severest."""
     settings = ReviewSettings(
         salt=f"fire-{fire.seed}",
@@ -62,7 +62,7 @@ def queue_of(reviews: ReviewStore, fire: Fire) -> ReviewQueue:
         second_opinion_severity=5,
         golden_share=0.05,
     )
-    return ReviewQueue(reviews, settings)
+    return PostReviewQueue(reviews, settings)
 
 
 def _now() -> int:
@@ -110,7 +110,7 @@ def run(url: str, fire: Fire) -> dict[str, Any]:
     reviews = ReviewStore(url)
     reviews.migrate()
     queue = queue_of(reviews, fire)
-    queue.admit(doubts(fire), _now())
+    queue.admit_posts(doubts(fire), _now())
     reviews.insert_golden(golden(fire))
     started = time.perf_counter()
     killed = _let_loose(url, fire, reviews)

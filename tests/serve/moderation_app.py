@@ -20,6 +20,7 @@ from serve.moderation.settings import ModerationSettings
 from tests.moderation import small_model
 from tests.serve.application import (
     Application,
+    SetClock,
     add_token,
     publish_champion,
     serving,
@@ -27,7 +28,7 @@ from tests.serve.application import (
 )
 from tests.serve.prometheus_metrics import PrometheusMetrics
 
-SCOPES = tuple(f"moderation:{scope}" for scope in ("label", "score", "review", "read"))
+SCOPES = (*(f"moderation:{scope}" for scope in ("label", "score", "review", "read")), "admin")
 CREATED_AT = 1_795_428_900_000_000
 SECOND = 1_000_000
 NOW = CREATED_AT + 3_600 * SECOND
@@ -53,28 +54,19 @@ entries:
 """
 
 
-@dataclass
-class Clock:
-    """The time that the application goes by."""
-
-    us: int = NOW
-
-    def __call__(self) -> int:
-        return self.us
-
-
 @dataclass(frozen=True)
 class Running(Application):
     """The moderation application that runs."""
 
     system = "moderation"
 
-    clock: Clock
+    clock: SetClock
 
     async def settled(self) -> None:
         """Waits until what follows answers is done, and records are in the database."""
         await self.service.decision_store.drain()
         await self.service.rescorer.run_once()
+        await self.service.outcomes.run_once()
         await self.service.background.wait_idle()
 
 
@@ -113,7 +105,7 @@ def arguments(
 async def moderation(folder: Path, registry: Path, **changes: Any) -> AsyncIterator[Running]:
     """The application in a folder."""
     args, token = arguments(folder, registry, **changes)
-    clock = Clock()
+    clock = SetClock(NOW)
     meter = PrometheusMetrics(INSTRUMENTS)
     service = ModerationService(args, meter, now=clock)
     async with serving(service, build_gateway(service), token) as client:

@@ -172,6 +172,8 @@ async def test_an_author_whose_post_was_removed_is_known_for_it(registry, tmp_pa
         await app.post(f"review/items/{claim['item_id']}/decide", body)
         await app.settled()
         app.clock.us += 60 * SECOND
+        await app.service.outcomes.run_once()
+        await app.settled()
         second = await app.post("posts", post("two", text="again a blockedword"))
         record = await app.get("posts/one")
     assert (second["decision"], second["rule_id"]) == ("REMOVE", "denied_wording")

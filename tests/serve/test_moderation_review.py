@@ -127,8 +127,8 @@ async def test_an_appeal_goes_to_somebody_else_and_may_overturn(registry, tmp_pa
         )
         stored_post = await app.get("posts/p")
         await app.post("appeals", appeal_body, 409)
-        await app.settled()
         app.clock.us += 60 * SECOND
+        await app.settled()
         nxt = await doubtful(app, "q")
         record = await app.service.decision_store.find("q")
     assert (first["new"], again["new"]) == (True, False)

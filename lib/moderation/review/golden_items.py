@@ -7,9 +7,9 @@ from typing import Any
 
 from lib.moderation.policies import Policies
 from lib.moderation.review.content import model_reason, post_content
-from lib.moderation.review.salt import opaque_id
 from lib.moderation.text_matching.folding import shows
 from lib.records.review import GoldenItem
+from lib.review.salt import opaque_id
 
 _UNKNOWN_PROBABILITY = 0.5
 

@@ -1,23 +1,14 @@
-"""Posts that people look at, as items of the queue: due by severity, ranked by risk and reach.
+"""Posts that people look at, as items of the queue: due by severity, ranked by risk and reach."""
 
-An item is ordered by its due time, brought forward by `doubling_us` for each doubling of
-risk x severity x reach. Its priority therefore grows by one each `doubling_us` that passes, for all
-items alike, so that the order never has to be worked out anew and one index serves it. Priorities
-are bounded, so that an item waits for nobody who came later by more than the spread of due times
-and of priorities.
-"""
-
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from lib.moderation.review.salt import opaque_id
-from lib.moderation.review.settings import ReviewSettings
 from lib.records.models import Json
 from lib.records.review import ItemKind, ReviewItem
 from lib.records.review.models import require_case
-
-LOWEST, HIGHEST = -7.0, 33.0
+from lib.review.ranking import bounded_priority, rank_us
+from lib.review.salt import opaque_id
+from lib.review.settings import ReviewSettings
 
 
 class AppealError(ValueError):
@@ -89,20 +80,14 @@ def appeal_item(
 
 
 def priority_of(policies: Mapping[str, float], severity: int, reach: int) -> float:
-    """Doublings of risk x severity x (1 + reach), kept within `LOWEST` and `HIGHEST`.
+    """Doublings of risk x severity x (1 + reach), bounded by `bounded_priority`.
 
     Args:
         policies: probability of each; the risk is the highest.
         severity: 1 to 5.
         reach: people who see the post, 0 or more.
     """
-    worth = max(policies.values()) * severity * (1 + reach)
-    return LOWEST if worth <= 0 else min(max(math.log2(worth), LOWEST), HIGHEST)
-
-
-def rank_us(priority: float, due_at: int, settings: ReviewSettings) -> int:
-    """The moment by which an item is ordered, earliest first; microseconds since 1970 UTC."""
-    return due_at - round(priority * settings.doubling_us)
+    return bounded_priority(max(policies.values()) * severity * (1 + reach))
 
 
 def _item(

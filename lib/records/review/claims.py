@@ -14,6 +14,7 @@ from lib.records.review.models import (
     AuditEntry,
     Claim,
     GoldenItem,
+    LeaseLostError,
     RepeatedOpinionError,
     ReviewItem,
     ReviewKey,
@@ -70,13 +71,18 @@ class ClaimRequest:
 
 @dataclass(frozen=True, slots=True)
 class QueueEntry:
-    """An item with its lease: `token` counts the leases; times as in `ReviewItem`."""
+    """An item with its lease: `token` counts the leases; times as in `ReviewItem`.
+
+    `assignee` is the only one who may claim it, `snoozed_until` when it may be claimed again.
+    """
 
     item: ReviewItem
     token: int
     leased_by: str | None
     leased_until: int | None
     decided_at: int | None
+    assignee: str | None = None
+    snoozed_until: int | None = None
 
 
 def open_items(
@@ -120,7 +126,7 @@ def find(connection: Connection, system: str, item_id: str) -> QueueEntry:
     row = connection.execute(query.with_for_update()).mappings().first()
     if row is None:
         raise UnknownItemError(f"there is no item {item_id!r}")
-    return _queue_item(row)
+    return entry_of(row)
 
 
 def set_lease(
@@ -128,13 +134,18 @@ def set_lease(
 ) -> dict[str, Json]:
     """Move or end the lease of an item that is held; returns the new state."""
     state: dict[str, Json] = {"leased_by": reviewer, "leased_until": until}
-    connection.execute(update(ITEMS).where(ITEMS.c.id == queue_item.item.id).values(**state))
+    set_state(connection, queue_item.item.id, state)
     return state
+
+
+def set_state(connection: Connection, item_id: str, state: Mapping[str, Json]) -> None:
+    """Change columns of an item."""
+    connection.execute(update(ITEMS).where(ITEMS.c.id == item_id).values(**state))
 
 
 def mark_decided(connection: Connection, item_id: str, at: int) -> None:
     """Take an item out of the queue for good."""
-    connection.execute(update(ITEMS).where(ITEMS.c.id == item_id).values(decided_at=at))
+    set_state(connection, item_id, {"decided_at": at})
 
 
 def claim(
@@ -147,7 +158,7 @@ def claim(
     first = _first_slot(database, connection, asks.reviewer)
     if asks.claim_id is not None and (again := _made_before(connection, asks)):
         return again
-    waiting = [_queue_item(row) for row in connection.execute(_waiting(asks)).mappings()]
+    waiting = [entry_of(row) for row in connection.execute(_waiting(asks)).mappings()]
     chosen: list[QueueEntry] = []
     for queue_item in waiting:
         slot = first + len(chosen)
@@ -161,9 +172,34 @@ def claim(
     return [_claim_of(entry, entry.token + 1, asks.now + asks.lease) for entry in chosen]
 
 
-def _queue_item(row: Mapping[Any, Any]) -> QueueEntry:
+def take(connection: Connection, asks: ClaimRequest, item_id: str) -> Claim:
+    """Lease one item by its id; see `StatementStore.take`.
+
+    Raises:
+        UnknownItemError: there is none of that id.
+        LeaseLostError: it is decided, with another reviewer, or meant for one.
+        RepeatedOpinionError: see `require_other_opinion`.
+    """
+    entry = find(connection, asks.system, item_id)
+    is_held = entry.leased_until is not None and entry.leased_until > asks.now
+    if entry.decided_at is not None:
+        raise LeaseLostError(f"item {item_id!r} was decided already")
+    if is_held and entry.leased_by != asks.reviewer:
+        raise LeaseLostError(f"item {item_id!r} is with another reviewer")
+    if {entry.item.for_reviewer, entry.assignee} - {None, asks.reviewer}:
+        raise LeaseLostError(f"item {item_id!r} is meant for another reviewer")
+    require_other_opinion(connection, entry.item, asks.reviewer, asks.key)
+    if is_held:
+        return _claim_of(entry, entry.token, entry.leased_until or 0)
+    _lease(connection, asks, [entry])
+    return _claim_of(entry, entry.token + 1, asks.now + asks.lease)
+
+
+def entry_of(row: Mapping[Any, Any]) -> QueueEntry:
+    """An item with the state of its lease, from its columns."""
     item = ReviewItem(**{name: row[name] for name in _ITEM_FIELDS})
-    return QueueEntry(item, row["token"], row["leased_by"], row["leased_until"], row["decided_at"])
+    state = ("token", "leased_by", "leased_until", "decided_at", "assignee", "snoozed_until")
+    return QueueEntry(item, *(row[name] for name in state))
 
 
 def _made_before(connection: Connection, asks: ClaimRequest) -> list[Claim]:
@@ -177,7 +213,7 @@ def _made_before(connection: Connection, asks: ClaimRequest) -> list[Claim]:
     )
     ordered = query.order_by(ITEMS.c.rank_us, ITEMS.c.id)
     rows = connection.execute(ordered).mappings().all()
-    return [_claim_of(_queue_item(row), row["token"], row["leased_until"]) for row in rows]
+    return [_claim_of(entry_of(row), row["token"], row["leased_until"]) for row in rows]
 
 
 def _first_slot(database: Database, connection: Connection, reviewer: str) -> int:
@@ -188,7 +224,11 @@ def _first_slot(database: Database, connection: Connection, reviewer: str) -> in
 
 def _waiting(asks: ClaimRequest) -> Any:
     free = or_(ITEMS.c.leased_until.is_(None), ITEMS.c.leased_until <= asks.now)
-    own_items = or_(ITEMS.c.for_reviewer.is_(None), ITEMS.c.for_reviewer == asks.reviewer)
+    is_awake = or_(ITEMS.c.snoozed_until.is_(None), ITEMS.c.snoozed_until <= asks.now)
+    own_items = (
+        or_(column.is_(None), column == asks.reviewer)
+        for column in (ITEMS.c.for_reviewer, ITEMS.c.assignee)
+    )
     blind = or_(ITEMS.c.kind.not_in(_BLIND_KINDS), ~_decided_by(asks.reviewer, asks.key, ITEMS.c))
     return (
         select(ITEMS)
@@ -196,11 +236,13 @@ def _waiting(asks: ClaimRequest) -> Any:
             ITEMS.c.system == asks.system,
             ITEMS.c.decided_at.is_(None),
             free,
-            own_items,
+            is_awake,
+            *own_items,
             blind,
             *_able(asks, ITEMS.c),
         )
-        .order_by(ITEMS.c.rank_us, ITEMS.c.id)
+        # none is decided; named for PostgreSQL, which else sorts all instead of reading by_rank
+        .order_by(ITEMS.c.decided_at, ITEMS.c.rank_us, ITEMS.c.id)
         .limit(asks.most)
         .with_for_update(skip_locked=True, of=ITEMS)
     )

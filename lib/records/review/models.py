@@ -28,6 +28,10 @@ class ContradictedVerdictError(RecordsError):
     """The same reviewer decided the item before, with other verdicts."""
 
 
+class UndoRefusedError(RecordsError):
+    """A decision can no longer be undone: it is too long ago, or something followed from it."""
+
+
 @dataclass(frozen=True, slots=True)
 class ReviewKey:
     """The API key under which somebody acts.
@@ -160,6 +164,14 @@ class Claim(ReviewSubject):
     policy_version: str
     language: str | None
     shown: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Until when a reviewer holds an item, and under which token."""
+
+    token: int
+    until: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,41 +1,86 @@
 """The review queue: leased items, one decision each, outcomes, labels, and an audit of it all."""
 
 import secrets
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
-from sqlalchemy import Connection, Table, and_, insert, select
+from sqlalchemy import Connection, Table, and_, delete, insert, select, update
 
 from lib.records.errors import RecordsError
 from lib.records.models import require_text, require_time
 from lib.records.repository import Model
-from lib.records.review import claims
+from lib.records.review import claims, transitions
 from lib.records.review import verdicts as review_verdicts
-from lib.records.review.audit import append_step
+from lib.records.review.audit import append_entries, append_step
 from lib.records.review.claims import Mixer, QueueEntry
 from lib.records.review.models import (
     AuditEntry,
     Claim,
     GoldenItem,
     Label,
+    Lease,
     Outcome,
     ReviewItem,
     ReviewKey,
-    Step,
     Verdict,
     require_verdicts,
 )
-from lib.records.review.statistics import ReviewStatistics
-from lib.records.review.tables import AUDIT, GOLDEN, LABELS, OUTCOMES, SETTINGS, VERDICTS
+from lib.records.review.statements import TURN_LOCK, NextStep, StatementStore
+from lib.records.review.tables import (
+    AUDIT,
+    GOLDEN,
+    ITEMS,
+    LABELS,
+    OUTCOMES,
+    SETTINGS,
+    VERDICTS,
+    WAITING,
+)  # fmt: skip
+from lib.records.review.transitions import UNDO_US, Act, Escalate
 
-NextStep = Callable[[ReviewItem, Sequence[Verdict]], Step]
-_TURN_LOCK = 0x52657669  # "Revi": any number that no other program locks
 _PAGE = 1000
 _SALT, _SALT_BYTES = "salt", 32
 
 
-class ReviewStore(ReviewStatistics):
+class LeaseOptions(TypedDict, total=False):
+    """When a lease is changed, and under which key; as in `ReviewStore.claim`."""
+
+    now: int | None
+    key: ReviewKey | None
+
+
+class UndoOptions(TypedDict, total=False):
+    """`lease_now` as `now` of `ReviewStore.claim`, and the `key` under which a reviewer acts."""
+
+    lease_now: int | None
+    key: ReviewKey | None
+
+
+class Remark(TypedDict, total=False):
+    """What a reviewer acts with: a `note` in words, and the `key` under which they do."""
+
+    note: str | None
+    key: ReviewKey | None
+
+
+class ActOptions(Remark, total=False):
+    """The same at a time; `now` as in `ReviewStore.claim`."""
+
+    now: int | None
+
+
+class ClaimOptions(TypedDict, total=False):
+    """What a reviewer takes on; see `ReviewStore.claim`."""
+
+    languages: Collection[str] | None
+    skills: Collection[str] | None
+    key: ReviewKey | None
+    claim_id: str | None
+
+
+class ReviewStore(StatementStore):
     """The review queue in the records database.
 
     An item is held by one reviewer at a time. A lease that ended gives the item back, and each
@@ -77,6 +122,49 @@ class ReviewStore(ReviewStatistics):
         with self._database.writing() as connection:
             return claims.open_items(self._database, connection, ordered, actor, key_id=key_id)
 
+    def append_note(
+        self, subject_id: str, by: str, note: str, at: int, key_id: str | None = None
+    ) -> None:
+        """Write what somebody notes about a subject into the audit; nothing else changes.
+
+        Args:
+            subject_id: of the decision.
+            by: who notes it.
+            note: in words.
+            at: microseconds since 1970 UTC.
+            key_id: of the API key.
+        """
+        require_text("subject_id", subject_id)
+        require_text("note", note)
+        entry = AuditEntry(
+            at=at, who=by, what="noted", rule=None, item_id="", case_id="",
+            system=self._system, subject_id=subject_id, policy_version="", model_version=None,
+            before=None, after={"note": note}, key_id=key_id,
+        )  # fmt: skip
+        with self._database.writing() as connection:
+            append_entries(connection, [entry])
+
+    def list_waiting(self, most: int) -> list[str]:
+        """Subjects of decisions that are to come into the queue, those that wait longest first."""
+        waiting = WAITING.c
+        query = select(waiting.subject_id).where(waiting.system == self._system)
+        query = query.order_by(waiting.queued_at, waiting.subject_id).limit(most)
+        with self._database.reading() as connection:
+            return list(connection.execute(query).scalars())
+
+    def remove_waiting(self, subjects: Collection[str]) -> None:
+        """Note that decisions are in the queue, or never will be."""
+        waiting = WAITING.c
+        named = and_(waiting.system == self._system, waiting.subject_id.in_(sorted(subjects)))
+        with self._database.writing() as connection:
+            connection.execute(delete(WAITING).where(named))
+
+    def list_items(self, subject_id: str) -> list[ReviewItem]:
+        """Every item about a subject, the newest first."""
+        return self._list_about(
+            subject_id, ReviewItem, ITEMS, [ITEMS.c.created_at.desc(), ITEMS.c.id]
+        )
+
     def insert_golden(self, posts: Sequence[GoldenItem]) -> int:
         """Store posts with known answers; returns how many are new."""
         ordered = sorted(posts, key=lambda post: post.id)
@@ -90,11 +178,8 @@ class ReviewStore(ReviewStatistics):
         *,
         now: int | None = None,
         lease: int,
-        languages: Collection[str] | None = None,
-        skills: Collection[str] | None = None,
         mixer: Mixer | None = None,
-        key: ReviewKey | None = None,
-        claim_id: str | None = None,
+        **options: Unpack[ClaimOptions],
     ) -> list[Claim]:
         """Lease up to `most` items, earliest rank first, golden ones mixed in.
 
@@ -106,12 +191,10 @@ class ReviewStore(ReviewStatistics):
             most: 1 to 1000.
             now: microseconds since 1970 UTC; None is the database's clock, which all share.
             lease: how long the items are held, in microseconds.
-            languages: what the reviewer reads, None for everything; an item without a language
-                goes to anybody.
-            skills: likewise.
             mixer: which of a reviewer's items are golden; None mixes none in.
-            key: under which the reviewer asks.
-            claim_id: names the claim; asked for again, it gets what it leased and still holds.
+            options: `languages`, what the reviewer reads, None for everything; an item without a
+                language goes to anybody. `skills` likewise. `key`, under which the reviewer asks.
+                `claim_id` names the claim; asked for again, it gets what it leased and still holds.
         """
         require_text("reviewer", reviewer)
         with self._database.writing() as connection:
@@ -121,10 +204,10 @@ class ReviewStore(ReviewStatistics):
                 most,
                 self._time(connection, now),
                 lease,
-                languages,
-                skills,
-                key,
-                claim_id,
+                options.get("languages"),
+                options.get("skills"),
+                options.get("key"),
+                options.get("claim_id"),
             )
             return claims.claim(self._database, connection, asks, mixer)
 
@@ -134,11 +217,10 @@ class ReviewStore(ReviewStatistics):
         reviewer: str,
         token: int,
         *,
-        now: int | None = None,
         lease: int,
-        key: ReviewKey | None = None,
+        **options: Unpack[LeaseOptions],
     ) -> int:
-        """Hold an item for longer, and return until when; `now` and `key` as in `claim`.
+        """Hold an item for longer, and return until when.
 
         Raises:
             UnknownItemError: there is none of that id.
@@ -146,25 +228,19 @@ class ReviewStore(ReviewStatistics):
         """
         with self._database.writing() as connection:
             queue_item = self._leased_item(connection, item_id, reviewer, token)
-            at = self._time(connection, now)
+            at, key = self._time(connection, options.get("now")), options.get("key")
             after = claims.set_lease(connection, queue_item, reviewer, at + lease)
             append_step(connection, queue_item.item, at, reviewer, "renewed", key, after)
         return at + lease
 
     def release(
-        self,
-        item_id: str,
-        reviewer: str,
-        token: int,
-        *,
-        now: int | None = None,
-        key: ReviewKey | None = None,
+        self, item_id: str, reviewer: str, token: int, **options: Unpack[LeaseOptions]
     ) -> None:
-        """Give an item back undecided; `now` and `key` as in `claim`. Raises as `renew` does."""
+        """Give an item back undecided. Raises as `renew` does."""
         with self._database.writing() as connection:
             queue_item = self._leased_item(connection, item_id, reviewer, token)
             claims.set_lease(connection, queue_item, None, None)
-            at = self._time(connection, now)
+            at, key = self._time(connection, options.get("now")), options.get("key")
             append_step(connection, queue_item.item, at, reviewer, "released", key)
 
     def decide(
@@ -176,8 +252,7 @@ class ReviewStore(ReviewStatistics):
         *,
         now: int,
         next_step: NextStep,
-        note: str | None = None,
-        key: ReviewKey | None = None,
+        **remark: Unpack[Remark],
     ) -> tuple[Verdict, bool]:
         """Keep a decision with what follows from it, whole or not; and whether it is new.
 
@@ -191,8 +266,7 @@ class ReviewStore(ReviewStatistics):
             verdicts: of every policy of the item, whether it is broken.
             now: microseconds since 1970 UTC.
             next_step: says what follows, from the item and the decisions of its case so far.
-            note: in words.
-            key: under which the reviewer decides.
+            remark: see `Remark`.
 
         Raises:
             UnknownItemError: there is none of that id.
@@ -202,9 +276,10 @@ class ReviewStore(ReviewStatistics):
             RecordsError: a verdict is missing, too many or not true or false.
         """
         require_time("now", now)
+        note, key = remark.get("note"), remark.get("key")
         with self._database.writing() as connection:
             # numbers of labels are given out before they are committed; in turn, none comes late
-            self._database.take_turn(connection, _TURN_LOCK)
+            self._database.take_turn(connection, TURN_LOCK)
             queue_item = claims.find(connection, self._system, item_id)
             item = queue_item.item
             require_verdicts("verdicts", item.policies, verdicts)
@@ -222,6 +297,111 @@ class ReviewStore(ReviewStatistics):
             case = review_verdicts.list_of_case(connection, item.case_id)
             self._follow(connection, next_step(item, case), case, now)
         return verdict, True
+
+    def undo(
+        self,
+        item_id: str,
+        reviewer: str,
+        token: int,
+        *,
+        now: int,
+        lease: int,
+        **options: Unpack[UndoOptions],
+    ) -> Lease:
+        """Take a decision back within ten seconds; the reviewer holds the item again.
+
+        The same again gives the same lease. An undone decision counts nowhere; the audit keeps it.
+
+        Args:
+            item_id: as decided.
+            reviewer: as decided.
+            token: as decided.
+            now: microseconds since 1970 UTC, by the clock of `decide`.
+            lease: how long the item is held from then on, microseconds.
+            options: see `UndoOptions`.
+
+        Raises:
+            UnknownItemError: there is none of that id.
+            LeaseLostError: another decided it, or nobody.
+            UndoRefusedError: see `transitions.undo`.
+        """
+        require_time("now", now)
+        with self._database.writing() as connection:
+            self._database.take_turn(connection, TURN_LOCK)
+            entry = claims.find(connection, self._system, item_id)
+            verdict = review_verdicts.find_verdict(connection, item_id)
+            if verdict is None:
+                return transitions.lease_after_undo(entry, reviewer, token)
+            review_verdicts.require_same(verdict, reviewer, token, verdict.verdicts)
+            until = self._time(connection, options.get("lease_now")) + lease
+            new = Lease(entry.token + 1, until)
+            transitions.undo(connection, entry, verdict, now, new, options.get("key"))
+        return new
+
+    def snooze(
+        self, item_id: str, reviewer: str, token: int, until: int, **options: Unpack[ActOptions]
+    ) -> None:
+        """Give an item back that nobody gets before `until`; see `transitions.snooze`."""
+        with self._acting(item_id, reviewer, token, options) as (connection, entry, act):
+            transitions.snooze(connection, entry, act, until)
+
+    def assign(
+        self,
+        item_id: str,
+        reviewer: str,
+        assignee: str | None,
+        *,
+        token: int | None = None,
+        **options: Unpack[ActOptions],
+    ) -> None:
+        """Let only one reviewer claim an item, or anybody again; see `transitions.assign`."""
+        for name in (reviewer, assignee):
+            if name is not None:
+                require_text("reviewer", name)
+        with self._acting(item_id, reviewer, token, options) as (connection, entry, act):
+            transitions.assign(connection, entry, act, assignee)
+
+    def escalate(
+        self,
+        item_id: str,
+        reviewer: str,
+        token: int,
+        change: Escalate,
+        **options: Unpack[ActOptions],
+    ) -> ReviewItem:
+        """Give an item to seniors; `change` says how. See `transitions.escalate`."""
+        with self._acting(item_id, reviewer, token, options) as (connection, entry, act):
+            return transitions.escalate(connection, entry, act, change)
+
+    def settle_outcomes(self, now: int, most: int = _PAGE) -> list[Outcome]:
+        """Outcomes that wait to take effect, the oldest first; they cannot be undone from now on.
+
+        Whoever reads them does what follows from them, as often as it takes, and then calls
+        `mark_applied`.
+
+        Args:
+            now: microseconds since 1970 UTC; outcomes of the last ten seconds are left alone.
+            most: at most so many.
+        """
+        table = OUTCOMES.c
+        waits = and_(table.system == self._system, table.applied_at.is_(None))
+        is_old = and_(waits, table.settled_at.is_(None), table.at < now - UNDO_US)
+        with self._database.reading() as connection:
+            any_old = connection.execute(select(table.case_id).where(is_old).limit(1)).first()
+        if any_old is not None:
+            with self._database.writing() as connection:
+                self._database.take_turn(connection, TURN_LOCK)
+                connection.execute(update(OUTCOMES).where(is_old).values(settled_at=now))
+        is_settled = and_(waits, table.settled_at.is_not(None))
+        return self._list(
+            Outcome, OUTCOMES, is_settled, order=[table.at, table.case_id], limit=most
+        )
+
+    def mark_applied(self, case_ids: Collection[str], at: int) -> None:
+        """Note that all that follows from some outcomes was done."""
+        of_cases = and_(OUTCOMES.c.system == self._system, OUTCOMES.c.case_id.in_(sorted(case_ids)))
+        with self._database.writing() as connection:
+            connection.execute(update(OUTCOMES).where(of_cases).values(applied_at=at))
 
     def find_item(self, item_id: str) -> QueueEntry:
         """An item with the state of its lease.
@@ -249,7 +429,8 @@ class ReviewStore(ReviewStatistics):
     def iterate_labels(self, since: int = 0) -> Iterator[Label]:
         """Labels with a number above `since`, each once, in order.
 
-        Whoever keeps the last number and asks again with it misses none.
+        Whoever keeps the last number and asks again with it misses none. Those of the last ten
+        seconds may go again, with the decision that gave them; see `undo`.
         """
         while True:
             number = LABELS.c.number
@@ -262,11 +443,19 @@ class ReviewStore(ReviewStatistics):
                 return
             since = labels[-1].number
 
-    def _time(self, connection: Connection, now: int | None) -> int:
-        if now is None:
-            return self._database.now(connection)
-        require_time("now", now)
-        return now
+    @contextmanager
+    def _acting(
+        self, item_id: str, reviewer: str, token: int | None, options: ActOptions
+    ) -> Iterator[tuple[Connection, QueueEntry, Act]]:
+        """A transaction, an item that it locks, and what a reviewer does to it."""
+        with self._database.writing() as connection:
+            entry = claims.find(connection, self._system, item_id)
+            now = self._time(connection, options.get("now"))
+            yield (
+                connection,
+                entry,
+                Act(reviewer, token, now, options.get("note"), options.get("key")),
+            )
 
     def _leased_item(
         self, connection: Connection, item_id: str, reviewer: str, token: int
@@ -274,14 +463,6 @@ class ReviewStore(ReviewStatistics):
         queue_item = claims.find(connection, self._system, item_id)
         review_verdicts.require_lease(queue_item, reviewer, token)
         return queue_item
-
-    def _follow(
-        self, connection: Connection, step: Step, case: Sequence[Verdict], now: int
-    ) -> None:
-        if step.opens is not None:
-            claims.open_items(self._database, connection, [step.opens], "queue", now)
-        if step.outcome is not None:
-            review_verdicts.close_case(connection, step.outcome, case)
 
     def _list_about(
         self, subject_id: str, model: type[Model], table: Table, order: list[Any]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, and_, func, select
+from sqlalchemy import ColumnElement, Connection, and_, case, func, select
 
 from lib.records.errors import RecordsError
 from lib.records.repository import Repository
@@ -170,11 +170,15 @@ def _figures(connection: Connection, system: str, now: int, window: int) -> Queu
         return and_(time > since, time <= now)
 
     is_open = (ITEMS.c.system == system, ITEMS.c.decided_at.is_(None), ITEMS.c.kind != "golden")
-    by_policy = select(ITEMS.c.policy, func.count()).where(*is_open).group_by(ITEMS.c.policy)
-    depth = {str(policy): int(count) for policy, count in connection.execute(by_policy)}
+    by_policy = select(
+        ITEMS.c.policy, func.count(), func.min(ITEMS.c.created_at),
+        _count_where(ITEMS.c.due_at <= now), _count_where(ITEMS.c.leased_until > now),
+    ).where(*is_open).group_by(ITEMS.c.policy)  # fmt: skip
+    rows = connection.execute(by_policy).all()
+    depth = {str(row[0]): int(row[1]) for row in rows}
     waiting = sum(depth.values())
-    oldest = connection.execute(select(func.min(ITEMS.c.created_at)).where(*is_open)).scalar_one()
-    overdue = _count(connection, *is_open, ITEMS.c.due_at <= now)
+    oldest = min((int(row[2]) for row in rows), default=now)
+    overdue, leased = (sum(int(row[column]) for row in rows) for column in (3, 4))
     arrived = _count(
         connection, ITEMS.c.system == system, ITEMS.c.kind.in_(("review", "appeal")),
         is_recent(ITEMS.c.created_at),
@@ -189,8 +193,8 @@ def _figures(connection: Connection, system: str, now: int, window: int) -> Queu
     overturned = _count(connection, *closed, OUTCOMES.c.rule == "overturned")
     return QueueFigures(
         depth=depth,
-        leased=_count(connection, *is_open, ITEMS.c.leased_until > now),
-        oldest_age_us=0 if oldest is None else max(now - int(oldest), 0),
+        leased=leased,
+        oldest_age_us=max(now - oldest, 0),
         overdue_share=overdue / waiting if waiting else 0.0,
         arrivals_per_hour=arrived / hours,
         decisions_per_hour=decisions / hours,
@@ -202,3 +206,7 @@ def _figures(connection: Connection, system: str, now: int, window: int) -> Queu
 
 def _count(connection: Connection, *conditions: ColumnElement[bool]) -> int:
     return int(connection.execute(select(func.count()).where(*conditions)).scalar_one())
+
+
+def _count_where(condition: ColumnElement[bool]) -> ColumnElement[int]:
+    return func.count(case((condition, 1)))

@@ -26,6 +26,8 @@ ITEMS = table(
     *columns.texts("claim_id", nullable=True),
     *columns.documents("known", nullable=True),
     *columns.integers("leased_until", "decided_at", nullable=True),
+    *columns.texts("assignee", nullable=True),
+    *columns.integers("snoozed_until", nullable=True),
     indexes={
         "by_rank": ("system", "decided_at", "rank_us", "id"),
         "by_post": ("subject_id",),
@@ -34,7 +36,8 @@ ITEMS = table(
 )
 """What people are to decide.
 
-`rank_us` orders them, `token` counts the leases given out, `claim_id` names the last claim.
+`rank_us` orders them, `token` counts the leases given out, `claim_id` names the last claim. Nobody
+but `assignee` may claim an item that names one, and nobody before `snoozed_until`.
 """
 
 VERDICTS = table(
@@ -60,10 +63,15 @@ OUTCOMES = table(
     *columns.documents("verdicts"),
     *columns.integers("at"),
     *columns.texts("model_version", nullable=True),
+    *columns.integers("settled_at", "applied_at", nullable=True),
     key=("case_id",),
-    indexes={"by_post": ("subject_id", "at")},
+    indexes={"by_post": ("subject_id", "at"), "by_effect": ("system", "applied_at", "at")},
 )
-"""The outcome of a case, after as many decisions as its rule requires."""
+"""The outcome of a case, after as many decisions as its rule requires.
+
+From `settled_at` on no decision of the case can be undone; at `applied_at` all that follows from
+the outcome was done.
+"""
 
 LABELS = table(
     "review_labels",
@@ -74,6 +82,7 @@ LABELS = table(
     *columns.integers("at"),
     UniqueConstraint("case_id", "policy", name="review_labels_once"),
     key=("number",),
+    indexes={"by_subject": ("system", "subject_id")},
 )
 """Outcomes by policy, numbered in the order in which they were committed, to learn from."""
 
@@ -95,6 +104,14 @@ REVIEWERS = table(
 
 SETTINGS = table("review_settings", *columns.texts("name", "value"), key=("name",))
 """What the queue made once for all who use this database: its salt."""
+
+WAITING = table(
+    "review_waiting",
+    *columns.texts("system", "subject_id"),
+    *columns.integers("queued_at"),
+    key=("system", "subject_id"),
+)
+"""Decisions that people are to look at and that are not in the queue yet."""
 
 AUDIT = table(
     "review_audit",

@@ -1,7 +1,6 @@
 """The rules of the review queue, without a database."""
 
 import math
-from functools import partial
 
 import numpy as np
 import pytest
@@ -9,51 +8,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
 
-from lib.moderation.review.agreement import agreement_by_policy, cohen_kappa
-from lib.moderation.review.golden import GoldenMixer, accuracies
-from lib.moderation.review.items import (
-    HIGHEST,
-    LOWEST,
-    AppealError,
-    appeal_item,
-    priority_of,
-    rank_us,
-)
-from lib.moderation.review.opinions import majority, second_opinion_rule
-from lib.moderation.review.salt import opaque_id, share_of
-from lib.moderation.review.settings import HOUR_US, ReviewSettings, ReviewSettingsError
 from lib.records.review import GoldenAnswer, OpinionPair
-from tests.moderation.review_factories import removed
+from lib.review.agreement import agreement_by_policy, cohen_kappa
+from lib.review.golden import GoldenMixer, accuracies
+from lib.review.opinions import majority, second_opinion_rule
+from lib.review.ranking import HIGHEST, LOWEST, bounded_priority, rank_us
+from lib.review.salt import opaque_id, share_of
+from lib.review.settings import HOUR_US, ReviewSettings, ReviewSettingsError
 
 NOW = 1_795_428_900_000_000  # 2026-11-23T10:15:00Z in microseconds
 SETTINGS = ReviewSettings(salt="tests")
-ITEMS = st.tuples(st.floats(0, 1), st.integers(1, 5), st.integers(0, 10**10))
 
 
-def rank(risk: float, severity: int, reach: int, created_at: int) -> int:
-    due = created_at + SETTINGS.sla_us[severity]
-    return rank_us(priority_of({"hate": risk}, severity, reach), due, SETTINGS)
+@given(st.floats(0, 1e30), st.floats(0, 1e30), st.integers(1, 5), st.integers(1, 5))
+def test_nothing_at_stake_keeps_an_item_waiting_for_ever(small, large, mild, severe):
+    times = SETTINGS.sla_us
+    spread = max(times.values()) - min(times.values())
+    later = NOW + spread + round((HIGHEST - LOWEST) * SETTINGS.doubling_us)
+    early_rank = rank_us(bounded_priority(small), NOW + times[mild], SETTINGS)
+    assert early_rank <= rank_us(bounded_priority(large), later + times[severe], SETTINGS)
 
 
-@given(ITEMS, ITEMS, st.integers(0, 10**13))
-def test_no_item_starves(early, late, extra):
-    times = SETTINGS.sla_us.values()
-    spread = max(times) - min(times) + round((HIGHEST - LOWEST) * SETTINGS.doubling_us)
-    later = NOW + spread + extra
-    assert rank(*early, NOW) <= rank(*late, later)
-
-
-def test_the_priority_is_risk_by_severity_by_reach_in_doublings():
-    assert priority_of({"hate": 0.5, "spam": 0.25}, 4, 511) == 10.0
-    assert priority_of({"hate": 0.5}, 4, 1023) == 11.0
-    assert priority_of({"hate": 0.0}, 5, 10**9) == -7.0
-    due = NOW + SETTINGS.sla_us[3]
-    assert rank_us(6.0, due, SETTINGS) == due - 6 * HOUR_US
-
-
-def test_more_severe_posts_go_before_others_that_are_alike():
-    ranks = [rank(0.5, severity, 100, NOW) for severity in range(1, 6)]
-    assert ranks == sorted(ranks, reverse=True)
+def test_twice_as_much_at_stake_is_one_doubling_nearer():
+    assert [bounded_priority(worth) for worth in (0.0, 1.0, 2.0, 1024.0)] == [LOWEST, 0, 1, 10]
+    assert rank_us(3.0, NOW, SETTINGS) == NOW - 3 * HOUR_US
 
 
 def test_the_sample_for_second_opinions_is_drawn_by_post_and_not_by_anything_else():
@@ -158,34 +136,6 @@ def test_golden_items_come_at_their_declared_rate_to_each_reviewer():
         GoldenMixer(ReviewSettings(salt="s", golden_share=0.0)).draws("ann", slot)
         for slot in range(1000)
     )
-
-
-removal = partial(
-    removed, post_id="p", removed_at=NOW, policies={"hate": 0.97}, severity=4, reach=50
-)
-
-
-def test_an_appeal_is_one_item_however_often_it_is_asked_for():
-    first = appeal_item(removal(), "author", "It was a quotation.", NOW + HOUR_US, SETTINGS)
-    again = appeal_item(removal(), "author", "Please!", NOW + 2 * HOUR_US, SETTINGS)
-    assert first.id == again.id
-    assert first.kind == "appeal"
-    assert first.shown == {"text": "words", "appeal": "It was a quotation."}
-    assert first.due_at == NOW + HOUR_US + SETTINGS.sla_us[4]
-
-
-@pytest.mark.parametrize(
-    ("changes", "author", "after", "words"),
-    [
-        ({}, "somebody", 0, "only its author may appeal"),
-        ({}, "author", SETTINGS.appeal_window_us + 1, "expected an appeal within"),
-        ({}, "author", -1, "expected an appeal within"),
-        ({"policies": {}}, "author", 0, "removed for no policy"),
-    ],
-)
-def test_an_appeal_that_cannot_be_is_refused(changes, author, after, words):
-    with pytest.raises(AppealError, match=words):
-        appeal_item(removal(**changes), author, "", NOW + after, SETTINGS)
 
 
 def test_chance_and_ids_depend_on_names_and_salt_alone():

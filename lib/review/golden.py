@@ -1,4 +1,4 @@
-"""Posts with known answers among the others, and what they say about a reviewer."""
+"""Items with known answers among the others, and what they say about a reviewer."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from scipy.stats import binomtest
 
 from lib.evaluation import Interval
-from lib.moderation.review.salt import opaque_id, share_of
-from lib.moderation.review.settings import ReviewSettings
 from lib.records.review import GoldenAnswer, GoldenItem, ReviewItem
+from lib.review.salt import opaque_id, share_of
+from lib.review.settings import ReviewSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,18 +29,18 @@ class GoldenMixer:
     def item(
         self, unseen: Sequence[GoldenItem], like: ReviewItem, reviewer: str, slot: int
     ) -> ReviewItem:
-        """One of the posts, chosen by chance, as an item for this reviewer alone."""
+        """One of the subjects, chosen by chance, as an item for this reviewer alone."""
         draw = share_of(self.settings.draw_salt, "golden choice", reviewer, str(slot))
-        post = unseen[int(draw * len(unseen))]
-        name = opaque_id(self.settings.draw_salt, "golden", post.id, reviewer)
+        golden = unseen[int(draw * len(unseen))]
+        name = opaque_id(self.settings.draw_salt, "golden", golden.id, reviewer)
         return ReviewItem(
-            id=name, case_id=name, system=post.system,
-            subject_id=post.subject_id, kind="golden", rule="golden_share",
-            policies=post.policies, severity=post.severity, reach=post.reach,
+            id=name, case_id=name, system=golden.system,
+            subject_id=golden.subject_id, kind="golden", rule="golden_share",
+            policies=golden.policies, severity=golden.severity, reach=golden.reach,
             priority=like.priority, created_at=like.created_at, due_at=like.due_at,
-            rank_us=like.rank_us, policy_version=post.policy_version,
-            model_version=like.model_version, language=post.language, skill=post.skill,
-            shown=post.shown, for_reviewer=reviewer, known=post.known,
+            rank_us=like.rank_us, policy_version=golden.policy_version,
+            model_version=like.model_version, language=golden.language, skill=golden.skill,
+            shown=golden.shown, for_reviewer=reviewer, known=golden.known,
         )  # fmt: skip
 
 

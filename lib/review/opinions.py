@@ -1,26 +1,26 @@
 """When one decision is not enough, and what several come to.
 
-One reviewer decides. A second opinion is asked for by severity, or by chance over post ids. Where
+One reviewer decides. A second opinion is asked for by severity, or by chance over subjects. Where
 the two differ about any policy a third reviewer adjudicates, and the majority counts.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from lib.moderation.review.salt import opaque_id, share_of
-from lib.moderation.review.settings import ReviewSettings
 from lib.records.review import ItemKind, Outcome, ReviewItem, Step, Verdict
+from lib.review.salt import opaque_id, share_of
+from lib.review.settings import ReviewSettings
 
 _CLOSED_BY = {"review": "single", "second_opinion": "agreed", "adjudication": "majority"}
 
 
-def second_opinion_rule(post_id: str, severity: int, settings: ReviewSettings) -> str | None:
+def second_opinion_rule(subject_id: str, severity: int, settings: ReviewSettings) -> str | None:
     """The rule that asks for a second opinion: `severity`, `sample`, or None.
 
     The sample is drawn first, so that it stays a fair one: agreement measured on items of rule
-    `sample` speaks for all posts of any severity.
+    `sample` speaks for all subjects of any severity.
     """
-    if share_of(settings.draw_salt, "second_opinion", post_id) < settings.second_opinion_share:
+    if share_of(settings.draw_salt, "second_opinion", subject_id) < settings.second_opinion_share:
         return "sample"
     return "severity" if severity >= settings.second_opinion_severity else None
 
@@ -67,6 +67,6 @@ def _outcome(item: ReviewItem, rule: str, case: Sequence[Verdict]) -> Outcome:
 def _again(
     item: ReviewItem, kind: ItemKind, rule: str, now: int, settings: ReviewSettings
 ) -> ReviewItem:
-    """The same post for another reviewer, with the due time and the rank that it had."""
+    """The same subject for another reviewer, with the due time and the rank that it had."""
     name = opaque_id(settings.draw_salt, item.case_id, kind)
     return replace(item, id=name, kind=kind, rule=rule, created_at=min(item.created_at, now))

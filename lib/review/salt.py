@@ -5,9 +5,9 @@ Chance and ids depend on names and salt alone: the same again gives the same, wh
 
 import hashlib
 
-from lib.moderation.review.settings import ReviewSettingsError
 from lib.records import RecordsError
 from lib.records.database import read_address
+from lib.review.settings import ReviewSettingsError
 
 _PLACES = ("env:", "file:")
 _BYTES = 8

@@ -18,12 +18,12 @@ class ReviewSettings:
     Attributes:
         salt: keeps draws and ids from being foreseen; keep it, or items are drawn anew. None is
             that of the records database, which `ReviewQueue` fills in.
-        sla_us: by severity 1 to 5, within which a post is to be decided.
+        sla_us: by severity 1 to 5, within which an item is to be decided.
         lease_us: how long a reviewer holds an item.
         doubling_us: how much nearer its due time an item stands for each doubling of
-            risk x severity x reach.
-        second_opinion_share: of the posts that get a second opinion by chance, 0 to 1.
-        second_opinion_severity: from this severity on every post gets one; 6 for none.
+            what is at stake.
+        second_opinion_share: of the cases that get a second opinion by chance, 0 to 1.
+        second_opinion_severity: from this severity on every case gets one; 6 for none.
         golden_share: of a reviewer's items that have known answers, 0 to less than 1.
         appeal_window_us: after a removal, within which its author may appeal.
 

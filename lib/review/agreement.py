@@ -22,13 +22,13 @@ class Agreement:
 
 
 def cohen_kappa(first: Bools, second: Bools) -> float:
-    """Cohen's kappa of two raters of the same posts: 1 is full agreement, 0 what chance gives.
+    """Cohen's kappa of two raters of the same subjects: 1 is full agreement, 0 what chance gives.
 
     Cohen, A coefficient of agreement for nominal scales, Educational and Psychological
     Measurement 20 (1960).
 
     Args:
-        first: (n,) whether each post violates, n >= 1.
+        first: (n,) whether each one violates, n >= 1.
         second: (n,) likewise.
 
     Raises:
@@ -44,10 +44,10 @@ def cohen_kappa(first: Bools, second: Bools) -> float:
 def agreement_by_policy(
     pairs: Sequence[OpinionPair], seed: int, repeats: int = 500
 ) -> Mapping[str, Agreement]:
-    """Agreement about each policy, with percentile intervals over posts drawn with replacement.
+    """Agreement about each policy, with percentile intervals over subjects drawn with replacement.
 
     Kappa is NaN where it is not defined. Give the pairs of rule `sample` for what holds of all
-    posts; those of rule `severity` are the severe ones only.
+    subjects; those of rule `severity` are the severe ones only.
     """
     policies = sorted({policy for pair in pairs for policy in pair.first})
     return {policy: _agreement(policy, pairs, seed, repeats) for policy in policies}

@@ -1,0 +1,150 @@
+"""Decisions into the review queue, and outcomes out of it: beside requests, every few seconds."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+
+from lib.feature import StoreError
+from lib.records import Decision, RecordsUnavailableError
+from lib.records.review import Outcome, ReviewItem
+from lib.review.policy import ReviewPolicy
+from lib.review.queue import ReviewQueue
+from serve.framework.decision import ServiceParts
+from serve.framework.json_log import JsonLog
+from serve.framework.problem import fault_fields
+
+_AT_ONCE = 200
+Follow = Callable[[Outcome], Awaitable[None]]
+"""Does what follows from an outcome; done again, it changes nothing."""
+
+
+class ReviewAdmission:
+    """Puts stored decisions that people look at into the queue.
+
+    Each of them waits from the transaction that stored it on. It is admitted, or known (its case is
+    in the queue), or left out (it was erased, or an earlier decision stands), or failed (it cannot
+    become an item; the log says where); the metric counts all four, and none waits any longer.
+
+    Args:
+        parts: of the application.
+        queue: of the system.
+        policy: what becomes an item.
+        log: says what failed.
+    """
+
+    def __init__(
+        self, parts: ServiceParts, queue: ReviewQueue, policy: ReviewPolicy, log: JsonLog
+    ) -> None:
+        self._decision_store, self._meter, self._log = parts.decision_store, parts.meter, log
+        self._now, self._queue, self._policy = parts.clock.now, queue, policy
+        self._counter = f"forewarn_{parts.system}_review_admissions"
+
+    async def run_once(self) -> int:
+        """Admits what waits; returns how many items are new. Nothing happens without records."""
+        try:
+            return await self._decision_store.run_blocking(self._admit)
+        except RecordsUnavailableError:
+            return 0
+
+    def _admit(self) -> int:
+        reviews, total = self._queue.reviews, 0
+        while subjects := reviews.list_waiting(_AT_ONCE):
+            reviewed, failed = self._items(subjects)
+            admitted = self._queue.admit(reviewed, "routing")
+            reviews.remove_waiting(subjects)
+            counts = {
+                "admitted": admitted,
+                "known": len(reviewed) - admitted,
+                "left_out": len(subjects) - len(reviewed) - failed,
+                "failed": failed,
+            }
+            for outcome, count in counts.items():
+                self._meter.count(self._counter, outcome, amount=count)
+            total += admitted
+            if len(subjects) < _AT_ONCE:
+                break
+        return total
+
+    def _items(self, subjects: Sequence[str]) -> tuple[list[ReviewItem], int]:
+        """The items of subjects, and how many subjects failed to become one."""
+        records, settings = self._decision_store.records, self._queue.settings
+        items: list[ReviewItem] = []
+        failed = 0
+        for subject in subjects:
+            decision = records.decision(self._policy.system, subject)
+            if decision is None:
+                continue
+            try:
+                item = self._policy.item(decision, self._now(), settings)
+            except Exception as error:  # whatever it was, the others are not held up by it
+                failed += 1
+                self._log.write("admission-failed", "error", **fault_fields(error))
+                continue
+            if item is not None:
+                items.append(item)
+        return items, failed
+
+
+class ReviewOutcomes:
+    """Lets outcomes take effect once they can no longer be undone.
+
+    An outcome counts as applied when `follow` is done, so a replica that ends in between leaves it
+    to the next run.
+
+    Args:
+        parts: of the application.
+        queue: of the system.
+        follow: does what follows.
+        log: says what failed.
+    """
+
+    def __init__(
+        self, parts: ServiceParts, queue: ReviewQueue, follow: Follow, log: JsonLog
+    ) -> None:
+        self._decision_store, self._meter = parts.decision_store, parts.meter
+        self._reviews, self._now = queue.reviews, parts.clock.now
+        self._follow, self._log = follow, log
+        self._counter = f"forewarn_{parts.system}_review_outcomes"
+
+    async def run_once(self) -> int:
+        """Applies what is settled; returns how many outcomes. What fails is tried next time."""
+        try:
+            return await self._apply()
+        except (RecordsUnavailableError, StoreError):
+            return 0
+
+    async def _apply(self) -> int:
+        now, run = self._now(), self._decision_store.run_blocking
+        applied = 0
+        for outcome in await run(lambda: self._reviews.settle_outcomes(now, _AT_ONCE)):
+            try:
+                await self._follow(outcome)
+            except (RecordsUnavailableError, StoreError):
+                raise
+            except Exception as error:  # whatever it was, the others are not held up by it
+                self._meter.count(self._counter, "failed")
+                self._log.write("outcome-failed", "error", **fault_fields(error))
+                continue
+            await run(partial(self._reviews.mark_applied, [outcome.case_id], now))
+            self._meter.count(self._counter, "applied")
+            applied += 1
+        return applied
+
+
+def record_facts(
+    policy: ReviewPolicy, parts: ServiceParts, then: Callable[[Decision], Awaitable[None]] | None
+) -> Follow:
+    """Stores the facts of an outcome, then does what else follows for the decision.
+
+    An outcome of a decision that was erased has no facts.
+    """
+    store = parts.decision_store
+
+    async def follow(outcome: Outcome) -> None:
+        decision = await store.find(outcome.subject_id)
+        if decision is None:
+            return
+        await store.record_labels(policy.facts(outcome, decision, parts.clock.now()))
+        if then is not None:
+            await then(decision)
+
+    return follow
