@@ -21,7 +21,8 @@ class Create(JobOptions):
     """Create a key and print its token, which is not stored: pass it on now."""
 
     scopes: tuple[str, ...]
-    """Scopes of the key: admin, or <system>:<score|label|read|review>, such as fraud:score."""
+    """Scopes of the key: admin, or <system>:<score|label|read|review>, such as fraud:score.
+    `review` is for people who decide: claims, verdicts, plans, overrides."""
     file: LocalOutput
     """Key file; created with mode 600 if it does not exist."""
     days: int | None = None
@@ -85,7 +86,8 @@ Command = (
 def _names(key: KeyRecord) -> str:
     if key.reviewers is not None:
         return f"  as {','.join(key.reviewers)}"
-    return "  as any reviewer" if "moderation:review" in key.scopes else ""
+    is_review = any(scope.endswith(":review") for scope in key.scopes)
+    return "  as any reviewer" if is_review else ""
 
 
 def _state(key: KeyRecord, now: int) -> str:

@@ -22,6 +22,9 @@ class ScoreConfig(ModelOptions, Sources):
     at: str | None = None
     """time for which the scores are computed, ISO 8601 in UTC; default: midnight after the newest
     row"""
+    records: str | None = None
+    """URL of the records database: scores are added to the history of customers' health, which the
+    service and the console show"""
 
     def check(self) -> None:
         """See `JobOptions`."""

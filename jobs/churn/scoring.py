@@ -1,6 +1,7 @@
 """Scoring of customers with a model, over the cluster."""
 
 import json
+import time
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,9 +14,11 @@ from jobs.framework.options import parse_time, time_text
 from jobs.framework.row_folder import RowFolder
 from jobs.model_source import model_directory
 from lib.churn.features import base_tables
+from lib.churn.health import COMPONENTS
+from lib.churn.health_repository import HealthRepository, entry_of
 from lib.churn.model import SYSTEM
 from lib.churn.model.model import ChurnModel, load_model
-from lib.churn.model.scores import NOTE, scores_table
+from lib.churn.model.scores import KEYS, NOTE, scores_table
 from lib.churn.snapshots import snapshots
 from lib.churn.vocabulary import ChurnError
 from lib.feature import DAY
@@ -65,8 +68,29 @@ def score_customers(config: ScoreConfig) -> str:
         **customer_counts(folder.storage),
     }
     folder.finish(note)
+    if config.records is not None:
+        keep_health(folder, config.records, at_us, model.version)
     print(closing_lines(folder))
     return folder.data
+
+
+def keep_health(folder: RowFolder, records: str, at_us: int, version: str | None) -> int:
+    """Add scores to the history of customers' health; returns how many are new.
+
+    Args:
+        folder: with the scores.
+        records: URL of the records database.
+        at_us: their moment, microseconds UTC.
+        version: of the model.
+    """
+    columns = [*KEYS, *COMPONENTS]
+    new, now = 0, time.time_ns() // 1000
+    with HealthRepository(records) as repository:
+        repository.migrate()
+        for batch in open_dataset(folder.storage, "data").to_batches(columns=columns):
+            rows = batch.to_pylist()
+            new += repository.insert_entries(entry_of(row, at_us, version, now) for row in rows)
+    return new
 
 
 def closing_lines(folder: RowFolder) -> str:

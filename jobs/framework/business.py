@@ -17,6 +17,7 @@ from lib.business.measures import FEWEST_ENTITIES
 from lib.business.outcomes import SystemOutcomes
 from lib.business.period import Period, period_rows, to_time
 from lib.business.report import business_report, interval_text, number_text, rests_on_text
+from lib.business.repository import StatementRepository
 from lib.business.statement import BusinessError, Measure, Statement, Wording, read_statement
 from lib.contract import ContractError
 from lib.report import render_page
@@ -147,7 +148,8 @@ def is_statement(path: str) -> bool:
 def write_business(options: BusinessOptions, page: SystemPage) -> str:
     """Measure the period, compare it, and write page and figures; returns the page's address.
 
-    Nothing is written before everything could be computed.
+    Nothing is written before everything could be computed. With --records the statement is kept
+    there, too, where the console lists it by date.
 
     Raises:
         DecisionSourceError: no decision of the period, or clocks that disagree.
@@ -165,9 +167,27 @@ def write_business(options: BusinessOptions, page: SystemPage) -> str:
     output = open_storage(options.output)
     output.write(FIGURES, statement.to_json().encode())
     output.write(PAGE, html.encode())
+    kept = _record(options, page, statement, before, now_us)
     print("\n".join(_closing_lines(statement, page.wording)))
     print(f"page:       {output.shown(PAGE)}\nfigures:    {output.shown(FIGURES)}")
+    print(f"console:    {kept}")
     return output.address(PAGE)
+
+
+def _record(
+    options: BusinessOptions,
+    page: SystemPage,
+    statement: Statement,
+    before: Statement | None,
+    now_us: int,
+) -> str:
+    """Keep the statement in the records; returns where the console shows it, in words."""
+    if options.records is None:
+        return "not listed (no --records)"
+    with StatementRepository(options.records) as repository:
+        repository.migrate()
+        statement_id = repository.record_statement(statement, page.wording, before, now_us)
+    return f"/console/business/{statement.system}/{statement_id}"
 
 
 def _before(options: BusinessOptions, page: SystemPage, now_us: int) -> Statement | None:

@@ -248,8 +248,8 @@ class DecisionSource:
             bounds = None if limits["min"] is None else (limits["min"], limits["max"])
             where = f"--decisions {self._options.decisions}"
         if bounds is None:
-            return f"{message}; {where} holds none at all"
-        return f"{message}; {where} holds decisions from {TimeRange(*bounds)}"
+            return f"{message}; there are none at all in {where}"
+        return f"{message}; those in {where} are from {TimeRange(*bounds)}"
 
 
 def _reader_of(options: DecisionOptions, system: str) -> DecisionReader:

@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from jobs.ingestion import mapping_for, read_whole
-from lib.business.outcomes import SystemOutcomes
+from lib.business.system_outcomes import outcomes_of
 from lib.contract import Contract
 from lib.records.decision_table import LABEL_SCHEMA
-from lib.records.systems import recorded_system
+
+__all__ = ["labels_of", "outcomes_of", "with_events"]
 
 if TYPE_CHECKING:
     from jobs.framework.decision_source import DecisionSource
-
-
-def outcomes_of(system: str) -> SystemOutcomes:
-    """Outcomes of a system by the prices that it comes with.
-
-    Raises:
-        RecordsError: there is no such system.
-    """
-    recorded_system(system)
-    return _MAKERS[system]()
 
 
 def labels_of(source: DecisionSource, records: str | None) -> pa.Table:
@@ -80,35 +70,3 @@ def with_events(
         "source": pa.array(["file"] * table.num_rows, pa.string()),
     }
     return pa.concat_tables([labels, pa.table(columns).cast(LABEL_SCHEMA)])
-
-
-def _fraud() -> SystemOutcomes:
-    from lib.fraud.outcomes import FraudOutcomes
-
-    return FraudOutcomes()
-
-
-def _maintenance() -> SystemOutcomes:
-    from lib.maintenance.outcomes import MachineOutcomes
-
-    return MachineOutcomes()
-
-
-def _churn() -> SystemOutcomes:
-    from lib.churn.outcomes import CustomerOutcomes
-
-    return CustomerOutcomes()
-
-
-def _moderation() -> SystemOutcomes:
-    from lib.moderation.outcomes import PostOutcomes
-
-    return PostOutcomes()
-
-
-_MAKERS: dict[str, Callable[[], SystemOutcomes]] = {
-    "fraud": _fraud,
-    "maintenance": _maintenance,
-    "churn": _churn,
-    "moderation": _moderation,
-}

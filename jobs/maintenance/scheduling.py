@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 
@@ -17,14 +17,17 @@ from lib.declaration import load_declaration, read_yaml_text
 from lib.maintenance.contracts import MACHINES
 from lib.maintenance.model.scores import curves_of_scores
 from lib.maintenance.repository import StoredSchedule, WorkOrder, WorkOrderRepository
+from lib.maintenance.schedule.basis import Basis, pack_curves
 from lib.maintenance.schedule.export import calendar, orders_of, table
 from lib.maintenance.schedule.placement import other_plans
+from lib.maintenance.schedule.planned_week import plan_json
 from lib.maintenance.schedule.problem import Problem
 from lib.maintenance.schedule.report import schedule_report
 from lib.maintenance.schedule.request import WeekRequest
 from lib.maintenance.schedule.solve import Plan, solve
 from lib.maintenance.schedule.solver import Progress
 from lib.maintenance.schedule.week_problem import Named, Site, from_week_start, problem_of
+from lib.records.models import Json
 from lib.storage import Storage, open_dataset, open_storage
 from lib.survival.curves import Curves
 
@@ -53,8 +56,15 @@ def plan_week(config: ScheduleConfig) -> str:
     problem, names = problem_of(request, sites, overall_curves, by_mode)
     plan = _solved(config, problem)
     stored = _schedule(config, request, plan, scores, sites)
-    orders = orders_of(stored, problem, names, plan)
-    fresh = config.records is None or _kept(config.records, stored, orders)
+    fresh = config.records is None or _kept(
+        config.records,
+        replace(
+            stored,
+            plan={**plan_json(problem, names, sites, plan, stored.created_at), "other_plans": {}},
+        ),
+        orders_of(stored, problem, names, plan.starts),
+        pack_curves(Basis(sites, overall_curves, by_mode), request.work),
+    )
     output = open_storage(config.output)
     _write(config, output, request, problem, plan, stored)
     print(_closing_lines(config, output, names, plan, request, stored))
@@ -134,12 +144,14 @@ def _solved(config: ScheduleConfig, problem: Problem) -> Plan:
         )
 
 
-def _kept(records: str, stored: StoredSchedule, orders: list[WorkOrder]) -> bool:
+def _kept(
+    records: str, stored: StoredSchedule, orders: list[WorkOrder], basis: dict[str, Json]
+) -> bool:
     """Whether the schedule was new to the database."""
     book = WorkOrderRepository(records)
     try:
         book.migrate()
-        return book.insert_schedule(stored, orders)
+        return book.insert_schedule(stored, orders, basis)
     finally:
         book.close()
 

@@ -53,7 +53,7 @@ class SelectConfig(TableSources):
 
     def check(self) -> None:
         """See `JobOptions`."""
-        from lib.moderation.review.salt import require_salt_address
+        from lib.review.salt import require_salt_address
 
         require_salt_address(self.salt)
         super().check()

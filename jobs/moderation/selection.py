@@ -21,10 +21,10 @@ from lib.moderation.active_learning.selection import Selection, SelectionSetting
 from lib.moderation.contracts import LABELS
 from lib.moderation.policies import Policies
 from lib.moderation.review.items import Doubt
-from lib.moderation.review.queue import ReviewQueue
-from lib.moderation.review.salt import read_salt
-from lib.moderation.review.settings import ReviewSettings
+from lib.moderation.review.queue import PostReviewQueue
 from lib.records.review import ReviewStore
+from lib.review.salt import read_salt
+from lib.review.settings import ReviewSettings
 from lib.storage import open_dataset, open_storage, write_parquet
 
 _MOST_QUOTA = 0.6
@@ -207,8 +207,8 @@ def _admit(config: SelectConfig, scored: Scored, chosen: Selection) -> int:
         for row, is_random, probability in drawn
     ]
     with ReviewStore(str(config.records)) as reviews:
-        queue = ReviewQueue(reviews, settings)
-        return queue.admit(doubts, now, actor="jobs.moderation.select")
+        queue = PostReviewQueue(reviews, settings)
+        return queue.admit_posts(doubts, now, actor="jobs.moderation.select")
 
 
 def _doubt(row: dict[str, Any], scored: Scored, details: dict[str, Any]) -> Doubt:

@@ -9,9 +9,8 @@ from jobs.publishing import read_report
 from jobs.registry.alias_options import AliasOptions
 from jobs.registry.evidence import read_experiment
 from jobs.registry.list import outcome
-from lib.contract import ContractError
-from lib.registry import Evidence, Registry
-from lib.retraining.promotion import PromotionRepository
+from lib.registry import Conclusion, Evidence, Registry
+from lib.retraining.promotion import Promotion, PromotionRepository, move_alias
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,45 +39,39 @@ def main(options: Promote, now: int) -> str:
         now: microseconds since 1970 UTC.
 
     Raises:
-        ContractError: neither evidence nor a reason is given for a champion.
-        RegistryError: the version is unknown, or the evidence speaks for another one or for none.
+        RegistryError: the version is unknown, the evidence speaks for another one or for none, or
+            neither evidence nor a reason is given for a champion.
     """
     registry = Registry(options.registry)
     version = registry.resolve(options.system, options.version)
-    evidence, experiment_id = _evidence(options, version)
-    unchanged = registry.aliases(options.system).get(options.alias) == version
-    if not unchanged:
-        registry.set_alias(
-            options.system, options.alias, version,
-            at=now, by=options.by, evidence=evidence, reason=options.reason,
-        )  # fmt: skip
+    evidence, conclusion, experiment_id = _evidence(options)
+    promotion = Promotion(
+        system=options.system,
+        alias=options.alias,
+        version=version,
+        move={"at": now, "by": options.by, "reason": options.reason},
+        evidence=evidence,
+        conclusion=conclusion,
+    )
+    changed = move_alias(registry, promotion)
     # also where an earlier run moved the alias and could not reach the records
     change = [c for c in registry.history(options.system) if c.alias == options.alias][-1]
     if experiment_id is not None and change.evidence == evidence:
         with PromotionRepository(str(options.records)) as repository:
             repository.note_promotion(experiment_id, options.alias, version, at=now, by=options.by)
-    if unchanged:
+    if not changed:
         return f"nothing changed: {options.alias} of {options.system} is {version} already"
     return outcome(registry, options.system)
 
 
-def _evidence(options: Promote, version: str) -> tuple[Evidence | None, str | None]:
-    """What `--evidence` names, and the id of the experiment where it is one."""
+def _evidence(options: Promote) -> tuple[Evidence | None, Conclusion | None, str | None]:
+    """What `--evidence` names, whom it speaks for, and the id where it is an experiment."""
     if options.evidence is None:
-        if options.alias == "champion" and options.reason is None:
-            raise ContractError(
-                "--evidence is missing: name the report or the experiment that speaks for the new "
-                "champion, or give --reason, why it is promoted without"
-            )
-        return None, None
-    experiment_id, report = None, read_report(options.evidence)
-    if report is None:
-        experiment = read_experiment(options, options.evidence)
-        experiment_id, report = experiment.id, (experiment.evidence, experiment.conclusion)
-    evidence, conclusion = report
-    reasoned = options.alias == "challenger" or options.reason is not None
-    conclusion.require(version, against=reasoned)
-    return evidence, experiment_id
+        return None, None, None
+    if (report := read_report(options.evidence)) is not None:
+        return *report, None
+    experiment = read_experiment(options, options.evidence)
+    return experiment.evidence, experiment.conclusion, experiment.id
 
 
 if __name__ == "__main__":

@@ -53,8 +53,6 @@ class ApiKeys:
     def verify(self, token: str | None, scope: str, now: int) -> Caller:
         """Let a caller in, or not.
 
-        The secret is compared in constant time, and an unknown id costs what a known one does.
-
         Args:
             token: `fw_<id>_<secret>` as the caller sent it, or None.
             scope: what the endpoint asks for, e.g. `fraud:score`; no scope implies another.
@@ -63,8 +61,39 @@ class ApiKeys:
         Raises:
             AccessError: 401 without a valid key, 403 without the scope.
         """
-        if not 0 <= now - self._checked_at < _RELOAD_MICROSECONDS:
-            self._reload(now)
+        caller = self.identify(token, now)
+        if scope not in caller.scopes:
+            message = f"expected an API key with the scope {scope}"
+            raise AccessError(403, message, f"no scope {scope}", caller.key_id)
+        return caller
+
+    def find(self, key_id: str, now: int) -> Caller | None:
+        """What a key allows, for a session that was begun with it.
+
+        Args:
+            key_id: public id of the key.
+            now: microseconds since 1970 UTC.
+
+        Returns:
+            None where the key is unknown, revoked or expired.
+        """
+        self._reload_if_due(now)
+        key, caller = self._keys.get(key_id, _NOBODY)
+        return caller if caller.key_id and _end_of(key, now) is None else None
+
+    def identify(self, token: str | None, now: int) -> Caller:
+        """Say whose key this is.
+
+        The secret is compared in constant time, and an unknown id costs what a known one does.
+
+        Args:
+            token: `fw_<id>_<secret>` as the caller sent it, or None.
+            now: microseconds since 1970 UTC.
+
+        Raises:
+            AccessError: 401 without a valid key.
+        """
+        self._reload_if_due(now)
         if not token:
             raise AccessError(401, _UNAUTHENTICATED, "missing")
         prefix, _, rest = token.partition("_")
@@ -74,16 +103,13 @@ class ApiKeys:
         if not right or prefix != "fw" or not caller.key_id:
             cause = "wrong secret" if caller.key_id else "unknown key"
             raise AccessError(401, _UNAUTHENTICATED, cause, caller.key_id or None)
-        if key.revoked_at is not None and key.revoked_at <= now:
-            raise AccessError(401, _UNAUTHENTICATED, "revoked", key_id)
-        if key.expires_at is not None and key.expires_at <= now:
-            raise AccessError(401, _UNAUTHENTICATED, "expired", key_id)
-        if scope not in caller.scopes:
-            message = f"expected an API key with the scope {scope}"
-            raise AccessError(403, message, f"no scope {scope}", key_id)
+        if (end := _end_of(key, now)) is not None:
+            raise AccessError(401, _UNAUTHENTICATED, end, key_id)
         return caller
 
-    def _reload(self, now: int) -> None:
+    def _reload_if_due(self, now: int) -> None:
+        if 0 <= now - self._checked_at < _RELOAD_MICROSECONDS:
+            return
         self._checked_at = now
         try:
             fingerprint = _fingerprint(self._path)
@@ -101,6 +127,13 @@ class ApiKeys:
 def _caller(key: KeyRecord) -> Caller:
     names = None if key.reviewers is None else frozenset(key.reviewers)
     return Caller(key.id, frozenset(key.scopes), names)
+
+
+def _end_of(key: KeyRecord, now: int) -> str | None:
+    """Why a key is no longer valid; None where it is."""
+    if key.revoked_at is not None and key.revoked_at <= now:
+        return "revoked"
+    return "expired" if key.expires_at is not None and key.expires_at <= now else None
 
 
 def _hash(salt: str, secret: str) -> str:

@@ -16,9 +16,15 @@ _NOT_YET = "not known yet"
 
 
 def business_report(
-    now: Statement, wording: Wording, before: Statement | None = None
+    now: Statement, wording: Wording, before: Statement | None = None, has_plot: bool = True
 ) -> report.Report:
     """The page of a period, beside that of one before it.
+
+    Args:
+        now: the period.
+        wording: the system's words.
+        before: the period before it.
+        has_plot: whether money by day is drawn; not safe for threads.
 
     Raises:
         BusinessError: the two have no figure in common, or are of other currencies.
@@ -33,7 +39,7 @@ def business_report(
         sections=[
             report.Section("In short", _short(now, before, changed)),
             report.Section("The figures", [_figures(now, shown_before, changed)]),
-            report.Section("What was wrong", _wrong(now, wording)),
+            report.Section("What was wrong", _wrong(now, wording, has_plot)),
             report.Section(
                 "What this rests on", [report.Note(text) for text in _basis(now, before)]
             ),
@@ -195,7 +201,7 @@ def _when(measure: Measure) -> str:
     return f"{'known' if measure.value is None else 'final'} from {measure.known_from:%Y-%m-%d}"
 
 
-def _wrong(now: Statement, wording: Wording) -> list[report.Block]:
+def _wrong(now: Statement, wording: Wording, has_plot: bool) -> list[report.Block]:
     text = (
         f"Of {now.ripe:,} {wording.decisions} with a final outcome {now.missed:,} were "
         f"{wording.missed}, and {now.wrongly_acted:,} were {wording.wrongly}"
@@ -211,7 +217,7 @@ def _wrong(now: Statement, wording: Wording) -> list[report.Block]:
                 "In no part of them was it wrong more often than elsewhere by more than chance."
             )
         )
-    if len(now.daily) > 1:
+    if has_plot and len(now.daily) > 1:
         blocks.append(_daily(now))
     return blocks
 

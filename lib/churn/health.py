@@ -157,6 +157,12 @@ def score_of(reference: HealthReference, probability: float) -> float:
     return 100.0 - _rank(reference.chances, probability)
 
 
+def probability_of(reference: HealthReference, score: float) -> float:
+    """The probability to leave that a score stands for: the inverse of `score_of`."""
+    ranks = np.linspace(0.0, 100.0, len(reference.chances))
+    return float(np.interp(100.0 - score, ranks, reference.chances))
+
+
 def band_of(score: float) -> str:
     """The colour of a score."""
     return next(name for name, end in BANDS if score < end or end == BANDS[-1][1])

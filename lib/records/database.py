@@ -178,6 +178,21 @@ class Database:
         statement = self._insert_absent(table).returning(*key)
         return {tuple(row) for row in connection.execute(statement, rows)}
 
+    def insert_newest(
+        self, connection: Connection, table: Table, rows: list[dict[str, Any]], at: str
+    ) -> None:
+        """Insert rows; one whose key is there replaces it where it is later by the column `at`."""
+        if not rows:
+            return
+        dialect: Any = sqlite if self.is_sqlite else postgresql
+        statement = dialect.insert(table)
+        key = [column.name for column in table.primary_key]
+        newer = {name: statement.excluded[name] for name in rows[0] if name not in key}
+        statement = statement.on_conflict_do_update(
+            index_elements=key, set_=newer, where=statement.excluded[at] > table.c[at]
+        )
+        connection.execute(statement, rows)
+
     @contextmanager
     def erasing(self) -> Iterator[Connection]:
         """As `writing`; SQLite overwrites what is deleted with zeros."""
@@ -312,8 +327,9 @@ def _open_sqlite(url: URL) -> Engine:
 
     @event.listens_for(engine, "do_connect")
     def close_off(*_: object) -> None:
-        if file is not None and file.parent.exists():
-            make_private(file)
+        if file is not None and file.parent.is_dir():
+            with suppress(OSError):  # SQLite says itself why it cannot open a file
+                make_private(file)
 
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _: object) -> None:

@@ -93,7 +93,8 @@ class Fact:
         system: the risk system, e.g. `fraud`.
         subject_id: what it is about, e.g. a transaction_id; need not be known yet.
         kind: of those of its system; of a payment `fraud` (a label) or `declined` (the payment did
-            not go through), of a machine `failure`, of a customer `notice` or `left`.
+            not go through), of a machine `failure` or `finding` (what people saw), of a customer
+            `notice`, `left` or `at_risk` (what people expect).
         value: whether it is so; False withdraws an earlier True.
         observed_at: when it became known, of a machine or a customer when it happened, microseconds
             since 1970 UTC.

@@ -11,6 +11,7 @@ from lib.records import decision_store
 from lib.records.models import Decision, Fact, Row, decision_from_row
 from lib.records.repository import query_rows
 from lib.records.rescoring import RescoreRepository
+from lib.records.review.waiting import insert_waiting
 from lib.records.schema import FACTS
 
 _FACTS_PER_FETCH = 1000
@@ -41,15 +42,17 @@ class Records(RescoreRepository):
         """Store columns of decisions whole; of two about one subject the earliest stands.
 
         The order is that of `DecisionLog.find`: by decided_at, then by request_id. So two replicas
-        that decide at once agree on the one that stands, whichever is drained first. A decision
-        whose method is `fallback` or `pending` is queued, in the same transaction, to be scored
-        again.
+        that decide at once agree on the one that stands, whichever is drained first. In the same
+        transaction a decision whose method is `fallback` or `pending` is queued to be scored again,
+        and one that people look at to be reviewed.
         """
         # one order for everybody: two batches that overlap cannot wait for each other
         ordered = sorted(rows, key=itemgetter("system", "subject_id", "decided_at", "request_id"))
         with self._database.writing() as connection:
             fresh = decision_store.insert_first(self._database, connection, ordered)
             self._queue(connection, fresh)
+            # of one that was there, too: the earlier of two decisions may be this one
+            insert_waiting(self._database, connection, ordered)
         return DecisionOutcome(len(fresh), len(ordered) - len(fresh))
 
     def decision(self, system: str, subject_id: str) -> Decision | None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 else:
     Model, Part = TypeVar("Model"), TypeVar("Part")
 
+Other = TypeVar("Other", bound="Repository")
 _ROWS_PER_STATEMENT = 1000
 _SCAN_SECONDS = 3600.0
 
@@ -43,6 +44,12 @@ class Repository:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def sharing(self, kind: type[Other]) -> Other:
+        """Other rows of the same database, read over the same connections."""
+        repository = kind.__new__(kind)
+        repository._database = self._database
+        return repository
 
     def migrate(self) -> None:
         """Bring the schema up to this code; safe when several processes start at once.

@@ -15,6 +15,8 @@ from lib.records.repository import RemovalRepository
 from lib.records.review.tables import AUDIT, ITEMS, LABELS, OUTCOMES, VERDICTS
 from lib.records.schema import (
     CUSTOMER_HEALTH,
+    CUSTOMER_STANDINGS,
+    CUSTOMER_STEPS,
     DECISION_IDS,
     DECISIONS,
     EXPERIMENT_DECISIONS,
@@ -25,6 +27,7 @@ from lib.records.schema import (
     INTERVENTIONS,
     RESCORES,
     SAME_DECISION,
+    SCHEDULE_CHANGES,
     SCHEDULES,
     WORK_ORDERS,
 )
@@ -109,6 +112,11 @@ class Retention(RemovalRepository):
     def delete_health(self, before: int) -> Aged:
         """Customers' health as of moments before, and what people said that expired before."""
         count = self._delete(CUSTOMER_HEALTH, CUSTOMER_HEALTH.c.at < before)
+        count += self._delete(CUSTOMER_STANDINGS, CUSTOMER_STANDINGS.c.at < before)
+        # that interventions were stopped holds until they are resumed, however long ago
+        steps = CUSTOMER_STEPS.c
+        old = and_(steps.at < before, steps.customer_id.is_not(None))
+        count += self._delete(CUSTOMER_STEPS, old)
         return Aged(count + self._delete(HEALTH_OVERRIDES, HEALTH_OVERRIDES.c.expires_at < before))
 
     def delete_interventions(self, before: int) -> Aged:
@@ -129,6 +137,7 @@ class Retention(RemovalRepository):
         if self._count_only:
             left = left.where((order.closed_at.is_(None)) | (order.closed_at >= before))
         count += self._delete(SCHEDULES, and_(SCHEDULES.c.created_at < before, ~left.exists()))
+        count += self._delete(SCHEDULE_CHANGES, SCHEDULE_CHANGES.c.at < before)
         open_orders = and_(order.closed_at.is_(None), order.created_at < before)
         return Aged(count, self._count(WORK_ORDERS, open_orders))
 

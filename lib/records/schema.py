@@ -101,8 +101,9 @@ SCHEDULES = table(
     *columns.integers("week_start", "created_at"),
     *columns.texts("model_version", nullable=True),
     *columns.documents("request", "plan"),
+    *columns.documents("basis", nullable=True),
 )
-"""A week as it was requested and planned."""
+"""A week as it was requested and planned; `basis` has the curves that its costs follow from."""
 
 WORK_ORDERS = table(
     "work_orders",
@@ -112,9 +113,26 @@ WORK_ORDERS = table(
     *columns.integers("closed_at", nullable=True),
     *columns.documents("expected"),
     *columns.documents("outcome", nullable=True),
-    indexes={"by_machine": ("machine_id", "starts_at"), "by_schedule": ("schedule_id",)},
+    indexes={
+        "by_machine": ("machine_id", "starts_at"),
+        "by_schedule": ("schedule_id",),
+        "by_closing": ("closed_at",),
+    },
 )
 """A service that a schedule planned, and its outcome."""
+
+SCHEDULE_CHANGES = table(
+    "schedule_changes",
+    *columns.texts("schedule_id", "id", "action", "by", "key_id"),
+    *columns.texts("machine_id", "component", nullable=True),
+    *columns.integers("revision", "at"),
+    *columns.integers("before", "after", nullable=True),
+    *columns.documents("detail"),
+    key=("schedule_id", "id"),
+    indexes={"by_time": ("at",)},
+)
+"""The audit of schedules: a service moved, dropped or locked from `before` to `after`, a week that
+was solved again or accepted; a row is added, never changed."""
 
 CUSTOMER_HEALTH = table(
     "customer_health",
@@ -122,17 +140,51 @@ CUSTOMER_HEALTH = table(
     *columns.integers("at", "created_at"),
     *columns.numbers("chance", "score"),
     *columns.documents("components", "reasons"),
-    *columns.texts("model_version", nullable=True),
+    *columns.texts("model_version", "segment", nullable=True),
+    *columns.numbers("mrr", nullable=True),
     key=("customer_id", "at"),
+    indexes={"by_time": ("at", "segment", "score")},
 )
 """A customer's health at a moment, with its components: its history."""
+
+CUSTOMER_STANDINGS = table(
+    "customer_standings",
+    *columns.texts("customer_id", "band"),
+    *columns.texts("segment", nullable=True),
+    *columns.integers("at"),
+    *columns.integers("noticed_at", nullable=True),
+    *columns.numbers("probability", "score", "revenue_at_risk"),
+    *columns.numbers("mrr", nullable=True),
+    key=("customer_id",),
+    indexes={
+        "by_risk": ("revenue_at_risk", "customer_id"),
+        "by_score": ("score", "customer_id"),
+        "by_segment": ("segment", "band", "noticed_at", "score", "revenue_at_risk"),
+    },
+)
+"""Each customer's newest health, to be listed by it; `noticed_at` where it gave notice since."""
+
+CUSTOMER_STEPS = table(
+    "customer_steps",
+    columns.row_number("id"),
+    *columns.integers("at"),
+    *columns.texts("author", "key_id", "action", "subject_id"),
+    *columns.texts("customer_id", nullable=True),
+    *columns.documents("detail"),
+    indexes={
+        "by_customer": ("customer_id", "at"),
+        "by_time": ("at",),
+        "by_action": ("action", "at"),
+    },
+)
+"""What people did about customers, and that they stopped all interventions; only added to."""
 
 HEALTH_OVERRIDES = table(
     "health_overrides",
     *columns.texts("id", "customer_id", "author", "reason", "key_id"),
     *columns.numbers("score", nullable=True),
     *columns.integers("created_at", "expires_at"),
-    indexes={"by_customer": ("customer_id", "created_at")},
+    indexes={"by_customer": ("customer_id", "created_at"), "by_expiry": ("expires_at",)},
 )
 """A person's score in place of the computed one, until when; no score withdraws the one before."""
 
@@ -141,6 +193,7 @@ INTERVENTION_PLANS = table(
     *columns.texts("id"),
     *columns.integers("planned_at", "created_at"),
     *columns.documents("request", "summary"),
+    indexes={"by_time": ("created_at",)},
 )
 """A day's plan as it was requested and made."""
 
@@ -163,7 +216,7 @@ INTERVENTION_OUTCOMES = table(
     *columns.texts("intervention_id", "kind"),
     *columns.booleans("value"),
     *columns.integers("observed_at", "received_at"),
-    *columns.texts("note", nullable=True),
+    *columns.texts("note", "author", "key_id", nullable=True),
     key=("intervention_id", "kind"),
 )
 """An intervention's outcomes: whether it took place, whether the customer left."""
@@ -232,3 +285,53 @@ RETRAININGS = table(
     indexes={"by_system": ("system", "began_at")},
 )
 """A training on what became known since, and whether its model was published, with the reason."""
+
+CONSOLE_SESSIONS = table(
+    "console_sessions",
+    *columns.texts("id", "key_id"),
+    *columns.texts("reviewer", "end_reason", nullable=True),
+    *columns.integers("created_at", "seen_at"),
+    *columns.integers("ended_at", nullable=True),
+    indexes={"by_time": ("created_at",)},
+)
+"""Who is signed in to the console, with which key; `id` is the SHA-256 of the browser's secret."""
+
+BUSINESS_STATEMENTS = table(
+    "business_statements",
+    *columns.texts("id", "system"),
+    *columns.integers("since", "until", "as_of", "recorded_at"),
+    *columns.documents("wording", "statement"),
+    *columns.documents("before", nullable=True),
+    indexes={"by_system": ("system", "until", "as_of")},
+)
+"""What a system came to in a period, with the period before it; `id` is of its content."""
+
+RULE_VERSIONS = table(
+    "rule_versions",
+    *columns.texts("system"),
+    *columns.integers("number"),
+    *columns.texts("text", "sha256", "revision", "by", "reason"),
+    *columns.integers("created_at"),
+    key=("system", "number"),
+)
+"""A rule set as it was written, added and never changed. `revision` stands in decisions."""
+
+RULE_CHANGES = table(
+    "rule_changes",
+    columns.row_number("id"),
+    *columns.texts("system", "action", "by", "reason"),
+    *columns.integers("at"),
+    *columns.integers("before", "after", nullable=True),
+    indexes={"by_system": ("system", "id")},
+)
+"""Which version became active, and why; the last row says which is. NULL is the service's file."""
+
+RULE_DECLARATIONS = table(
+    "rule_declarations",
+    *columns.texts("system", "origin", "text", "revision"),
+    *columns.documents("fields", "actions"),
+    *columns.booleans("has_pass_key"),
+    *columns.integers("declared_at"),
+    key=("system",),
+)
+"""What rules of a system may read and decide, and the rules of its file, as a replica last said."""

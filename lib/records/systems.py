@@ -10,11 +10,14 @@ from lib.declaration import entry_of
 from lib.records.errors import RecordsError
 from lib.records.schema import (
     CUSTOMER_HEALTH,
+    CUSTOMER_STANDINGS,
+    CUSTOMER_STEPS,
     FACTS,
     HEALTH_OVERRIDES,
     INTERVENTION_OUTCOMES,
     INTERVENTION_PLANS,
     INTERVENTIONS,
+    SCHEDULE_CHANGES,
     SCHEDULES,
     WORK_ORDERS,
 )
@@ -33,6 +36,8 @@ class RecordedSystem:
             decisions are indexed.
         fact_kinds: what may become known of a subject later; of systems that decide about an entity
             again and again the subject is the entity of the usual kind.
+        reviewed: decisions that people look at, queued for review in the transaction that stores
+            them; none where the service queues by itself.
         rows_of: tables of its own with the rows about an entity of the usual kind, those that
             refer to others first.
         plans: tables of its own about many entities, to the columns of JSON that name them.
@@ -40,6 +45,7 @@ class RecordedSystem:
 
     entities: Mapping[str, str]
     fact_kinds: tuple[str, ...] = ()
+    reviewed: tuple[str, ...] = ()
     rows_of: RowsOf = lambda _: ()
     plans: Mapping[Table, tuple[str, ...]] = field(default_factory=dict)
 
@@ -51,7 +57,9 @@ def _facts_of(system: str, entity_id: str) -> tuple[Table, ColumnElement[bool]]:
 def _rows_of_customer(customer_id: str) -> Sequence[tuple[Table, ColumnElement[bool]]]:
     chosen = select(INTERVENTIONS.c.id).where(INTERVENTIONS.c.customer_id == customer_id)
     outcomes = INTERVENTION_OUTCOMES
-    tables = (INTERVENTIONS, CUSTOMER_HEALTH, HEALTH_OVERRIDES)
+    tables = (
+        *(INTERVENTIONS, CUSTOMER_HEALTH, CUSTOMER_STANDINGS, HEALTH_OVERRIDES, CUSTOMER_STEPS),
+    )
     return (
         (outcomes, outcomes.c.intervention_id.in_(chosen)),
         *((table, table.c.customer_id == customer_id) for table in tables),
@@ -63,19 +71,23 @@ SYSTEMS: Mapping[str, RecordedSystem] = {
     "fraud": RecordedSystem(
         {"user": "user_id", "device": "device_id", "merchant": "merchant_id"},
         fact_kinds=("fraud", "declined"),
+        reviewed=("REVIEW",),
     ),
     "maintenance": RecordedSystem(
         {"machine": "machine_id"},
-        fact_kinds=("failure",),
+        fact_kinds=("failure", "finding"),
+        reviewed=("INSPECT",),
         rows_of=lambda machine_id: (
             (WORK_ORDERS, WORK_ORDERS.c.machine_id == machine_id),
+            (SCHEDULE_CHANGES, SCHEDULE_CHANGES.c.machine_id == machine_id),
             _facts_of("maintenance", machine_id),
         ),
         plans={SCHEDULES: ("request", "plan")},
     ),
     "churn": RecordedSystem(
         {"customer": "customer_id"},
-        fact_kinds=("notice", "left"),
+        fact_kinds=("notice", "left", "at_risk"),
+        reviewed=("CONTACT", "ACT_NOW"),
         rows_of=_rows_of_customer,
         plans={INTERVENTION_PLANS: ("request", "summary")},
     ),

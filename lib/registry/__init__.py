@@ -12,7 +12,7 @@ from lib.registry.artifact import (
     verify_artifact,
     write_artifact,
 )
-from lib.registry.errors import ArtifactError, RegistryError
+from lib.registry.errors import AliasMovedError, ArtifactError, RegistryError
 from lib.registry.evidence import Conclusion, Evidence, conclusion_in, make_evidence, statement_in
 from lib.registry.manifest import SEEN_UNTIL, Manifest
 from lib.registry.names import MANIFEST, from_iso, to_iso
@@ -22,6 +22,7 @@ __all__ = [
     "MANIFEST",
     "SEEN_UNTIL",
     "AliasChange",
+    "AliasMovedError",
     "Artifact",
     "ArtifactError",
     "Conclusion",

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from lib.registry.errors import RegistryError
+from lib.registry.errors import AliasMovedError, RegistryError
 from lib.registry.evidence import Evidence
 from lib.registry.manifest import Moment
 from lib.registry.names import ALIASES, VERSION_PATTERN
@@ -73,14 +73,30 @@ class AliasBook(BaseModel):
             RegistryError: nothing stood before.
         """
         require_alias(alias)
-        standing = self._standing(alias)
-        if len(standing) < 2:
+        before, after = self.current().get(alias), self.earlier(alias)
+        if after is None:
             raise RegistryError(
                 f"{alias}: no earlier version to return to; set the alias to a version instead"
             )
-        return self._with(
-            alias, "rollback", standing[-1], standing[-2], at=at, by=by, reason=reason
-        )
+        return self._with(alias, "rollback", before, after, at=at, by=by, reason=reason)
+
+    def earlier(self, alias: str) -> str | None:
+        """The version that a rollback returns to; None where there is none."""
+        standing = self._standing(alias)
+        return standing[-2] if len(standing) > 1 else None
+
+    def require(self, alias: str, expected: str | None) -> "AliasBook":
+        """The book itself, where the alias names the version that somebody has seen.
+
+        Raises:
+            RegistryError: it was moved since.
+        """
+        present = self.current().get(alias)
+        if present != expected:
+            raise AliasMovedError(
+                f"{alias}: expected {expected or 'none yet'}, it is {present or 'none yet'} by now"
+            )
+        return self
 
     def to_json(self) -> bytes:
         """Write the book as indented JSON; what a change leaves open is left out of it."""

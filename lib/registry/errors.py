@@ -7,3 +7,7 @@ class ArtifactError(ValueError):
 
 class RegistryError(ValueError):
     """The registry was asked for something it does not hold or must not do."""
+
+
+class AliasMovedError(RegistryError):
+    """An alias was moved by somebody else since it was read; look again before it is moved."""

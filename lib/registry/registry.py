@@ -4,6 +4,7 @@ import shutil
 import uuid
 from collections.abc import Callable
 from pathlib import Path
+from typing import NotRequired, TypedDict, Unpack
 
 from pyarrow import fs
 
@@ -14,6 +15,26 @@ from lib.registry.evidence import Evidence
 from lib.registry.manifest import Manifest, parse_manifest
 from lib.registry.names import ALIASES, MANIFEST, SYSTEM_PATTERN, VERSION_PATTERN
 from lib.storage import StorageError, open_storage, redact_uri
+
+ANY_VERSION = "*"
+"""Whatever version an alias names; no version is called so."""
+
+
+class AliasMove(TypedDict):
+    """How an alias is moved.
+
+    Attributes:
+        at: microseconds since 1970 UTC.
+        by: who decided it.
+        reason: why, in words.
+        present: the version that the alias is believed to name, None for none yet; by default it
+            may be any.
+    """
+
+    at: int
+    by: str
+    reason: NotRequired[str | None]
+    present: NotRequired[str | None]
 
 
 class Registry:
@@ -84,16 +105,18 @@ class Registry:
         """Every change of an alias, oldest first."""
         return self._book(system).history
 
+    def earlier(self, system: str, alias: str) -> str | None:
+        """The version that a rollback of `alias` returns to; None where there is none."""
+        return self._book(system).earlier(alias)
+
     def set_alias(
         self,
         system: str,
         alias: str,
         version: str,
         *,
-        at: int,
-        by: str,
         evidence: Evidence | None = None,
-        reason: str | None = None,
+        **move: Unpack[AliasMove],
     ) -> None:
         """Let `champion` or `challenger` name a published version.
 
@@ -101,31 +124,35 @@ class Registry:
             system: the risk system.
             alias: `champion` or `challenger`.
             version: a version, or an alias whose version is meant.
-            at: microseconds since 1970 UTC.
-            by: who decided it.
             evidence: what the decision rests on.
-            reason: why, in words.
+            move: see `AliasMove`.
 
         Raises:
+            AliasMovedError: the alias names another version than `present`.
             RegistryError: the alias or the version is unknown, or nobody is named.
         """
         version = self.resolve(system, version)
-        self._change(system, lambda book: book.set(alias, version, at, by, evidence, reason))
+        at, by, reason = move["at"], move["by"], move.get("reason")
 
-    def rollback(
-        self, system: str, alias: str, *, at: int, by: str, reason: str | None = None
-    ) -> str:
+        def change(book: AliasBook) -> AliasBook:
+            return _required(book, alias, move).set(alias, version, at, by, evidence, reason)
+
+        self._change(system, change)
+
+    def rollback(self, system: str, alias: str, **move: Unpack[AliasMove]) -> str:
         """Take back the last change of `alias`, and return the version it names now.
 
         Rolling back again goes one version further back, not to and fro. `reason` is kept in the
-        history.
+        history; with `present` the same rollback twice is one.
 
         Raises:
+            AliasMovedError: the alias names another version than `present`.
             RegistryError: no version stood before, or it is no longer published.
         """
 
         def back(book: AliasBook) -> AliasBook:
-            changed = book.rollback(alias, at, by, reason)
+            required = _required(book, alias, move)
+            changed = required.rollback(alias, move["at"], move["by"], move.get("reason"))
             self.resolve(system, changed.current()[alias])
             return changed
 
@@ -217,6 +244,11 @@ class Registry:
 
     def _known(self, system: str) -> str:
         return ", ".join(self.versions(system)) or "(nothing published)"
+
+
+def _required(book: AliasBook, alias: str, move: AliasMove) -> AliasBook:
+    present = move.get("present", ANY_VERSION)
+    return book if present == ANY_VERSION else book.require(alias, present)
 
 
 def _require_system(system: str) -> str:

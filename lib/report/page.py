@@ -105,7 +105,7 @@ def render_page(report: Report) -> str:
     environment = Environment(autoescape=True, undefined=StrictUndefined)
     environment.globals.update(
         kind_of=_kind,
-        numeric_columns=_numeric_columns,
+        numeric_columns=numeric_columns,
         written=written,
         plots_of=_plots,
         safe=Markup,
@@ -137,7 +137,7 @@ def _plots(block: Figure | Figures) -> tuple[Figure, ...]:
     return (block,) if isinstance(block, Figure) else block.figures
 
 
-def _numeric_columns(table: Table) -> list[bool]:
+def numeric_columns(table: Table) -> list[bool]:
     """Columns in which no cell is text."""
     return [
         bool(table.rows) and not any(isinstance(row[index], str) for row in table.rows)

@@ -12,7 +12,16 @@ from lib.records.json_codec import write_json
 from lib.records.models import Json
 from lib.records.repository import Repository
 from lib.records.schema import EXPERIMENT_CHANGES, EXPERIMENTS
-from lib.registry import Conclusion, Evidence, conclusion_in, make_evidence, statement_in
+from lib.registry import (
+    Conclusion,
+    Evidence,
+    Registry,
+    RegistryError,
+    conclusion_in,
+    make_evidence,
+    statement_in,
+)
+from lib.registry.registry import AliasMove
 
 
 class EvidenceError(RecordsError):
@@ -32,6 +41,64 @@ class JudgedExperiment:
     id: str
     evidence: Evidence
     conclusion: Conclusion
+
+
+@dataclass(frozen=True, kw_only=True)
+class Promotion:
+    """A version that becomes champion or challenger.
+
+    Attributes:
+        system: the risk system.
+        alias: `champion` or `challenger`.
+        version: that gets it.
+        move: who decides it, when and why; a champion without evidence, or against it, needs a
+            reason.
+        evidence: what it rests on.
+        conclusion: whom the evidence speaks for.
+    """
+
+    system: str
+    alias: str
+    version: str
+    move: AliasMove
+    evidence: Evidence | None = None
+    conclusion: Conclusion | None = None
+
+    def require(self) -> None:
+        """Refuse what rests on nothing, or on what speaks for another version or for none.
+
+        Raises:
+            RegistryError: says what is missing.
+        """
+        reason = self.move.get("reason")
+        if self.conclusion is not None:
+            reasoned = self.alias == "challenger" or reason is not None
+            self.conclusion.require(self.version, against=reasoned)
+        elif self.alias == "champion" and reason is None:
+            raise RegistryError(
+                "--evidence is missing: name the report or the experiment that speaks for the new "
+                "champion, or give --reason, why it is promoted without"
+            )
+
+
+def move_alias(registry: Registry, promotion: Promotion) -> bool:
+    """Let an alias name a version; says whether it named another one before.
+
+    Raises:
+        AliasMovedError: the alias names another version than it was believed to.
+        RegistryError: the version is unknown, or see `Promotion.require`.
+    """
+    promotion.require()
+    if registry.aliases(promotion.system).get(promotion.alias) == promotion.version:
+        return False
+    registry.set_alias(
+        promotion.system,
+        promotion.alias,
+        promotion.version,
+        evidence=promotion.evidence,
+        **promotion.move,
+    )
+    return True
 
 
 class PromotionRepository(Repository):

@@ -29,6 +29,10 @@ class ActivePlaybooks(Reloadable[str]):
         """Whether anybody may be planned for."""
         return bool(self.playbooks.playbooks)
 
+    def text_if(self, enabled: bool) -> str:
+        """The active playbooks, or, where they are not to be enabled, all of them switched off."""
+        return self.text if enabled else _switched_off(self.text)
+
     def load(self, source: str | None, enabled: bool = True) -> bool:
         """Reads, checks and swaps. Never raises.
 

@@ -1,17 +1,17 @@
 """Health over time, and what people know better."""
 
-import json
-import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lib.churn.health import COMPONENTS, band_of
-from lib.churn.health_repository import HealthEntry, HealthRepository, Override
+from lib.churn.health import band_of
+from lib.churn.health_repository import HealthEntry, HealthRepository, Override, entry_of
 from lib.churn.intervention_repository import InterventionRepository
+from lib.churn.overrides import ExpiryError, is_in_force, set_override, standing_override
 from lib.concurrency.bounded_executor import BoundedExecutor
 from lib.feature import DAY
 from lib.records import RecordsUnavailableError
 from serve.churn import metrics
+from serve.churn.authors import require_author
 from serve.churn.schemas import (
     CustomerResponse,
     HealthAnswer,
@@ -26,7 +26,6 @@ from serve.framework.decision import ServiceParts
 from serve.framework.validation import to_datetime, to_micros
 
 _MONTH_US = 30 * DAY
-_LONGEST_US = 366 * DAY
 _SHOWN = 100
 _AT_ONCE = 4
 
@@ -52,7 +51,7 @@ class HealthHistory:
 
     async def record(self, row: Mapping[str, Any], version: str | None) -> HealthAnswer:
         """Keeps a row of scores, and says how the customer is beside a month before."""
-        entry = entry_of(row, version, self._clock.now())
+        entry = entry_of(row, to_micros(row["as_of"]), version, self._clock.now())
         try:
             past = await self._threads.run(self.repository.list_entries, entry.customer_id)
             await self._threads.run(self.repository.insert_entries, [entry])
@@ -80,7 +79,7 @@ class HealthHistory:
                 "nightly job store its scores (jobs.churn.score --records)",
             )
         now, newest = self._clock.now(), past[0]
-        holds = overrides[0] if overrides and _in_force(overrides[0], now) else None
+        holds = standing_override(overrides, now)
         score = newest.score if holds is None or holds.score is None else holds.score
         return CustomerResponse(
             customer_id=customer_id,
@@ -113,41 +112,26 @@ class HealthHistory:
         Raises:
             Problem: 422 for an expiry that is past or more than a year away.
         """
-        now, until = self._clock.now(), to_micros(request.expires_at)
-        if not now < until <= now + _LONGEST_US:
-            raise Problem.of_field(
-                "expires_at",
-                "expected a time in the future, at most 366 days ahead, got "
-                f"{request.expires_at.isoformat()}",
+        require_author(request.author, context)
+        now = self._clock.now()
+        try:
+            override = await self._threads.run(
+                lambda: set_override(
+                    self.repository,
+                    customer_id,
+                    request.score,
+                    author=request.author,
+                    key_id=context.key_id or "-",
+                    reason=request.reason,
+                    now=now,
+                    until=to_micros(request.expires_at),
+                )
             )
-        override = Override(
-            id=uuid.uuid4().hex,
-            customer_id=customer_id,
-            score=request.score,
-            author=request.author,
-            reason=request.reason,
-            key_id=context.key_id or "-",
-            created_at=now,
-            expires_at=until,
-        )
-        await self._threads.run(self.repository.insert_override, override)
+        except ExpiryError as error:
+            text = f"{error}, got {request.expires_at.isoformat()}"
+            raise Problem.of_field("expires_at", text) from None
         self._meter.count(metrics.OVERRIDES)
         return _override_answer(override, now, override.score is not None)
-
-
-def entry_of(row: Mapping[str, Any], version: str | None, now: int) -> HealthEntry:
-    """A row of `scores_table` as it is kept."""
-    return HealthEntry(
-        customer_id=row["customer_id"],
-        at=to_micros(row["as_of"]),
-        created_at=now,
-        chance=row["chance"],
-        score=row["score"],
-        band=row["band"],
-        components={name: row[name] for name in COMPONENTS},
-        reasons=json.loads(row["reasons"]),
-        model_version=version,
-    )
 
 
 def health_answer(entry: HealthEntry, past: Sequence[HealthEntry]) -> HealthAnswer:
@@ -163,13 +147,9 @@ def health_answer(entry: HealthEntry, past: Sequence[HealthEntry]) -> HealthAnsw
     )
 
 
-def _in_force(override: Override, now: int) -> bool:
-    return override.score is not None and override.expires_at > now
-
-
 def _override_answer(override: Override, now: int, newest: bool) -> OverrideResponse:
     return OverrideResponse.of(
         override,
         band=None if override.score is None else band_of(override.score),
-        in_force=newest and _in_force(override, now),
+        in_force=newest and is_in_force(override, now),
     )

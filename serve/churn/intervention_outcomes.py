@@ -1,7 +1,6 @@
 """Outcomes of interventions: ingestion, and the estimated effect of each playbook."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -13,15 +12,26 @@ from lib.churn.intervention_repository import (
     InterventionRepository,
 )
 from lib.churn.interventions.effects import Effect, effects_of, revised_effects
-from lib.churn.model import SYSTEM
-from lib.churn.outcomes import LEFT, NOTICE
+from lib.churn.interventions.outcome_labels import (
+    leaver_labels,
+    log_of_interventions,
+    notice_labels,
+)
+from lib.churn.standings import StandingRepository
 from lib.concurrency.bounded_executor import BoundedExecutor
-from lib.contract import TIME
 from lib.feature import DAY
-from lib.records import Fact, RecordsUnavailableError
+from lib.records import RecordsUnavailableError
 from serve.churn import metrics
 from serve.churn.active_playbooks import ActivePlaybooks
-from serve.churn.schemas import EffectAnswer, EffectsResponse, Outcome, OutcomesResponse
+from serve.churn.authors import require_author
+from serve.churn.schemas import (
+    EffectAnswer,
+    EffectsResponse,
+    Outcome,
+    OutcomesResponse,
+    WithdrawalRequest,
+    WithdrawalResponse,
+)
 from serve.framework import RequestContext
 from serve.framework.decision import ServiceParts, unavailable
 from serve.framework.validation import to_micros
@@ -64,12 +74,38 @@ class InterventionOutcomes:
                 or the opposite is stored.
             Problem: 422 for a time in the future, 503 while the records are out.
         """
-        entries = list(self._entries(outcomes))
+        for outcome in outcomes:
+            if outcome.author is not None:
+                require_author(outcome.author, context)
+        entries = list(self._entries(outcomes, context.key_id or "-"))
         new = await self._threads.run(self._repository.insert_outcomes, entries)
         await self._record_leavers(entries)
         for entry in entries:
             self._meter.count(metrics.OUTCOMES, entry.kind, str(entry.value).lower())
         return OutcomesResponse(new=new, repeated=len(entries) - new, request_id=context.request_id)
+
+    async def withdraw(
+        self, request: WithdrawalRequest, context: RequestContext
+    ) -> WithdrawalResponse:
+        """Take back whether an intervention took place; the audit keeps both.
+
+        Raises:
+            UnknownInterventionError: there is none, or nothing was reported of it.
+            Problem: 403 for a name that the key is not bound to.
+        """
+        require_author(request.author, context)
+        withdrawn = await self._threads.run(
+            self._repository.withdraw_delivery,
+            request.intervention_id,
+            request.author,
+            context.key_id or "-",
+            self._clock.now(),
+        )
+        return WithdrawalResponse(
+            intervention_id=request.intervention_id,
+            delivered=withdrawn.value,
+            request_id=context.request_id,
+        )
 
     async def record_notices(self, churn: pa.Table) -> None:
         """Store for each notice that interventions before it, within the window, were left.
@@ -81,13 +117,11 @@ class InterventionOutcomes:
             RecordsUnavailableError: nothing is stored; the same rows can be sent again.
         """
         await self._threads.run(self._record_notices, churn)
-        now = self._clock.now()
-        await self._decision_store.record_labels(
-            [
-                _fact(NOTICE, row["customer_id"], to_micros(row["event_time"]), "event", now)
-                for row in churn.select(["customer_id", "event_time"]).to_pylist()
-            ]
-        )
+        notices = [
+            (row["customer_id"], to_micros(row["event_time"]))
+            for row in churn.select(["customer_id", "event_time"]).to_pylist()
+        ]
+        await self._decision_store.record_labels(notice_labels(notices, self._clock.now()))
 
     async def effects(self, context: RequestContext) -> EffectsResponse:
         """The effect of each playbook, by intention to treat."""
@@ -117,24 +151,11 @@ class InterventionOutcomes:
 
     async def _record_leavers(self, entries: Sequence[InterventionOutcome]) -> None:
         """Keep that customers left as labels of the decisions about them."""
-        left = [entry for entry in entries if entry.kind == "left" and entry.value]
-        names = [entry.intervention_id for entry in left]
         with unavailable("outcomes cannot be stored temporarily", RecordsUnavailableError):
-            customers = await self._threads.run(self._repository.customers_of, names)
-            await self._decision_store.record_labels(
-                [
-                    _fact(
-                        LEFT,
-                        customers[entry.intervention_id],
-                        entry.observed_at,
-                        "intervention",
-                        entry.received_at,
-                    )
-                    for entry in left
-                ]
-            )
+            labels = await self._threads.run(leaver_labels, self._repository, entries)
+            await self._decision_store.record_labels(labels)
 
-    def _entries(self, outcomes: Sequence[Outcome]) -> Iterator[InterventionOutcome]:
+    def _entries(self, outcomes: Sequence[Outcome], key_id: str) -> Iterator[InterventionOutcome]:
         now = self._clock.now()
         for index, outcome in enumerate(outcomes):
             at = self._clock.reject_future(f"{index}.observed_at", outcome.observed_at, now)
@@ -148,6 +169,8 @@ class InterventionOutcomes:
                         observed_at=at,
                         received_at=now,
                         note=outcome.note,
+                        author=outcome.author,
+                        key_id=key_id,
                     )
 
     def _outcomes(
@@ -170,8 +193,10 @@ class InterventionOutcomes:
 
     def _record_notices(self, churn: pa.Table) -> None:
         outcomes = {}
+        noticed: dict[str, int] = {}
         for row in churn.select(["customer_id", "event_time"]).to_pylist():
             at = to_micros(row["event_time"])
+            noticed[row["customer_id"]] = max(at, noticed.get(row["customer_id"], 0))
             for intervention in self._repository.list_of_customer(row["customer_id"]):
                 planned_at = intervention.planned_at
                 if planned_at < at <= planned_at + self._window() * DAY:
@@ -189,34 +214,7 @@ class InterventionOutcomes:
         self._repository.insert_outcomes(
             [row for name, row in outcomes.items() if name not in stored]
         )
-
-
-def _fact(kind: str, customer_id: str, at_us: int, source: str, now: int) -> Fact:
-    return Fact(
-        system=SYSTEM,
-        subject_id=customer_id,
-        kind=kind,
-        value=True,
-        observed_at=at_us,
-        source=source,
-        received_at=now,
-    )
-
-
-def log_of_interventions(interventions: Sequence[Intervention]) -> pa.Table:
-    """Interventions in the columns of `lib.churn.interventions.daily.log_of`."""
-    rows = [asdict(intervention) for intervention in interventions]
-    names = (
-        *("customer_id", "playbook", "held_out", "propensity", "chance", "expected_fall"),
-        *("value", "cost", "hours"),
-    )
-    types = [pa.string(), pa.string(), pa.bool_(), *[pa.float64()] * 6]
-    columns = {
-        name: pa.array([row[name] for row in rows], kind)
-        for name, kind in zip(names, types, strict=True)
-    }
-    times = pa.array([row["planned_at"] for row in rows], pa.int64()).cast(TIME)
-    return pa.table({**columns, "planned_at": times})
+        self._repository.sharing(StandingRepository).note_notices(noticed)
 
 
 def _effect_answer(

@@ -2,10 +2,13 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
 
+from lib.churn.health import HealthReference
+from lib.churn.health_repository import HealthRepository
 from lib.churn.intervention_repository import (
     Intervention,
     InterventionRepository,
@@ -14,17 +17,16 @@ from lib.churn.intervention_repository import (
     UnknownInterventionError,
 )
 from lib.churn.interventions.daily import HISTORY
+from lib.churn.interventions.outcome_labels import log_of_interventions
+from lib.churn.overrides import with_overrides
 from lib.concurrency.bounded_executor import BoundedExecutor
 from lib.concurrency.keyed_lock import KeyedLock
 from lib.records import RecordsUnavailableError
 from serve.churn import metrics
 from serve.churn.active_playbooks import ActivePlaybooks
 from serve.churn.candidates import CandidateSource
-from serve.churn.intervention_outcomes import (
-    HISTORY_US,
-    InterventionOutcomes,
-    log_of_interventions,
-)
+from serve.churn.intervention_outcomes import HISTORY_US, InterventionOutcomes
+from serve.churn.intervention_switch import InterventionSwitch
 from serve.churn.planner import bytes_of
 from serve.churn.schemas import InterventionAnswer, PlanRequest, PlanResponse
 from serve.framework import Problem, RequestContext
@@ -47,10 +49,12 @@ class InterventionService:
         economics: `margin` and `months`.
         salt: names the experiment.
         window_days: days in which leaving counts against an intervention.
+        reference: which probability a health score is worth; None while no model is loaded.
 
     Attributes:
         repository: as given.
         outcomes: what became of interventions.
+        switch: stops all of them.
     """
 
     def __init__(
@@ -62,15 +66,18 @@ class InterventionService:
         economics: Mapping[str, float],
         salt: str,
         window_days: Callable[[], int],
+        reference: Callable[[], HealthReference | None],
     ) -> None:
         self._meter, self._clock, self.repository = parts.meter, parts.clock, repository
         self._active_playbooks, self._solver = active_playbooks, solver
-        self._economics, self._salt = dict(economics), salt
+        self._economics, self._salt, self._reference = dict(economics), salt, reference
+        self._health = repository.sharing(HealthRepository)
         self._turns = KeyedLock()
         self._threads = BoundedExecutor("interventions", _THREADS)
         self.outcomes = InterventionOutcomes(
             parts, repository, self._threads, active_playbooks, window_days
         )
+        self.switch = InterventionSwitch(repository, self._threads, parts.clock.now)
 
     def close(self) -> None:
         """Ends the threads, and gives the database's connections back."""
@@ -104,9 +111,7 @@ class InterventionService:
                 "other plans were stored at the same time; send the same request again"
             )
         plan, chosen = solution
-        self._meter.count(
-            metrics.PLANS, "made" if self._active_playbooks.enabled else "switched off"
-        )
+        self._meter.count(metrics.PLANS, "made" if plan.summary["enabled"] else "switched off")
         for row in chosen:
             arm = "held out" if row.held_out else "treated"
             self._meter.count(metrics.INTERVENTIONS, row.playbook, arm)
@@ -133,15 +138,20 @@ class InterventionService:
         now = self._clock.now()
         moment_us = None if request.at is None else self._clock.reject_future("at", request.at, now)
         table, left_out, at_us = await scores.fetch(request.customers, moment_us, context)
+        table, overridden = await self._overridden(table, now)
         since = at_us - HISTORY_US
         for _ in range(_TRIES):
+            enabled = await self._is_enabled()
             past = await self._threads.run(self.repository.list_since, since)
             effects = await self._threads.run(self.outcomes.revised_effects, past)
             payload = self._payload(request, table, past, effects, at_us)
+            payload["playbooks"] = self._active_playbooks.text_if(enabled)
             solved = await self._solver.solve(payload)
             if "refused" in solved:
                 raise Problem.of_field("body", solved["refused"])
             plan, chosen = self._stored(plan_id, request, solved, left_out, effects, at_us, table)
+            about = {"overridden": overridden, "enabled": enabled}
+            plan = replace(plan, summary={**plan.summary, **about})
             try:
                 if await self._threads.run(self.repository.insert_plan, plan, chosen, past, since):
                     return plan, chosen
@@ -149,6 +159,32 @@ class InterventionService:
             except StalePlanError:
                 continue
         return None
+
+    async def _is_enabled(self) -> bool:
+        """Whether anybody may be planned for: neither settings nor people stopped it."""
+        stop = await self._threads.run(self.repository.find_stop)
+        return self._active_playbooks.enabled and stop is None
+
+    async def _overridden(self, table: pa.Table, now: int) -> tuple[pa.Table, dict[str, float]]:
+        """Scores with those that people set, and these by customer.
+
+        Raises:
+            Problem: 503 where some are in force, and no model says what they are worth.
+        """
+        in_force = await self._threads.run(self._health.list_in_force, now)
+        names = set(table["customer_id"].to_pylist())
+        overridden = {
+            override.customer_id: override.score
+            for override in in_force
+            if override.customer_id in names and override.score is not None
+        }
+        if not overridden:
+            return table, {}
+        reference = self._reference()
+        if reference is None:
+            text = "no model is loaded, so overrides in force cannot be planned with; try again"
+            raise Problem.unavailable(text, retry_after=5)
+        return with_overrides(table, overridden, reference), overridden
 
     def _payload(
         self,
@@ -163,7 +199,6 @@ class InterventionService:
             "scores": bytes_of(scores),
             "history": None if history is None else bytes_of(history),
             "names": self._active_playbooks.names,
-            "playbooks": self._active_playbooks.text,
             "limits": {"hours": request.hours, "budget": request.budget, "most": request.most},
             "economics": self._economics,
             "at_us": at_us,
@@ -194,11 +229,9 @@ class InterventionService:
             request=_request_fields(request),
             summary={
                 **{name: solved[name] for name in ("considered", "value", "cost", "hours")},
-                "other_ways": solved["other_ways"],
-                "words": solved["words"],
+                **{name: solved[name] for name in ("other_ways", "prices", "words")},
                 "effects": dict(effects),
                 "not_considered": dict(left_out),
-                "enabled": self._active_playbooks.enabled,
                 "model_version": _version(scores),
             },
         )

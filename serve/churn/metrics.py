@@ -1,7 +1,7 @@
 """What the churn application counts."""
 
 from serve.framework import Metric
-from serve.framework.metrics import common_metrics
+from serve.framework.metrics import common_metrics, review_admissions
 
 EVENTS = "forewarn_churn_events"
 CONTRADICTIONS = "forewarn_churn_contradictions"
@@ -13,6 +13,7 @@ OVERRIDES = "forewarn_churn_overrides"
 
 INSTRUMENTS = (
     *common_metrics("churn"),
+    review_admissions("churn"),
     Metric(EVENTS, "rows received, by table and what became of them", ("table", "outcome")),
     Metric(CONTRADICTIONS, "rows that say the opposite of what is known"),
     Metric(BANDS, "customers scored, by colour of their health", ("band",)),

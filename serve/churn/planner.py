@@ -3,7 +3,7 @@
 import pyarrow as pa
 
 from lib.churn.interventions.daily import Economics, log_of, plan_day
-from lib.churn.interventions.plan import Budget
+from lib.churn.interventions.plan import Budget, shadow_prices
 from lib.churn.interventions.playbooks import load_playbooks
 from lib.churn.vocabulary import ChurnError
 from serve.framework.offload import Payload
@@ -35,6 +35,9 @@ def solve_plan(payload: Payload) -> Payload:
         "cost": day.plan.cost,
         "hours": day.plan.hours,
         "other_ways": day.other_ways,
+        "prices": shadow_prices(
+            day.candidates, limits, [playbook.id for playbook in playbooks.playbooks]
+        ),
         "holdout": playbooks.holdout,
         "words": {playbook.id: playbook.words for playbook in playbooks.playbooks},
     }

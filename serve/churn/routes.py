@@ -7,7 +7,11 @@ from typing import Annotated
 from fastapi import Body, Path
 from pydantic import Field
 
-from lib.churn.intervention_repository import ContradictedOutcomeError, UnknownInterventionError
+from lib.churn.intervention_repository import (
+    ContradictedOutcomeError,
+    UnknownInterventionError,
+)
+from lib.churn.intervention_switch import SwitchUnchangedError
 from serve.churn.schemas import (
     EVENTS,
     MOST_OUTCOMES,
@@ -24,6 +28,10 @@ from serve.churn.schemas import (
     PlanResponse,
     ScoreRequest,
     ScoreResponse,
+    SwitchRequest,
+    SwitchResponse,
+    WithdrawalRequest,
+    WithdrawalResponse,
 )
 from serve.churn.service import ChurnService
 from serve.framework import (
@@ -35,8 +43,11 @@ from serve.framework import (
     new_gateway,
     parse_body,
 )
-from serve.framework.routes import CONFLICT, ENCODED, MISSING, PathIdParam
+from serve.framework.review import REFUSALS
+from serve.framework.review_routes import review_routes
+from serve.framework.routes import CONFLICT, ENCODED, MISSING, PathIdParam, Responses
 
+UNCHANGED: Responses = {409: {"description": "Interventions are stopped, or go on, already."}}
 _CustomerId = Annotated[PathIdParam, Path(description=f"Id of the customer, {ENCODED}.")]
 _PlanId = Annotated[PathIdParam, Path(description=f"Id of the plan, {ENCODED}.")]
 _Outcomes = Outcome | Annotated[list[Outcome], Field(min_length=1, max_length=MOST_OUTCOMES)]
@@ -45,10 +56,13 @@ _Outcomes = Outcome | Annotated[list[Outcome], Field(min_length=1, max_length=MO
 def build_gateway(service: ChurnService, names_request: bool = True) -> Gateway:
     """The gateway of a service; see `new_gateway`."""
     summary = "Predicts which customers will leave within 60 days, and plans interventions."
-    routes = (*_customer_routes(service), *_intervention_routes(service))
+    queue = review_routes("churn", service.review)
+    routes = (*_customer_routes(service), *_intervention_routes(service), *queue)
     refusals = {
+        **REFUSALS,
         UnknownInterventionError: (404, "not-found"),
         ContradictedOutcomeError: (409, "conflict"),
+        SwitchUnchangedError: (409, "unchanged"),
     }
     return new_gateway("churn", summary, service, routes, names_request, refusals)
 
@@ -85,9 +99,9 @@ def _customer_routes(service: ChurnService) -> list[Route]:
     async def override(
         customer_id: _CustomerId, request: OverrideRequest, context: Context
     ) -> OverrideResponse:
-        """Override the displayed health score of a customer, with a reason and an expiry.
+        """Override the health score of a customer, with a reason and an expiry.
 
-        Planning still uses the model's probability.
+        While it is active, plans use the probability of that score instead of the model's.
         """
         return await service.health.override(customer_id, request, context)
 
@@ -115,6 +129,32 @@ def _intervention_routes(service: ChurnService) -> list[Route]:
     async def known_plan(plan_id: _PlanId, context: Context) -> PlanResponse:
         """Return a stored plan."""
         return await service.interventions.show(plan_id, context)
+
+    @router.get("/interventions/switch", "read", "Get the kill switch")
+    async def switch(context: Context) -> SwitchResponse:
+        """Return whether all interventions are stopped, since when and why."""
+        return await service.interventions.switch.get(context)
+
+    @router.post("/interventions/stop", "review", "Stop all interventions", UNCHANGED)
+    async def stop(request: SwitchRequest, context: Context) -> SwitchResponse:
+        """Stop all interventions in every replica: plans are empty until they are resumed.
+
+        409 if they are stopped already; the same request under the same X-Request-ID gets 200.
+        """
+        return await service.interventions.switch.set(request, context, stopped=True)
+
+    @router.post("/interventions/resume", "review", "Resume interventions", UNCHANGED)
+    async def resume(request: SwitchRequest, context: Context) -> SwitchResponse:
+        """Let interventions be planned again.
+
+        409 if they are not stopped; the same request under the same X-Request-ID gets 200.
+        """
+        return await service.interventions.switch.set(request, context, stopped=False)
+
+    @router.post("/outcomes/withdraw", "label", "Withdraw a delivery", MISSING)
+    async def withdraw(request: WithdrawalRequest, context: Context) -> WithdrawalResponse:
+        """Take back the report whether an intervention took place; the audit log keeps it."""
+        return await service.interventions.outcomes.withdraw(request, context)
 
     @router.post("/outcomes", "label", "Send outcomes", MISSING | CONFLICT, body_bytes=large)
     async def outcomes(body: Annotated[_Outcomes, Body()], context: Context) -> OutcomesResponse:

@@ -333,6 +333,17 @@ class PlanResponse(BaseModel):
         description="Relative reduction of the probability, 0 to 1, by playbook, for the "
         "playbooks whose assumed effect was revised by outcomes."
     )
+    prices: dict[str, float] = Field(
+        {},
+        description="Expected value that one more unit of a binding limit would add, in currency "
+        "units: `hours`, `budget`, `most`, or `playbook ID` for the cap of a playbook. Limits that "
+        "do not bind are left out.",
+    )
+    overridden: dict[str, float] = Field(
+        {},
+        description="Health score set by a person, by id of the customer, for candidates with an "
+        "active override: the plan uses the probability of that score instead of the model's.",
+    )
     not_considered: dict[str, str] = Field(
         description="Reason for each requested customer that was left out, by id of the customer."
     )
@@ -355,6 +366,11 @@ class Outcome(fields.RequestBody):
         description="Time at which the outcome became known, ISO 8601 with an offset."
     )
     note: Note | None = Field(None, description="Note of the person who reports the outcome.")
+    author: Key | None = Field(
+        None,
+        description="Name of the person who reports the outcome, kept in the audit log. A key that "
+        "is bound to other names gets 403.",
+    )
 
     @model_validator(mode="after")
     def _something(self) -> Outcome:
@@ -368,6 +384,56 @@ class OutcomesResponse(BaseModel):
 
     new: int = Field(description="Number of outcomes stored for the first time.")
     repeated: int = Field(description="Number of outcomes that had been stored before, ignored.")
+    request_id: fields.RequestId
+
+
+class WithdrawalRequest(fields.RequestBody):
+    """The intervention whose delivery is taken back, and the person who does so."""
+
+    intervention_id: Key = Field(description="Id of the intervention, as in the plan.")
+    author: Key = Field(
+        description="Name of the person, kept in the audit log. A key that is bound to other "
+        "names gets 403."
+    )
+
+
+class WithdrawalResponse(BaseModel):
+    """A report of a delivery that was taken back."""
+
+    intervention_id: str = Field(description="Id of the intervention.")
+    delivered: bool = Field(description="What had been reported.")
+    request_id: fields.RequestId
+
+
+class SwitchRequest(fields.RequestBody):
+    """The person who stops or resumes all interventions, and the reason."""
+
+    author: Key = Field(
+        description="Name of the person, kept in the audit log. A key that is bound to other "
+        "names gets 403."
+    )
+    reason: Note = Field(description="Reason, kept in the audit log.")
+
+
+class SwitchResponse(BaseModel):
+    """Whether all interventions are stopped."""
+
+    stopped: bool = Field(
+        description="True if all interventions are stopped: plans are empty until they are resumed."
+    )
+    since: datetime | None = Field(
+        description="Time of the stop, ISO 8601 in UTC; null if interventions are not stopped."
+    )
+    author: str | None = Field(
+        description="Name of the person who stopped them; null if they are not stopped."
+    )
+    reason: str | None = Field(
+        description="Reason of the stop; null if interventions are not stopped."
+    )
+    open_contacts: int = Field(
+        description="Number of contacts planned in the last 30 days for which no delivery was "
+        "reported; contacts that are planned already are not removed from their plans."
+    )
     request_id: fields.RequestId
 
 

@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from lib.churn.features import churn_features
+from lib.churn.health import HealthReference
 from lib.churn.health_repository import HealthRepository
 from lib.churn.intervention_repository import InterventionRepository
 from lib.churn.interventions.daily import Economics
 from lib.churn.model import SYSTEM
 from lib.churn.model.model import ChurnModel, base_in, load_model
+from lib.churn.review import CustomerReview
 from lib.churn.rules import ACTIONS, RULES_FILE, rule_fields
 from lib.churn.target import Target
 from lib.churn.vocabulary import CustomerVocabulary, parse_vocabulary
@@ -77,6 +79,7 @@ class ChurnService(RiskService):
             vars(Economics(args.margin, args.months)),
             args.holdout_name,
             self._window_days,
+            self._reference,
         )
         repository, plans = HealthRepository(args.records), self.interventions.repository
         self.health = HealthHistory(self.parts, repository, plans)
@@ -84,6 +87,7 @@ class ChurnService(RiskService):
         self.considered = CandidateSource(self.decider, args.scores, self.parts.clock.now)
         self.ingestor = EventIngestor(self.parts, self.profiles, self.interventions.outcomes)
         self.rescorer = self.new_rescorer(self.decider.rescore)
+        self.review = self.new_review(CustomerReview(economics=Economics(args.margin, args.months)))
         self.readiness.add("playbooks", self.active_playbooks.check)
 
     def challenger_kind(self) -> ChallengerKind:
@@ -107,6 +111,9 @@ class ChurnService(RiskService):
     def _window_days(self) -> int:
         target = Target() if self.model_slot.current is None else self.model_slot.current.target
         return target.lead_days + target.window_days
+
+    def _reference(self) -> HealthReference | None:
+        return None if self.model_slot.current is None else self.model_slot.current.reference
 
     def _load(self, directory: Path) -> ChurnModel:
         """A model of this base that can answer, tried out."""

@@ -8,7 +8,7 @@ from functools import partial
 from inspect import Parameter, Signature
 from typing import Annotated, Any
 
-from fastapi import Body, Depends, FastAPI, Request
+from fastapi import Body, FastAPI, Request
 from fastapi.datastructures import Default
 from fastapi.exceptions import RequestValidationError
 from fastapi_offline import FastAPIOffline
@@ -17,13 +17,16 @@ from starlette.responses import JSONResponse, Response
 
 from lib.feature import StoreError
 from lib.records import RecordsUnavailableError
-from serve.framework.asgi import RequestContext
+from serve.framework.context import Context, context_of
 from serve.framework.gateway import Gateway
 from serve.framework.health import HealthChecks
 from serve.framework.problem import Problem, as_response, problem_from
 from serve.framework.routes import ERRORS, PUBLIC, Handler, Responses, Route, Router
+from serve.framework.rule_routes import RULE_REFUSALS, rule_routes
 from serve.framework.service import RiskService
 from serve.framework.validation import to_problem
+
+__all__ = ["Context", "Refusals", "new_gateway"]
 
 Refusals = Mapping[type[Exception], tuple[int, str]]
 """By type of an error, status and kind of the problem whose detail is the error's message."""
@@ -53,13 +56,15 @@ def new_gateway(
         system: its name, which is also where it is served: `fraud` at `/fraud`.
         summary: one line for the documentation.
         service: what answers.
-        routes: of the system, beside those of health and documentation.
+        routes: of the system, beside those of health, rules and documentation.
         names_request: see `Gateway`.
         refusals: errors of the system's parts that are answers to callers.
     """
-    routes = (*_DOCUMENTATION, *_health_routes(system, service.readiness), *routes)
+    rules = rule_routes(system, service.rules)
+    routes = (*_DOCUMENTATION, *_health_routes(system, service.readiness), *rules, *routes)
+    refusals = {**RULE_REFUSALS, **(refusals or {})}
     return Gateway(
-        app=_new_app(f"Forewarn: {system}", summary, routes, service.lifespan, refusals or {}),
+        app=_new_app(f"Forewarn: {system}", summary, routes, service.lifespan, refusals),
         prefix=f"/{system}",
         routes=routes,
         keys=service.keys,
@@ -156,15 +161,6 @@ def _documentation(route: Route, handler: Handler) -> Handler:
     return endpoint
 
 
-async def _context_of(request: Request) -> RequestContext:
-    context: RequestContext = request.scope["forewarn.context"]
-    return context
-
-
-Context = Annotated[RequestContext, Depends(_context_of)]
-"""A parameter of a FastAPI endpoint: what the gateway knows of the request."""
-
-
 async def _on_error(request: Request, error: Exception) -> Response:
     if isinstance(error, RequestValidationError):
         problem = to_problem(error.errors())
@@ -172,7 +168,7 @@ async def _on_error(request: Request, error: Exception) -> Response:
         problem = Problem(error.status_code, "http", str(error.detail))
     else:
         problem = problem_from(error)
-    context = await _context_of(request)
+    context = await context_of(request)
     context.field_errors = problem.errors
     return as_response(problem, context.request_id)
 

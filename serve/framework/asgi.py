@@ -17,7 +17,9 @@ Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Headers = Sequence[tuple[bytes, bytes]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
 _UNSENT = 499
+_POLICY_VIOLATION = 1008
 _LONGEST_LENGTH = 18  # digits
 _IDS = random.Random()
 _SANE_ID = re.compile(rb"[A-Za-z0-9._:\-]{1,64}")
@@ -50,6 +52,25 @@ class RequestContext:
         return round((time.perf_counter() - self.started) * 1000.0, 3)
 
 
+async def dispatch(app: App, answer: App, scope: Scope, receive: Receive, send: Send) -> None:
+    """Lets a gateway answer one request.
+
+    Args:
+        app: behind it, which gets the lifespan.
+        answer: to a request over HTTP.
+        scope: of the request; a websocket is closed.
+        receive: of ASGI.
+        send: of ASGI.
+    """
+    if scope["type"] == "lifespan":
+        await app(scope, receive, send)
+    elif scope["type"] == "http":
+        await answer(scope, receive, send)
+    elif scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
+
+
 def request_id_of(header: bytes | None) -> str:
     """The caller's request id where it is sane (64 of `A-Za-z0-9._:-` at most), else a new one."""
     if header is not None and _SANE_ID.fullmatch(header):
@@ -72,6 +93,11 @@ class ResponseSender:
         self._named = [(b"x-request-id", request_id.encode())] if names_request else []
         self.status = _UNSENT
 
+    @property
+    def is_begun(self) -> bool:
+        """Whether an answer has begun."""
+        return self.status != _UNSENT
+
     def close_after(self) -> None:
         """Has the connection closed after the answer, as a body is left unread in it.
 
@@ -92,7 +118,7 @@ class ResponseSender:
 
     async def problem(self, problem: Problem) -> None:
         """Answers with a problem, unless an answer has begun."""
-        if self.status != _UNSENT:
+        if self.is_begun:
             return
         extra = [(k.encode(), v.encode()) for k, v in problem.headers().items()]
         body = problem.body(self._request_id)

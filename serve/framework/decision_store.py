@@ -177,6 +177,14 @@ class DecisionStore:
             self._drainer.close()
             self.records.close()
 
+    async def run_blocking(self, work: Callable[[], Answer]) -> Answer:
+        """Does other work in the database, in these threads, within the time of a write.
+
+        Raises:
+            RecordsUnavailableError: the database is away.
+        """
+        return await self._write(work)
+
     async def _read(self, work: Callable[[], Answer]) -> Answer:
         return await self._reads.run(lambda: self._threads.run(work))
 

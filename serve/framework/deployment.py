@@ -1,16 +1,22 @@
 """The front node of every application under Ray Serve, and how deployments are made."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from ray.serve import Application, Deployment, deployment, ingress
 
 from serve.framework.gateway import Gateway
 from serve.framework.runtime_tuning import freeze_heap, tune_interpreter
-from serve.framework.service import RiskService
-from serve.framework.settings import DeploymentSettings, ServiceSettings
+from serve.framework.settings import DeploymentSettings, FrontSettings
 
 _QUEUE_FACTOR = 4
+
+
+class FrontService(Protocol):
+    """What a front node runs."""
+
+    async def reconfigure(self, config: Mapping[str, Any]) -> None:
+        """Loads, checks and swaps what `user_config` names; never raises."""
 
 
 @ingress()
@@ -26,28 +32,29 @@ class Ingress:
 
     def __init__(
         self,
-        new_service: Callable[..., RiskService],
-        build_gateway: Callable[..., Gateway],
-        args: ServiceSettings,
+        new_service: Callable[..., FrontService],
+        build_gateway: Callable[..., Any],
+        args: FrontSettings,
         *others: Any,
     ) -> None:
         tune_interpreter()
         self._service, self._build_gateway = new_service(args, *others), build_gateway
 
-    def __serve_build_asgi_app__(self) -> Gateway:
-        """What answers on the proxy's port and on the replica's own."""
-        return self._build_gateway(self._service, names_request=False).prepare_documentation()
+    def __serve_build_asgi_app__(self) -> Any:
+        """What answers on the proxy's port and on the replica's own, an ASGI application."""
+        gateway = self._build_gateway(self._service, names_request=False)
+        return gateway.prepare_documentation() if isinstance(gateway, Gateway) else gateway
 
     async def reconfigure(self, config: Mapping[str, Any]) -> None:
-        """See `RiskService.reconfigure`."""
+        """See `FrontService.reconfigure`."""
         await self._service.reconfigure(config)
         freeze_heap()
 
 
 def new_front(
-    args: ServiceSettings,
-    new_service: Callable[..., RiskService],
-    build_gateway: Callable[..., Gateway],
+    args: FrontSettings,
+    new_service: Callable[..., FrontService],
+    build_gateway: Callable[..., Any],
     *others: Application,
 ) -> Application:
     """The front node, with the deployments that it asks; see `Ingress`."""
@@ -59,7 +66,7 @@ def new_deployment(
     target: type,
     name: str,
     settings: DeploymentSettings,
-    args: ServiceSettings,
+    args: FrontSettings,
     user_config: Mapping[str, Any] | None = None,
 ) -> Deployment:
     """A deployment of an application.

@@ -8,7 +8,6 @@ take none of the places of callers with a key.
 """
 
 import asyncio
-import itertools
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -20,6 +19,7 @@ from typing import Self
 from fastapi import FastAPI
 
 from lib.access import AccessError, ApiKeys
+from serve.framework.access_log import AccessLog
 from serve.framework.asgi import (
     Receive,
     RequestContext,
@@ -28,6 +28,7 @@ from serve.framework.asgi import (
     Send,
     bearer_token,
     discard_body,
+    dispatch,
     has_body,
     read_body,
     refuse_body,
@@ -35,16 +36,14 @@ from serve.framework.asgi import (
     request_id_of,
 )
 from serve.framework.json_log import JsonLog
-from serve.framework.metrics import REQUEST_MS, REQUESTS, Metrics
-from serve.framework.problem import Problem, fault_fields, problem_from
+from serve.framework.metrics import Metrics
+from serve.framework.problem import Problem, problem_from
 from serve.framework.public_pages import PublicPages
 from serve.framework.refused_fields import declared_names, log_names
 from serve.framework.routes import PUBLIC, RequestLimits, Route, RouteTable, routed_path
 
-TIMED_ONE_IN = 8
 _SECONDS = 1000.0
 _DISCARDED_BYTES, _DISCARD_SECONDS = 64 * 1024 * 1024, 2.0
-_POLICY_VIOLATION = 1008
 _LONGEST_SHOWN = 40
 _LONGEST_WAIT_SECONDS = 0.1
 
@@ -78,7 +77,7 @@ class Gateway:
         self._table = RouteTable(self.prefix, self.routes)
         self._admission = Admission(self.limits)
         self._public = PublicPages(self.app, self.prefix, self.limits)
-        self._turns = itertools.cycle(range(TIMED_ONE_IN))
+        self._access_log = AccessLog(self.log, self.metrics)
 
     def prepare_documentation(self) -> Self:
         """Computes the description of the API, which would hold the first request for it."""
@@ -93,13 +92,7 @@ class Gateway:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request; the lifespan goes to the application, a websocket is closed."""
-        if scope["type"] == "lifespan":
-            await self.app(scope, receive, send)
-        elif scope["type"] == "http":
-            await self._answer(scope, receive, send)
-        elif scope["type"] == "websocket":
-            await receive()
-            await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
+        await dispatch(self.app, self._answer, scope, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
@@ -138,7 +131,7 @@ class Gateway:
             late = "no answer within the deadline; the same request can be sent again"
             await sender.problem(Problem(504, "deadline", late))
         except Exception as error:
-            self._log_fault(error, context)
+            self._access_log.fault(error, context)
             problem = problem_from(error)
             context.field_errors = problem.errors
             await sender.problem(problem)
@@ -191,7 +184,10 @@ class Gateway:
         self, route: Route, headers: Mapping[bytes, bytes], context: RequestContext
     ) -> None:
         try:
-            caller = self.keys.verify(bearer_token(headers), route.scope, time.time_ns() // 1000)
+            token, now = bearer_token(headers), time.time_ns() // 1000
+            caller = self.keys.verify(token, route.scope, now)
+            if route.further_scope:
+                self.keys.verify(token, route.further_scope, now)
         except AccessError as error:
             context.log_fields["refused"] = error.cause
             context.key_id = error.key_id or ""
@@ -218,27 +214,9 @@ class Gateway:
         return milliseconds / _SECONDS
 
     def _log_request(self, route: str, method: str, status: int, context: RequestContext) -> None:
-        elapsed_ms = (time.perf_counter() - context.started) * _SECONDS
         if context.field_errors:
             context.log_fields["refused_fields"] = log_names(context.field_errors, self._declared)
-        self.metrics.count(REQUESTS.name, route, str(status))
-        if next(self._turns) == 0:  # a histogram's price is that of ten counts
-            self.metrics.observe(REQUEST_MS.name, elapsed_ms, route)
-        self.log.write(
-            "request",
-            request_id=context.request_id,
-            method=method,
-            route=route,
-            status=status,
-            ms=round(elapsed_ms, 3),
-            key_id=context.key_id,
-            **context.log_fields,
-        )
-
-    def _log_fault(self, error: Exception, context: RequestContext) -> None:
-        # the type and place only: a message may quote what a person sent
-        fields = fault_fields(error) | {"error": type(error).__name__}
-        self.log.write("fault", "error", request_id=context.request_id, **fields)
+        self._access_log.request(route, method, status, context)
 
 
 class Admission:

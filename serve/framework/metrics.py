@@ -66,7 +66,17 @@ def common_metrics(system: str) -> tuple[Metric, ...]:
             f"{name}_guardrail_breaches", "experiments that ended by themselves", ("guardrail",)
         ),
         incidents_open(system),
+        Metric(f"{name}_claimed", "review items leased"),
+        Metric(f"{name}_verdicts", "decisions of reviewers", ("kind", "outcome")),
+        Metric(f"{name}_review_steps", "what else reviewers did with items", ("step",)),
+        Metric(f"{name}_review_outcomes", "outcomes of reviews that took effect", ("outcome",)),
     )
+
+
+def review_admissions(system: str) -> Metric:
+    """The counter of decisions that come into the queue of a system from its records."""
+    words = "decisions that people look at: admitted, in the queue before, left out, or failed"
+    return Metric(f"forewarn_{system}_review_admissions", words, ("outcome",))
 
 
 class Metrics(Protocol):

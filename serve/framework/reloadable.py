@@ -1,10 +1,12 @@
 """What is declared as text and replaced while requests run: the active version, as of the rules."""
 
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from lib.rules import RuleSet, RuleVersion, load_rules
+from lib.rules import RuleSet, RuleVersion
+from lib.rules.language import RuleLanguage, revision_of
 from serve.framework.health import Health
 
 Version = TypeVar("Version")
@@ -57,6 +59,21 @@ def read_source(source: str | None, packaged: Path) -> tuple[str, str]:
     return path.read_text(encoding="utf-8"), str(path)
 
 
+@dataclass(frozen=True, slots=True)
+class RuleText:
+    """Rules as they were written.
+
+    Attributes:
+        text: YAML.
+        origin: path of a file, `user_config`, or a version of the records.
+        revision: version and digest, as decisions name it.
+    """
+
+    text: str
+    origin: str
+    revision: str
+
+
 class ActiveRules(Reloadable[RuleVersion]):
     """The active rules; a bad text leaves them as they are.
 
@@ -67,6 +84,11 @@ class ActiveRules(Reloadable[RuleVersion]):
         actions: what rules may decide, from the mildest to the hardest.
         without_store: fields that are known while the store is out.
         exploration_key: secret of the exploration sample; empty if no rules have one.
+
+    Attributes:
+        language: what rules are checked against.
+        file: the last rules of a file that could be loaded, active or not.
+        written: the active rules as they were written.
     """
 
     def __init__(
@@ -77,10 +99,11 @@ class ActiveRules(Reloadable[RuleVersion]):
         without_store: Collection[str],
         exploration_key: bytes = b"",
     ) -> None:
-        self._fields, self._packaged, self._actions = fields, packaged, actions
-        self._key, self._known = exploration_key, set(without_store)
+        self.language = RuleLanguage(fields, actions, exploration_key)
+        self._packaged, self._known = packaged, set(without_store)
         empty = RuleSet(0, (), actions)
         super().__init__(RuleVersion(empty, empty, "none"))
+        self.file = self.written = RuleText("", "none", "0-none")
         self.load(None)
 
     def load(self, source: str | None) -> bool:
@@ -92,16 +115,43 @@ class ActiveRules(Reloadable[RuleVersion]):
         Returns:
             Whether these rules are active now; `error` says why not.
         """
-        return self._replace(lambda: self._read(*read_source(source, self._packaged)))
+        return self._replace(lambda: self._activate(self._read_file(source)))
+
+    def load_text(self, text: str, origin: str) -> bool:
+        """As `load`, of a text that stands in no file.
+
+        Args:
+            text: YAML.
+            origin: its name for messages and the status.
+        """
+        return self._replace(lambda: self._activate(self._read(text, origin)))
+
+    def check_file(self, source: str | None) -> bool:
+        """As `load`, but the active rules stay: the file waits until no version is stored."""
+
+        def checked() -> RuleVersion:
+            self._read_file(source)
+            return self.current
+
+        return self._replace(checked)
 
     def status(self) -> Mapping[str, Any]:
-        """Version of the active rules, and why the last ones were refused."""
-        return {"version": self.current.version, "error": self.error}
+        """Version and origin of the active rules, and why the last ones were refused."""
+        return {
+            "version": self.current.version, "origin": self.written.origin, "error": self.error
+        }  # fmt: skip
 
-    def _read(self, text: str, source: str) -> RuleVersion:
-        rules = load_rules(
-            text, self._fields, actions=self._actions, source=source, pass_key=self._key
-        )
-        return RuleVersion(
-            rules, rules.restrict(self._known), f"{rules.version}-{rules.digest[:12]}"
-        )
+    def _activate(self, read: tuple[RuleText, RuleVersion]) -> RuleVersion:
+        self.written, version = read
+        return version
+
+    def _read_file(self, source: str | None) -> tuple[RuleText, RuleVersion]:
+        read = self._read(*read_source(source, self._packaged))
+        self.file = read[0]
+        return read
+
+    def _read(self, text: str, origin: str) -> tuple[RuleText, RuleVersion]:
+        rules = self.language.load(text, origin)
+        revision = revision_of(rules)
+        version = RuleVersion(rules, rules.restrict(self._known), revision)
+        return RuleText(text, origin, revision), version

@@ -18,7 +18,7 @@ from lib.contract.fields import Key, PathId
 from lib.contract.scalar import CONTROL_CHARACTERS
 from serve.framework.problem import Problem
 
-PUBLIC = ""
+PUBLIC, ADMIN = "", "admin"
 Handler = Callable[..., Awaitable[Any]]
 Responses = dict[int | str, dict[str, Any]]
 ERRORS: Responses = {
@@ -58,6 +58,7 @@ class Route:
         response: type of a direct handler's answer, for the documentation; `Response` of any
             handler is an answer that is no JSON.
         summary: one line; None is the handler's name.
+        further_scope: another scope that the key must have as well; "" asks for none.
         body_bytes: largest body, in bytes; None is the gateway's default.
         deadline_ms: time for an answer where the caller names none; None is the gateway's default.
     """
@@ -72,6 +73,7 @@ class Route:
     request: Any = None
     response: Any = None
     summary: str | None = None
+    further_scope: str = ""
     body_bytes: int | None = None
     deadline_ms: float | None = None
 

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
@@ -12,7 +13,12 @@ from lib.concurrency.bounded_executor import BoundedExecutor
 from lib.concurrency.guarded_call import GuardedRepository
 from lib.feature import AsyncProfileStore
 from lib.feature.async_store import ThreadedSqliteStore, open_profile_store
-from lib.records import DecisionLog, DrainProcess, Records
+from lib.records import Decision, DecisionLog, DrainProcess, Records
+from lib.records.review import ReviewStore
+from lib.review.policy import ReviewPolicy
+from lib.review.queue import ReviewQueue
+from lib.review.salt import read_salt
+from lib.review.settings import ReviewSettings
 from lib.storage import redact_uri
 from serve.framework.decision import ServiceParts
 from serve.framework.decision_store import DecisionStore
@@ -25,6 +31,9 @@ from serve.framework.model_slot import ModelSlot
 from serve.framework.problem import fault_fields
 from serve.framework.reloadable import ActiveRules
 from serve.framework.rescoring import RescoreDecision, Rescorer
+from serve.framework.review import ReviewService
+from serve.framework.review_flow import Follow, ReviewAdmission, ReviewOutcomes, record_facts
+from serve.framework.rule_service import RuleService, RuleSource
 from serve.framework.settings import ServiceSettings, UserConfig
 from serve.framework.trial import ChallengerKind
 from serve.framework.validation import SECOND, BodyParser, Clock, system_clock
@@ -46,11 +55,14 @@ class RiskService:
         parts: what the system's own parts share.
         profiles: what is known of subjects, in the system's own store.
         model_slot: the model of this process; None where it is in another deployment.
+        review: the queue of what people decide; `outcomes` lets that take effect.
         periodic_tasks: the system's own, with the seconds between them.
     """
 
     profiles: GuardedRepository[Any]
     model_slot: ModelSlot[Any] | None
+    review: ReviewService
+    outcomes: ReviewOutcomes
 
     def __init__(
         self,
@@ -84,6 +96,10 @@ class RiskService:
         clock = Clock(
             now or system_clock, args.ahead_seconds * SECOND, args.receipts_seconds * SECOND
         )
+        self.rules = RuleService(
+            RuleSource(system, args.records, args.rules),
+            active_rules, self.loading, clock.now, partial(self.record_reload, "rules"),
+        )  # fmt: skip
         self.experiments = ExperimentRunner(
             system, args, self.challenger_kind, meter, self.log, clock.now
         )
@@ -91,11 +107,13 @@ class RiskService:
             system, clock, active_rules, self.decision_store, meter, self.background,
             self.experiments,
         )  # fmt: skip
+        # of leases in the review queue; None is the database's, which all replicas share
+        self.lease_clock = now
         self._config_error: str | None = None
         self.readiness = HealthChecks(
             {
                 "model": self.check_model,
-                "rules": active_rules.check,
+                "rules": self.rules.check,
                 "store": self.check_store,
                 "records": self._check_records,
                 "keys": self._check_keys,
@@ -126,6 +144,7 @@ class RiskService:
 
     async def close(self) -> None:
         """Gives back what the system's own parts hold; called last."""
+        self.review.close()
         await self.profiles.close()
 
     def new_profile_store(self, url: str, timeout: float) -> AsyncProfileStore:
@@ -146,6 +165,29 @@ class RiskService:
         self.periodic_tasks.append((self._settings.rescore_seconds, rescorer.run_once))
         return rescorer
 
+    def new_review(
+        self, policy: ReviewPolicy, then: Callable[[Decision], Awaitable[None]] | None = None
+    ) -> ReviewService:
+        """The review queue of the decisions of a policy, filled and emptied in the background.
+
+        Args:
+            policy: which decisions people look at, and what a closed case becomes.
+            then: what else follows for the decision; done again, it changes nothing.
+        """
+        salt = read_salt(self._settings.review_salt)
+        reviews = ReviewStore(self._settings.records, self.system)
+        queue = ReviewQueue(reviews, ReviewSettings(salt=salt))
+        self.admission = ReviewAdmission(self.parts, queue, policy, self.log)
+        self.periodic_tasks.append((self._settings.review_seconds, self.admission.run_once))
+        self.outcomes = self.new_outcomes(queue, record_facts(policy, self.parts, then))
+        return ReviewService(self.parts, queue, self.lease_clock, policy)
+
+    def new_outcomes(self, queue: ReviewQueue, follow: Follow) -> ReviewOutcomes:
+        """See `ReviewOutcomes`; it runs every `review_seconds`."""
+        outcomes = ReviewOutcomes(self.parts, queue, follow, self.log)
+        self.periodic_tasks.append((self._settings.review_seconds, outcomes.run_once))
+        return outcomes
+
     async def apply_user_config(self, live: UserConfig) -> None:
         """Takes in the fields of `user_config` beside `model` and `rules`; never raises."""
 
@@ -153,10 +195,12 @@ class RiskService:
     async def lifespan(self) -> AsyncIterator[None]:
         """Everything that goes on beside requests; at the end nothing is left half done."""
         await self.decision_store.drain()
+        await self.rules.poll()  # before the first decision
         self.background.schedule(_FLUSH_SECONDS, self._flush)
         self.background.schedule(self._settings.drain_seconds, self.decision_store.drain)
         if self.model_slot is not None:
             self.background.schedule(self._settings.follow_seconds, self._follow)
+        self.background.schedule(self._settings.rules_seconds, self.rules.poll)
         self.background.schedule(self._settings.experiment_seconds, self.experiments.poll)
         self.background.schedule(_EXPERIMENT_SECONDS, self.experiments.flush)
         for seconds, work in self.periodic_tasks:
@@ -166,6 +210,7 @@ class RiskService:
         finally:
             await self.background.close(self._settings.shutdown_s)
             await self.experiments.close()
+            self.rules.close()
             await self.decision_store.drain()
             self.decision_store.close()
             self._incidents.close()
@@ -197,8 +242,7 @@ class RiskService:
             return
         self._config_error = None
         self.experiments.declare(live.experiment)
-        loaded = await self.loading.run(self.active_rules.load, live.rules)
-        self.record_reload("rules", loaded, self.active_rules.error)
+        await self.rules.declare(live.rules)
         await self.apply_user_config(live)
         if (model := self.model_slot) is not None:
             loaded = await self.loading.run(model.load, live.model)

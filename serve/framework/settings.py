@@ -6,10 +6,11 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from lib.durable import RotatingFile
 from lib.experiment.declaration import Experiment
+from lib.review.salt import require_salt_address
 from serve.framework.routes import RequestLimits
 
 RecordsUrl = Annotated[str, Field(description="database of decisions and what became of them")]
@@ -109,27 +110,14 @@ class UserConfig(BaseModel):
     experiment: Experiment | None = None
 
 
-class ServiceSettings(BaseModel):
-    """Arguments that all applications take; each adds its own and says where its files are.
+class FrontSettings(BaseModel):
+    """Arguments of everything that answers HTTP: keys, log, replicas and limits.
 
     Paths and URLs are as the replicas see them; a relative path is below their working directory.
-
-    Attributes:
-        user_config: form of what may change while the application runs.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    user_config: ClassVar[type[UserConfig]] = UserConfig
 
-    registry: str = Field("data/registry", description="registry of models: directory or URI")
-    model: str = Field("champion", description="alias or version to start with")
-    rules: str | None = packaged_yaml("rules to start with")
-    experiment: dict[str, Any] | None = Field(
-        None, description="experiment to start with, see `Experiment`; its system is this one"
-    )
-    records: RecordsUrl
-    journal: JournalFolder
-    models: ModelFolder
     api_keys: Path = Field(Path("data/keys.json"), description="file of API keys")
     log: Path | None = Field(None, description="file of JSON lines; none: standard error")
     log_bytes: int = Field(64 << 20, gt=0, description="size at which the log is put aside, bytes")
@@ -141,9 +129,6 @@ class ServiceSettings(BaseModel):
     front: DeploymentSettings = Field(
         DeploymentSettings(), description="replicas of the front node"
     )
-    colocated: bool = Field(
-        False, description="everything in the front node: no hop between deployments"
-    )
 
     body_bytes: int = Field(64 * 1024, gt=0, description="largest body, bytes")
     deadline_ms: float = Field(10_000.0, gt=0, description="time for an answer, milliseconds")
@@ -153,12 +138,71 @@ class ServiceSettings(BaseModel):
     in_flight: int = Field(64, gt=0, description="requests at a time in a replica; then 503")
     retry_after_s: int = Field(1, ge=0, description="seconds that a 503 asks to wait")
     shutdown_s: float = Field(15.0, gt=0, description="seconds to finish what was begun")
+
+    @property
+    def live(self) -> dict[str, Any]:
+        """`user_config` at the start."""
+        return {}
+
+    @property
+    def log_file(self) -> RotatingFile | None:
+        """The file that `log` names."""
+        if self.log is None:
+            return None
+        return RotatingFile(self.log, self.log_bytes, self.log_files, self.log_days * 86_400)
+
+    @property
+    def limits(self) -> RequestLimits:
+        """What the gateway admits."""
+        return RequestLimits(
+            body_bytes=self.body_bytes,
+            deadline_ms=self.deadline_ms,
+            longest_deadline_ms=self.longest_deadline_ms,
+            in_flight=self.in_flight,
+            retry_after_s=self.retry_after_s,
+        )
+
+
+class ServiceSettings(FrontSettings):
+    """Arguments that the applications of all systems take; each adds its own and its files.
+
+    Attributes:
+        user_config: form of what may change while the application runs.
+    """
+
+    user_config: ClassVar[type[UserConfig]] = UserConfig
+
+    registry: str = Field("data/registry", description="registry of models: directory or URI")
+    model: str = Field("champion", description="alias or version to start with")
+    rules: str | None = packaged_yaml("rules to start with")
+    experiment: dict[str, Any] | None = Field(
+        None, description="experiment to start with, see `Experiment`; its system is this one"
+    )
+    records: RecordsUrl
+    journal: JournalFolder
+    models: ModelFolder
+
+    colocated: bool = Field(
+        False, description="everything in the front node: no hop between deployments"
+    )
+
     ahead_seconds: int = Field(300, ge=0, description="how far a caller's clock may be ahead")
 
     drain_seconds: float = Field(1.0, gt=0, description="between writes to the database")
     rescore_seconds: float = Field(5.0, gt=0, description="between looks for fallbacks to redo")
     follow_seconds: float = Field(15.0, gt=0, description="between looks at a moved alias")
 
+    review_seconds: float = Field(
+        2.0, gt=0, description="between looks at what people are to decide, and at what they did"
+    )
+    review_salt: Annotated[str | None, AfterValidator(require_salt_address)] = Field(
+        None,
+        description="env:NAME or file:/path, holding what draws second opinions and golden items; "
+        "none: a random one, made once and kept with the records",
+    )
+    rules_seconds: float = Field(
+        3.0, gt=0, description="between looks at which version of the rules is active"
+    )
     experiment_seconds: float = Field(
         3.0, gt=0, description="between looks at the experiment that runs"
     )
@@ -181,24 +225,6 @@ class ServiceSettings(BaseModel):
     def live(self) -> dict[str, Any]:
         """`user_config` at the start."""
         return {name: getattr(self, name) for name in self.user_config.model_fields}
-
-    @property
-    def log_file(self) -> RotatingFile | None:
-        """The file that `log` names."""
-        if self.log is None:
-            return None
-        return RotatingFile(self.log, self.log_bytes, self.log_files, self.log_days * 86_400)
-
-    @property
-    def limits(self) -> RequestLimits:
-        """What the gateway admits."""
-        return RequestLimits(
-            body_bytes=self.body_bytes,
-            deadline_ms=self.deadline_ms,
-            longest_deadline_ms=self.longest_deadline_ms,
-            in_flight=self.in_flight,
-            retry_after_s=self.retry_after_s,
-        )
 
 
 class PlanningSettings(ServiceSettings):

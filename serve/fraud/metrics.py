@@ -1,7 +1,7 @@
 """What the fraud application counts and times."""
 
 from serve.framework import Metric
-from serve.framework.metrics import MILLISECONDS, common_metrics
+from serve.framework.metrics import MILLISECONDS, common_metrics, review_admissions
 
 SYSTEM = "fraud"
 STAGE = "forewarn_fraud_stage_ms"
@@ -11,6 +11,7 @@ LABELS = "forewarn_fraud_labels"
 
 INSTRUMENTS = (
     *common_metrics("fraud"),
+    review_admissions("fraud"),
     Metric(STAGE, "time of a stage of one decision in eight, ms", ("stage",), MILLISECONDS),
     Metric(RETRIES, "retries, by whether the payment was the same", ("payment",)),
     Metric(UNKNOWN_METHODS, "payments by a method outside the vocabulary"),

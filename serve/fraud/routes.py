@@ -7,6 +7,8 @@ from typing import Annotated
 from fastapi import Path
 
 from serve.framework import Gateway, Problem, RequestContext, Route, Router, new_gateway, parse_body
+from serve.framework.review import REFUSALS
+from serve.framework.review_routes import review_routes
 from serve.framework.routes import CONFLICT, ENCODED, MISSING, PathIdParam
 from serve.fraud.schemas import (
     LABEL,
@@ -26,7 +28,8 @@ from serve.fraud.service import FraudService
 def build_gateway(service: FraudService, names_request: bool = True) -> Gateway:
     """The gateway of a service; see `new_gateway`."""
     summary = "Decides whether payments are approved, reviewed or declined."
-    return new_gateway("fraud", summary, service, _routes(service), names_request)
+    routes = (*_routes(service), *review_routes("fraud", service.review))
+    return new_gateway("fraud", summary, service, routes, names_request, REFUSALS)
 
 
 def _routes(service: FraudService) -> list[Route]:

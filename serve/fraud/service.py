@@ -1,8 +1,10 @@
 """The fraud application as one object: everything behind its HTTP face, started and stopped."""
 
+from collections.abc import Callable
 from dataclasses import asdict
 
 from lib.fraud.features import FRAUD
+from lib.fraud.review import PaymentReview
 from lib.fraud.rules import ACTIONS, PAYMENT_TEXTS, RULES_FILE, rule_fields
 from serve.framework import Health, Metrics
 from serve.framework.profiles import ProfileRepository, known_without_store
@@ -21,8 +23,7 @@ class FraudService(RiskService):
     """Rules, features, model, policy, records.
 
     Args:
-        args: what the application was started with.
-        meter: counts and times.
+        args, meter, now: see `RiskService`.
         remote_model: the model's deployment; None keeps the model in this process.
     """
 
@@ -34,10 +35,11 @@ class FraudService(RiskService):
         args: FraudSettings,
         meter: Metrics,
         remote_model: ScoreProvider | None = None,
+        now: Callable[[], int] | None = None,
     ) -> None:
         self.args = args
         features = args.features
-        super().__init__(metrics.SYSTEM, args, meter, _active_rules(args))
+        super().__init__(metrics.SYSTEM, args, meter, _active_rules(args), now)
         self.model_slot = (
             LocalModel(args.registry, args.models, features) if remote_model is None else None
         )
@@ -56,6 +58,7 @@ class FraudService(RiskService):
         self.labels = LabelIngestor(self.parts, self.profiles)
         payment_rescorer = PaymentRescorer(features, self.decider, self.profiles, self.labels)
         self.rescorer = self.new_rescorer(payment_rescorer.rescore, payment_rescorer.ready)
+        self.review = self.new_review(PaymentReview(scale=args.scale), self.labels.replay)
 
     def challenger_kind(self) -> ChallengerKind:
         """See `RiskService`."""

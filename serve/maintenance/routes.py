@@ -8,8 +8,17 @@ from fastapi import Path
 from starlette.responses import Response
 
 from lib.maintenance.history import UNKNOWN_US, History
+from lib.maintenance.inspection import UnknownMachineError
 from lib.maintenance.machine_store import MachineStoreError
-from lib.maintenance.repository import ClosedOrderError, UnknownOrderError
+from lib.maintenance.order_outcome import Outcome
+from lib.maintenance.repository import (
+    ClosedOrderError,
+    RepeatedChangeError,
+    StaleScheduleError,
+    UnknownOrderError,
+)
+from lib.maintenance.schedule.change import BrokenWeekError
+from lib.maintenance.schedule.planned_week import UnchangeableError
 from serve.framework import (
     Context,
     Gateway,
@@ -20,6 +29,8 @@ from serve.framework import (
     parse_body,
 )
 from serve.framework.decision import unavailable
+from serve.framework.review import REFUSALS
+from serve.framework.review_routes import review_routes
 from serve.framework.routes import ENCODED, MISSING, PathIdParam, PathKeyParam, Responses
 from serve.framework.validation import to_datetime
 from serve.maintenance.decision import unknown_machine, without_survival
@@ -28,16 +39,23 @@ from serve.maintenance.schemas import (
     MANY_READINGS,
     PREDICT,
     READINGS,
+    InspectRequest,
+    InspectResponse,
+    MachineNoteRequest,
+    MachineNoteResponse,
     MachineReadings,
     MachineResponse,
     ManyReadings,
-    Outcome,
     OutcomeResponse,
     PredictRequest,
     PredictResponse,
     ReadingsResponse,
+    ScheduleChangeRequest,
+    ScheduleChangeResponse,
     ScheduleRequest,
     ScheduleResponse,
+    ScheduleRevisionRequest,
+    SolveAgainRequest,
 )
 from serve.maintenance.service import MaintenanceService
 
@@ -46,14 +64,34 @@ _MachineId = Annotated[PathIdParam, Path(description=f"Id of the machine, {ENCOD
 _ScheduleId = Annotated[PathKeyParam, Path(description=f"Id of the schedule, {ENCODED}.")]
 _OrderId = Annotated[PathKeyParam, Path(description=f"Id of the work order, {ENCODED}.")]
 _PLANNED: Responses = {409: {"description": "The `schedule_id` was used for a different request."}}
+_CHANGED = MISSING | {
+    409: {
+        "description": "The schedule was changed since `revision`, the service can no longer be "
+        "changed, or the `change_id` was used for a different change."
+    }
+}
 _CLOSED = MISSING | {409: {"description": "The work order was closed with a different outcome."}}
 
 
 def build_gateway(service: MaintenanceService, names_request: bool = True) -> Gateway:
     """The gateway of a service; see `new_gateway`."""
     summary = "Predicts when machines will fail, and plans their services."
-    routes = (*_machine_routes(service), *_schedule_routes(service))
-    refusals = {UnknownOrderError: (404, "not-found"), ClosedOrderError: (409, "closed")}
+    queue = review_routes("maintenance", service.review)
+    schedules = (
+        *_schedule_routes(service), *_export_routes(service), *_order_routes(service),
+        *_change_routes(service),
+    )  # fmt: skip
+    routes = (*_machine_routes(service), *schedules, *queue)
+    refusals = {
+        **REFUSALS,
+        UnknownOrderError: (404, "not-found"),
+        UnknownMachineError: (404, "unknown-machine"),
+        ClosedOrderError: (409, "closed"),
+        StaleScheduleError: (409, "stale"),
+        RepeatedChangeError: (409, "conflict"),
+        UnchangeableError: (409, "not-changeable"),
+        BrokenWeekError: (422, "infeasible-change"),
+    }
     return new_gateway("maintenance", summary, service, routes, names_request, refusals)
 
 
@@ -86,6 +124,20 @@ def _machine_routes(service: MaintenanceService) -> list[Route]:
         """Return a machine's newest readings, services, last prediction and work orders."""
         return await _machine(service, machine_id)
 
+    @router.post("/machines/{machine_id}/inspect", "review", "Ask for an inspection", MISSING)
+    async def inspect(
+        machine_id: _MachineId, request: InspectRequest, context: Context
+    ) -> InspectResponse:
+        """Put a machine into the review queue, once a day."""
+        return await service.inspections.ask(machine_id, request, context)
+
+    @router.post("/machines/{machine_id}/notes", "review", "Note about a machine", MISSING)
+    async def note(
+        machine_id: _MachineId, request: MachineNoteRequest, context: Context
+    ) -> MachineNoteResponse:
+        """Store a note about a machine in the audit, beside its newest prediction."""
+        return await service.inspections.note(machine_id, request, context)
+
     return router.routes
 
 
@@ -107,6 +159,11 @@ def _schedule_routes(service: MaintenanceService) -> list[Route]:
         """Return a schedule with the current state of its work orders."""
         return await service.orders.schedule(schedule_id, context)
 
+    return router.routes
+
+
+def _export_routes(service: MaintenanceService) -> list[Route]:
+    router = Router("schedules", "maintenance")
     file: dict[str, Any] = {"responses": MISSING, "response": Response}
 
     @router.get(
@@ -123,10 +180,47 @@ def _schedule_routes(service: MaintenanceService) -> list[Route]:
         text = await service.orders.export(schedule_id, "csv")
         return Response(text, media_type="text/csv; charset=utf-8")
 
+    return router.routes
+
+
+def _order_routes(service: MaintenanceService) -> list[Route]:
+    router = Router("schedules", "maintenance")
+
     @router.post("/work_orders/{order_id}/outcome", "label", "Close a work order", _CLOSED)
     async def outcome(order_id: _OrderId, outcome: Outcome, context: Context) -> OutcomeResponse:
         """Store the outcome of a planned service; a service that was done updates the features."""
         return await service.orders.record_outcome(order_id, outcome, context)
+
+    return router.routes
+
+
+def _change_routes(service: MaintenanceService) -> list[Route]:
+    router = Router("schedules", "maintenance")
+
+    @router.post("/schedules/{schedule_id}/change", "review", "Change a planned service", _CHANGED)
+    async def change(
+        schedule_id: _ScheduleId, request: ScheduleChangeRequest, context: Context
+    ) -> ScheduleChangeResponse:
+        """Move, drop, lock or unlock a service, or preview what that would cost.
+
+        Constraints of the week are kept: a change that breaks one gets 422. The same change under
+        the same `change_id`, or under the same X-Request-ID, is made once.
+        """
+        return await service.schedule_changes.change(schedule_id, request, context)
+
+    @router.post("/schedules/{schedule_id}/solve", "review", "Plan the rest of a week", _CHANGED)
+    async def solve(
+        schedule_id: _ScheduleId, request: SolveAgainRequest, context: Context
+    ) -> ScheduleResponse:
+        """Plan the rest of a week again; locked, started and closed services stay."""
+        return await service.schedule_changes.solve(schedule_id, request, context)
+
+    @router.post("/schedules/{schedule_id}/accept", "review", "Accept a schedule", _CHANGED)
+    async def accept(
+        schedule_id: _ScheduleId, request: ScheduleRevisionRequest, context: Context
+    ) -> ScheduleResponse:
+        """Store that a person accepts the plan of this revision."""
+        return await service.schedule_changes.accept(schedule_id, request, context)
 
     return router.routes
 

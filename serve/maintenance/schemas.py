@@ -15,15 +15,15 @@ from pydantic import (
     model_validator,
 )
 
-from lib.contract.fields import Amount, Id, Moment, Note, PathId, text_of
+from lib.contract.fields import Id, Key, Moment, Note, PathId
 from lib.maintenance.contracts import MAINTENANCE_TYPES
-from lib.maintenance.schedule.request import Place, WeekRequest
+from lib.maintenance.schedule.change import ChangeAction
+from lib.maintenance.schedule.request import WHOLE, PinnedJob, Place, WeekRequest
 from lib.maintenance.waveform import FEWEST_SAMPLES
 from serve.framework import response_fields as fields
 
 MOST_UNITS = 1_000
 MOST_MACHINES, MOST_READINGS, MOST_PLANNED, MOST_SAMPLES = 200, 5_000, 5_000, 500_000
-_Parts = text_of(4000)
 MaintenanceType = Literal["scheduled", "corrective", "emergency"]
 assert MAINTENANCE_TYPES == ("scheduled", "corrective", "emergency")  # noqa: S101
 GivenMachineId = Annotated[PathId, Field(description="Id of the machine.")]
@@ -293,6 +293,17 @@ class PlannedMachine(fields.RequestBody):
     )
 
 
+_Gap = Annotated[
+    FiniteFloat,
+    Field(
+        gt=0,
+        le=1,
+        description="Optimality gap at which the solver stops, as a share of the possible saving; "
+        "default: 0.01.",
+    ),
+]
+
+
 class ScheduleRequest(fields.RequestBody):
     """The machines and the week to plan."""
 
@@ -312,13 +323,7 @@ class ScheduleRequest(fields.RequestBody):
         description="Time for which the risks are computed, ISO 8601 with an offset. Default: the "
         "current time.",
     )
-    gap: FiniteFloat = Field(
-        0.01,
-        gt=0,
-        le=1,
-        description="Optimality gap at which the solver stops, as a share of the possible saving; "
-        "default: 0.01.",
-    )
+    gap: _Gap = 0.01
     seconds: FiniteFloat = Field(
         20.0,
         gt=0,
@@ -334,6 +339,102 @@ class ScheduleRequest(fields.RequestBody):
         if twice is not None:
             raise ValueError(f"machines: '{twice}' is listed twice")
         return self
+
+
+_Revision = Annotated[
+    int,
+    Field(
+        strict=True,
+        ge=0,
+        le=10**9,
+        description="Revision of the schedule that the caller looked at; 409 if the schedule was "
+        "changed since.",
+    ),
+]
+_Author = Annotated[Key, Field(description="Name of the person who changes the schedule.")]
+_ChangeId = Annotated[
+    PathId | None,
+    Field(
+        description="Id of the change, chosen by the caller; the same change under its id has one "
+        "effect, and a different change under a used id gets 409. Default: an id made of the "
+        "X-Request-ID and the request."
+    ),
+]
+
+
+class ScheduleChangeRequest(fields.RequestBody):
+    """A change of one service of a schedule."""
+
+    action: ChangeAction = Field(
+        description="`move` the service to `start` (also one that was not planned), `drop` it from "
+        "the week, `lock` it at its start, or `unlock` it. A service that is moved or dropped is "
+        "locked there."
+    )
+    machine_id: GivenMachineId
+    component: Id = Field(
+        WHOLE, description="Component to service; default: `machine`, the whole machine."
+    )
+    start: Moment | None = Field(
+        None,
+        description="New start of `move`, at a whole hour of the week, ISO 8601 with an offset.",
+    )
+    revision: _Revision
+    author: _Author
+    reason: Note | None = Field(None, description="Reason for the change.")
+    preview: bool = Field(
+        False, description="True to compute the cost of the change without making it."
+    )
+    change_id: _ChangeId = None
+
+
+class ScheduleRevisionRequest(fields.RequestBody):
+    """A decision about a schedule as a whole."""
+
+    revision: _Revision
+    author: _Author
+    reason: Note | None = Field(None, description="Reason for the decision.")
+    change_id: _ChangeId = None
+
+
+class SolveAgainRequest(ScheduleRevisionRequest):
+    """A request to plan the rest of a week again."""
+
+    gap: _Gap = 0.01
+    seconds: FiniteFloat = Field(
+        20.0, gt=0, le=25, description="Time limit of the solver, in seconds; default: 20."
+    )
+
+
+class ScheduleChangeResponse(BaseModel):
+    """A change of one service, or its preview. Costs are in the currency of the schedule."""
+
+    schedule_id: str = Field(description="Id of the schedule.")
+    change_id: str | None = Field(description="Id of the change; null for a preview.")
+    action: ChangeAction = Field(description="Action, as in the request.")
+    machine_id: MachineId
+    component: str = Field(description="Component of the service; `machine` for whole machines.")
+    start_before: datetime | None = Field(
+        description="Start before the change, ISO 8601 in UTC; null if it was not planned."
+    )
+    start_after: datetime | None = Field(
+        description="Start after the change, ISO 8601 in UTC; null if it is not planned."
+    )
+    cost_before: float = Field(
+        description="Expected cost of the service, or of not serving, before the change."
+    )
+    cost_after: float = Field(
+        description="Expected cost of the service, or of not serving, after the change."
+    )
+    broken: list[str] = Field(
+        description="Constraints of the week that the change would break; such a change is refused "
+        "with 422 unless it is a preview."
+    )
+    preview: bool = Field(description="True if nothing was stored.")
+    repeated: bool = Field(
+        description="True if the same change had been made before; nothing was changed."
+    )
+    revision: int = Field(description="Revision of the schedule after the change.")
+    request_id: fields.RequestId
 
 
 class WorkOrderResponse(fields.RowAnswer):
@@ -393,49 +494,18 @@ class ScheduleResponse(BaseModel):
     repeated: bool = Field(
         description="True if the same request had been planned before; this is the stored plan."
     )
+    revision: int = Field(description="Number of changes since the week was planned.")
+    locks: list[PinnedJob] = Field(
+        description="Services whose start people fixed, or that they excluded from the week."
+    )
+    accepted_by: str | None = Field(
+        description="Name of the person who accepted the plan; null before that."
+    )
+    accepted_revision: int | None = Field(
+        description="Revision that was accepted; null if none was."
+    )
     model_version: fields.ModelVersion
     request_id: fields.RequestId
-
-
-class Outcome(fields.RequestBody):
-    """The outcome of a work order."""
-
-    result: Literal["done", "not_done", "failed_before"] = Field(
-        description="Result: the service was done, was not done, or the machine failed before it."
-    )
-    event_time: Moment = Field(
-        description="Time at which the machine was back in operation or, for `not_done`, of the "
-        "decision not to do the service; ISO 8601 with an offset."
-    )
-    component: Id | None = Field(
-        None,
-        description="Component that was renewed. Default: the component of the work order, or the "
-        "whole machine if that has none.",
-    )
-    failure_mode: Id | None = Field(None, description="Failure mode; required for `failed_before`.")
-    failed_at: Moment | None = Field(
-        None,
-        description="Time of the failure, ISO 8601 with an offset; required for `failed_before`.",
-    )
-    downtime_hours: Amount | None = Field(
-        None, description="Time that the machine stood, in hours; null if unknown."
-    )
-    cost: Amount | None = Field(
-        None, description="Cost of labour and parts, in the schedule's currency; null if unknown."
-    )
-    parts_replaced: _Parts | None = Field(
-        None, description="Parts that were replaced, separated by commas; null if unknown."
-    )
-    note: Note | None = Field(None, description="Note of the person who reports the outcome.")
-
-    @model_validator(mode="after")
-    def _a_failure_has_a_time(self) -> Outcome:
-        if self.result == "failed_before":
-            if self.failed_at is None or self.failure_mode is None:
-                raise ValueError("failed_before: expected failed_at and failure_mode, too")
-            if self.failed_at > self.event_time:
-                raise ValueError("failed_at: expected before event_time, when it ran again")
-        return self
 
 
 class OutcomeResponse(BaseModel):
@@ -479,6 +549,40 @@ class MachineResponse(BaseModel):
         description="Newest answer of `/predict` without its survival curve; null if there is none."
     )
     orders: list[WorkOrderResponse] = Field(description="Work orders of the machine.")
+
+
+class InspectRequest(fields.RequestBody):
+    """A request to have people look at a machine."""
+
+    author: Key = Field(description="Name of the person who asks.")
+    note: Note | None = Field(None, description="What to look for.")
+
+
+class InspectResponse(BaseModel):
+    """The review item of the machine."""
+
+    machine_id: MachineId
+    item_id: str = Field(description="Id of the review item; a machine has one a day.")
+    repeated: bool = Field(description="True if the item existed before; nothing was changed.")
+    request_id: fields.RequestId
+
+
+class MachineNoteRequest(fields.RequestBody):
+    """A note about a machine."""
+
+    author: Key = Field(description="Name of the person who notes it.")
+    note: Note = Field(description="Text of the note.")
+
+
+class MachineNoteResponse(BaseModel):
+    """The stored note."""
+
+    machine_id: MachineId
+    repeated: bool = Field(
+        description="True if the same note of the same person was stored before, since the last "
+        "prediction; nothing was changed."
+    )
+    request_id: fields.RequestId
 
 
 ManyReadings = Annotated[list[MachineReadings], Field(min_length=1, max_length=MOST_MACHINES)]

@@ -9,10 +9,11 @@ import numpy as np
 from lib.maintenance.feature_set import DAY_US, AssetFeatureSet
 from lib.maintenance.features import evaluate
 from lib.maintenance.history import History
+from lib.maintenance.machine_decisions import MachineRecords
 from lib.maintenance.machine_kind import kind_text, load_kind
 from lib.maintenance.machine_store import open_machine_store
 from lib.maintenance.model.model import SYSTEM, SurvivalModel, load_model
-from lib.maintenance.repository import WorkOrderRepository
+from lib.maintenance.review import MachineReview
 from lib.maintenance.rules import ACTIONS, RULES_FILE, rule_fields
 from serve.framework import Health, Metrics
 from serve.framework.model_slot import ModelSlot
@@ -22,8 +23,10 @@ from serve.framework.service import RiskService
 from serve.framework.trial import ChallengerKind
 from serve.maintenance.decision import MachinePredictor
 from serve.maintenance.ingestion import EventIngestor
+from serve.maintenance.inspections import Inspections
 from serve.maintenance.machine_states import MachineStates
 from serve.maintenance.planner import solve_plan
+from serve.maintenance.schedule_changes import ScheduleChanges
 from serve.maintenance.settings import MaintenanceSettings
 from serve.maintenance.work_orders import WorkOrderService
 
@@ -56,14 +59,15 @@ class MaintenanceService(RiskService):
         self.machines = self.profiles = MachineStates(self.features, store, timeout)
         self.decider = MachinePredictor(self.parts, self.machines, self.model_slot)
         self.ingestor = EventIngestor(self.parts, self.machines, args.register_unknown)
+        repository, planner = MachineRecords(args.records), solver or LocalSolver(solve_plan)
         self.orders = WorkOrderService(
-            self.parts,
-            self.machines,
-            self.model_slot,
-            solver or LocalSolver(solve_plan),
-            WorkOrderRepository(args.records),
+            self.parts, self.machines, self.model_slot, planner, repository
         )
+        self.schedule_changes = ScheduleChanges(self.parts, planner, repository)
+        self.periodic_tasks.append((args.review_seconds, self.orders.follow_closed))
         self.rescorer = self.new_rescorer(self.decider.rescore)
+        self.review = self.new_review(MachineReview())
+        self.inspections = Inspections(self.parts, self.review, repository)
 
     def challenger_kind(self) -> ChallengerKind:
         """See `RiskService`."""

@@ -12,6 +12,7 @@ from lib.maintenance.features import evaluate
 from lib.maintenance.history import UNKNOWN_US, Floats
 from lib.maintenance.machine_store import MachineStoreError
 from lib.maintenance.model.model import SurvivalModel
+from lib.maintenance.order_outcome import Outcome, close_with
 from lib.maintenance.repository import (
     StoredSchedule,
     UnknownOrderError,
@@ -21,6 +22,7 @@ from lib.maintenance.repository import (
 from lib.maintenance.schedule.problem import ScheduleError
 from lib.maintenance.schedule.week_problem import from_week_start
 from lib.maintenance.state_codec import empty_state, with_services
+from lib.records import RecordsUnavailableError
 from lib.survival.curves import Curves
 from serve.framework import FieldError, Problem, RequestContext
 from serve.framework.decision import ServiceParts, unavailable
@@ -31,7 +33,6 @@ from serve.maintenance import metrics
 from serve.maintenance.failures import record_failures
 from serve.maintenance.machine_states import MachineStates
 from serve.maintenance.schemas import (
-    Outcome,
     OutcomeResponse,
     ScheduleRequest,
     ScheduleResponse,
@@ -39,6 +40,7 @@ from serve.maintenance.schemas import (
 )
 
 _AT_ONCE = 4
+_OVERLAP_US, _FIRST_US = 10 * 60_000_000, 7 * 86_400_000_000
 
 
 class WorkOrderService:
@@ -63,6 +65,8 @@ class WorkOrderService:
         self._machines, self._model_slot, self._solver = machines, model_slot, solver
         self.repository, self._meter, self._clock = repository, parts.meter, parts.clock
         self._decision_store = parts.decision_store
+        self._followed_at: int | None = None
+        self._followed: set[str] = set()
         self._threads = BoundedExecutor("work-orders", _AT_ONCE)
         self._computing = BoundedExecutor("schedules", 2)
 
@@ -92,18 +96,20 @@ class WorkOrderService:
         solution = await self._solver.solve(payload)
         if "refused" in solution:
             self._meter.count(metrics.SCHEDULES, "refused")
-            raise _refusal(solution["refused"])
+            raise refusal(solution["refused"])
         plan = {**solution["schedule"]["plan"], "request_digest": digest, "without_history": silent}
         schedule = StoredSchedule(**{**solution["schedule"], "plan": plan})
         orders = [WorkOrder(**order) for order in solution["orders"]]
-        fresh = await self._threads.run(self.repository.insert_schedule, schedule, orders)
+        fresh = await self._threads.run(
+            self.repository.insert_schedule, schedule, orders, solution["basis"]
+        )
         if not fresh:  # the same was sent at the same time, and is stored by now
             stored = await self._stored(schedule_id, digest, context)
             if stored is not None:
                 return stored
         self._meter.count(metrics.SCHEDULES, "planned")
         context.log_fields.update(schedule_id=schedule.id, orders=len(orders))
-        return _schedule_answer(schedule, orders, context)
+        return schedule_answer(schedule, orders, context)
 
     async def _stored(
         self, schedule_id: str, digest: str, context: RequestContext
@@ -125,7 +131,7 @@ class WorkOrderService:
                 "same request or an id of its own",
             )
         self._meter.count(metrics.SCHEDULES, "repeated")
-        return _schedule_answer(schedule, orders, context, repeated=True)
+        return schedule_answer(schedule, orders, context, repeated=True)
 
     async def schedule(self, schedule_id: str, context: RequestContext) -> ScheduleResponse:
         """A week that was planned before.
@@ -134,7 +140,7 @@ class WorkOrderService:
             UnknownOrderError: there is none of that id.
         """
         schedule, orders = await self._threads.run(self.repository.find_schedule, schedule_id)
-        return _schedule_answer(schedule, orders, context)
+        return schedule_answer(schedule, orders, context)
 
     async def export(self, schedule_id: str, kind: str) -> str:
         """The plan as `csv` or `ics`.
@@ -162,17 +168,12 @@ class WorkOrderService:
                 records are out.
         """
         self._check(order_outcome)
-        outcome = order_outcome.model_dump(mode="json", exclude_none=True)
         at = self._clock.now()
-        closed, fresh = await self._threads.run(self.repository.close_order, order_id, outcome, at)
-        if order_outcome.result != "not_done":
-            # of an order that was closed before, too: that request may have ended here
-            await self._renew(closed, order_outcome)
-        if order_outcome.result == "failed_before" and order_outcome.failed_at is not None:
-            failed_at = to_micros(order_outcome.failed_at)
-            await record_failures(
-                self._decision_store, closed.machine_id, [failed_at], "work_order", at
-            )
+        closed, fresh = await self._threads.run(
+            close_with, self.repository, order_id, order_outcome, at, at + self._clock.ahead
+        )
+        # of an order that was closed before, too: that request may have ended here
+        await self._follow(closed, order_outcome, at)
         if fresh:
             self._meter.count(metrics.ORDERS, order_outcome.result)
         context.log_fields.update(order_id=order_id, result=order_outcome.result)
@@ -187,8 +188,37 @@ class WorkOrderService:
             raise Problem.of_field(
                 "component", f"unknown component, declared are {component_names}"
             )
-        if to_micros(outcome.event_time) > self._clock.now() + self._clock.ahead:
-            raise Problem.of_field("event_time", "expected a time that is not in the future")
+
+    async def follow_closed(self) -> int:
+        """Lets outcomes take effect that were reported elsewhere, e.g. in the console.
+
+        Reads orders that were closed of late, a little overlapping, as clocks differ; done again,
+        nothing changes. Returns how many there were; nothing happens while a store is out.
+        """
+        try:
+            return await self._follow_since(self._clock.now())
+        except (RecordsUnavailableError, Problem):
+            return 0
+
+    async def _follow_since(self, now: int) -> int:
+        since = now - _FIRST_US if self._followed_at is None else self._followed_at - _OVERLAP_US
+        orders = await self._threads.run(self.repository.list_closed, since, now + _OVERLAP_US)
+        fresh = [order for order in orders if order.id not in self._followed]
+        for order in fresh:
+            await self._follow(order, Outcome.model_validate(order.outcome), now)
+        self._followed_at = now
+        self._followed = {order.id for order in orders}
+        return len(fresh)
+
+    async def _follow(self, order: WorkOrder, outcome: Outcome, now: int) -> None:
+        """What follows from an outcome for the machine's features and its labels."""
+        if outcome.result != "not_done":
+            await self._renew(order, outcome)
+        if outcome.result == "failed_before" and outcome.failed_at is not None:
+            failed_at = to_micros(outcome.failed_at)
+            await record_failures(
+                self._decision_store, order.machine_id, [failed_at], "work_order", now
+            )
 
     async def _renew(self, order: WorkOrder, outcome: Outcome) -> None:
         """Lets the service count in the machine's features; the same again changes nothing."""
@@ -252,7 +282,8 @@ def _payload(
     }
 
 
-def _refusal(refused: dict[str, Any]) -> Problem:
+def refusal(refused: dict[str, Any]) -> Problem:
+    """The 422 for a week that the planner refuses."""
     if refused["kind"] == "invalid-field":
         field = refused["text"].split(":", 1)[0]
         return Problem(
@@ -279,23 +310,30 @@ def _order_answer(order: WorkOrder) -> WorkOrderResponse:
     return WorkOrderResponse.of(order, order_id=order.id)
 
 
-def _schedule_answer(
+def schedule_answer(
     schedule: StoredSchedule,
     orders: list[WorkOrder],
     context: RequestContext,
     *,
     repeated: bool = False,
 ) -> ScheduleResponse:
+    """The answer about a schedule and its orders."""
     plan: Any = schedule.plan
+    accepted: Any = plan.get("accepted") or {}
+    locks: Any = schedule.request.get("locks", [])
     return ScheduleResponse(
         schedule_id=schedule.id,
         week_start=to_datetime(schedule.week_start),
         currency=str(schedule.request["currency"]),
         orders=[_order_answer(order) for order in orders],
         **{name: plan[name] for name in ("cost", "saved", "gap", "finished", "seconds")},
-        other_plans=plan["other_plans"],
+        other_plans=plan.get("other_plans", {}),
         without_history=plan.get("without_history", []),
         repeated=repeated,
+        revision=schedule.revision,
+        locks=locks,
+        accepted_by=accepted.get("by"),
+        accepted_revision=accepted.get("revision"),
         model_version=schedule.model_version,
         request_id=context.request_id,
     )

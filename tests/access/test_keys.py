@@ -204,3 +204,24 @@ def test_a_key_of_an_older_file_acts_under_any_name(path: Path) -> None:
 def test_a_reviewer_that_no_request_can_name_is_refused(names: tuple[str, ...]) -> None:
     with pytest.raises(KeyFileError, match=r"^reviewers: "):
         new_key(["moderation:review"], NOW, reviewers=names)
+
+
+def test_a_key_is_identified_whatever_its_scopes(path: Path) -> None:
+    token = issue(path, "churn:read")
+    keys = ApiKeys(path)
+    assert keys.identify(token, NOW).scopes == {"churn:read"}
+    for wrong in (None, "", token[:-1], token.replace("fw_", "xx_")):
+        with pytest.raises(AccessError):
+            keys.identify(wrong, NOW)
+
+
+def test_a_session_finds_its_key_until_it_is_revoked_or_expires(path: Path) -> None:
+    lasting, ending = issue(path), issue(path, expires_at=NOW + 10 * SECOND)
+    keys = ApiKeys(path)
+    assert keys.find(key_id(lasting), NOW) == keys.identify(lasting, NOW)
+    assert keys.find(key_id(ending), NOW + 9 * SECOND) is not None
+    assert keys.find(key_id(ending), NOW + 10 * SECOND) is None
+    assert keys.find("0" * 12, NOW) is None
+    assert keys.find("", NOW) is None
+    revoke_key(path, key_id(lasting), NOW)
+    assert keys.find(key_id(lasting), NOW + 12 * SECOND) is None

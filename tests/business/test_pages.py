@@ -26,6 +26,7 @@ from jobs.maintenance.business import MaintenanceBusinessConfig
 from jobs.maintenance.business import main as maintenance_page
 from jobs.moderation.business import ModerationBusinessConfig
 from jobs.moderation.business import main as moderation_page
+from lib.business.repository import StatementRepository
 from lib.business.statement import BusinessError
 from lib.churn.intervention_repository import InterventionRepository, StoredPlan
 from lib.contract import ContractError
@@ -106,6 +107,30 @@ def test_figures_of_ten_payments_are_those_of_a_calculator(url: str, tmp_path: P
     assert "user-of-" not in page + (tmp_path / "out" / "business.json").read_text()
     assert "Of 10 payments with a final outcome 1 were frauds that were approved" in page
     assert "(REVIEW 1)" in page
+
+
+def test_a_page_of_the_records_is_listed_there_and_one_of_files_is_not(
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keep(url, ten_payments(), [fraud("f0"), fraud("f9")])
+    first = tmp_path / "first"
+    fraud_page(fraud_options(url, first, since="2026-01-05", until="2026-01-10"))
+    before = str(first / "business.json")
+    fraud_page(fraud_options(url, tmp_path / "out", since="2026-01-10", before=before))
+    with StatementRepository(url) as repository:
+        latest, earlier = repository.list_statements("fraud", 9)
+        recorded = repository.find_statement("fraud", latest.id)
+    assert f"console:    /console/business/fraud/{latest.id}" in capsys.readouterr().out
+    assert latest.since == earlier.until
+    assert recorded is not None
+    assert recorded.before is not None
+    written = json.loads((tmp_path / "out" / "business.json").read_text())
+    assert recorded.statement.model_dump(mode="json") == written
+    assert recorded.before.model_dump(mode="json") == json.loads(Path(before).read_text())
+    table = tmp_path / "decisions.parquet"
+    pq.write_table(decision_table(ten_payments(), "user_id"), table)
+    fraud_page(fraud_options(url, tmp_path / "file", records=None, decisions=str(table)))
+    assert "not listed (no --records)" in capsys.readouterr().out
 
 
 def test_what_is_not_known_yet_says_from_when_it_is(url: str, tmp_path: Path) -> None:

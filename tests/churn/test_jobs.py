@@ -25,6 +25,7 @@ from lib.churn.interventions.playbooks import PLAYBOOKS_FILE, PlaybookError
 from lib.churn.model.model import load_model
 from lib.churn.model.scores import features_in
 from lib.churn.snapshots import features_at, snapshots, to_table
+from lib.churn.standings import StandingFilter, StandingRepository
 from lib.churn.target import Target
 from lib.churn.vocabulary import ChurnError
 from lib.contract import ContractError
@@ -72,7 +73,10 @@ def trained(dataset, tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def scored(dataset, trained, tmp_path_factory) -> Path:
     output = tmp_path_factory.mktemp("scored")
-    score.main(ScoreConfig(**sources(dataset, output), registry=str(trained / "registry")))
+    records = f"sqlite:///{output}/records.sqlite"
+    score.main(
+        ScoreConfig(**sources(dataset, output), registry=str(trained / "registry"), records=records)
+    )
     return output
 
 
@@ -140,6 +144,16 @@ def test_scores_are_those_of_the_features_at_the_moment(dataset, trained, scored
     assert table["chance"].to_pylist() == model.probabilities(matrix).tolist()
     left = set(tables(dataset)["churn"]["customer_id"].to_pylist())
     assert left.isdisjoint(names)
+
+
+def test_scores_are_added_to_the_history_of_health(scored):
+    table = pq.read_table(scored / "data").sort_by("customer_id")
+    with StandingRepository(f"sqlite:///{scored}/records.sqlite") as standings:
+        listed = standings.list_standings(StandingFilter(), "id", table.num_rows + 1)
+    assert [standing.customer_id for standing in listed] == table["customer_id"].to_pylist()
+    assert [standing.score for standing in listed] == table["score"].to_pylist()
+    assert [standing.segment for standing in listed] == table["segment"].to_pylist()
+    assert [standing.mrr for standing in listed] == table["mrr"].to_pylist()
 
 
 def test_a_day_is_planned_from_scores(scored, tmp_path, capsys):

@@ -94,8 +94,8 @@ def test_an_empty_window_says_where_decisions_are(records: str) -> None:
     with pytest.raises(DecisionSourceError) as refused:
         list(source.tables())
     assert str(refused.value).startswith("no decisions of fraud from 2020-01-01T00:00:00+00:00 to ")
-    assert "the records holds decisions from 2026-11-23T00:00:00" in str(refused.value)
-    with pytest.raises(DecisionSourceError, match="the records holds none at all"):
+    assert "those in the records are from 2026-11-23T00:00:00" in str(refused.value)
+    with pytest.raises(DecisionSourceError, match="there are none at all in the records"):
         list(DecisionSource(replace(OPTIONS, records=records), "churn").tables())
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from lib.churn.customer_steps import CustomerStepRepository
 from lib.churn.health_repository import HealthRepository, Override
 from lib.churn.intervention_repository import (
     ContradictedOutcomeError,
@@ -14,6 +15,9 @@ from lib.churn.intervention_repository import (
     StoredPlan,
     UnknownInterventionError,
 )
+from lib.churn.intervention_switch import SwitchUnchangedError
+from lib.churn.overrides import LONGEST_US, ExpiryError, set_override
+from lib.churn.standings import StandingFilter, StandingRepository
 from lib.records import RecordsError
 from tests.records.conftest import NOVEMBER, SECOND
 from tests.records.customer_factories import health_entry, intervention
@@ -75,6 +79,103 @@ def test_overrides_are_listed_from_the_newest(health):
     health.insert_override(override(2, score=20.0))
     health.insert_override(override(5, score=None, reason="wrong customer"))
     assert [entry.id for entry in health.list_overrides("c1")] == ["o5", "o2", "o1"]
+
+
+def test_of_a_customer_the_newest_override_is_in_force_until_it_expires_or_is_withdrawn(health):
+    long = NOVEMBER + 100 * SECOND
+    health.insert_override(override(1, customer_id="c1", expires_at=long))
+    health.insert_override(override(2, customer_id="c1", score=20.0, expires_at=long))
+    health.insert_override(override(3, customer_id="c2"))
+    health.insert_override(override(4, customer_id="c3", expires_at=long))
+    health.insert_override(override(5, customer_id="c3", score=None, expires_at=long))
+    assert [entry.id for entry in health.list_in_force(NOVEMBER + 6 * SECOND)] == ["o3", "o2"]
+    assert [entry.id for entry in health.list_in_force(NOVEMBER + 60 * SECOND)] == ["o2"]
+    assert health.list_in_force(long) == []
+
+
+def test_a_withdrawn_override_stays_withdrawn_when_the_withdrawal_expires(health):
+    by = {"author": "ann", "key_id": "k", "reason": "met"}
+    until = NOVEMBER + 100 * SECOND
+    set_override(health, "c1", 90.0, **by, now=NOVEMBER, until=until)
+    set_override(health, "c1", None, **by, now=NOVEMBER + 1, until=NOVEMBER + SECOND)
+    assert health.list_in_force(NOVEMBER + 10 * SECOND) == []
+    newest = health.list_overrides("c1")[0]
+    assert (newest.score, newest.expires_at) == (None, until)
+    steps = health.sharing(CustomerStepRepository).list_steps_of_customer("c1", 10)
+    assert [step.action for step in steps] == ["override withdrawn", "overridden"]
+
+
+@pytest.mark.parametrize("until", [NOVEMBER, NOVEMBER + LONGEST_US + 1])
+def test_an_override_expires_within_a_year(health, until):
+    by = {"author": "ann", "key_id": "k", "reason": "met"}
+    with pytest.raises(ExpiryError):
+        set_override(health, "c1", 90.0, **by, now=NOVEMBER, until=until)
+
+
+def test_a_customer_stands_where_its_newest_entry_put_it(health):
+    standings = health.sharing(StandingRepository)
+    entries = [health_entry(2, score=50.0, mrr=100.0, segment="smb"), health_entry(1, score=9.0)]
+    health.insert_entries(entries)
+    health.insert_entries([health_entry(0, score=1.0)])
+    standing = standings.find_standing("c1")
+    assert (standing.score, standing.segment) == (50.0, "smb")
+    assert standing.revenue_at_risk == pytest.approx(0.25 * 100.0 * 12.0)
+    standings.note_notices({"c1": NOVEMBER + 3 * SECOND, "unknown": NOVEMBER})
+    assert standings.list_standings(StandingFilter(), "id", 10) == []
+    assert len(standings.list_standings(StandingFilter(left=True), "id", 10)) == 1
+    health.insert_entries([health_entry(4)])
+    assert standings.find_standing("c1").noticed_at is None
+
+
+@pytest.mark.parametrize("order", ["risk", "health", "id"])
+def test_customers_are_listed_in_parts_without_gap_or_repeat(health, order):
+    standings = health.sharing(StandingRepository)
+    health.insert_entries(
+        health_entry(0, customer_id=f"c{number:02}", score=float(number % 4), mrr=float(number % 3))
+        for number in range(25)
+    )
+    everybody = standings.list_standings(StandingFilter(), order, 100)
+    parts, last = [], None
+    while part := standings.list_standings(StandingFilter(), order, 7, last):
+        parts += part
+        last = part[-1]
+    assert parts == everybody
+    assert len(everybody) == 25
+    measures = {
+        "risk": [-standing.revenue_at_risk for standing in everybody],
+        "health": [standing.score for standing in everybody],
+        "id": [standing.customer_id for standing in everybody],
+    }
+    assert measures[order] == sorted(measures[order])
+
+
+def test_segments_are_counted_and_followed_by_week(health):
+    standings = health.sharing(StandingRepository)
+    week = 7 * 86_400 * SECOND
+    health.insert_entries(
+        health_entry(
+            0,
+            customer_id=f"c{number}",
+            at=NOVEMBER - ago * week - 1,
+            score=60.0 - 10.0 * ago,
+            segment="smb" if number < 3 else None,
+            band="red" if number == 0 else "green",
+            mrr=10.0,
+        )
+        for number in range(5)
+        for ago in (2, 0)
+    )
+    by_segment = {figures.segment: figures for figures in standings.segment_figures()}
+    assert by_segment["smb"].customers == {"red": 1, "green": 2}
+    assert (by_segment["smb"].count, by_segment["smb"].mean_score) == (3, 60.0)
+    assert by_segment[None].revenue_at_risk == pytest.approx(2 * 0.25 * 10.0 * 12.0)
+    points = standings.weekly_scores(NOVEMBER, 3)
+    assert {(point.segment, point.week, point.mean_score) for point in points} == {
+        ("smb", 0, 40.0),
+        ("smb", 2, 60.0),
+        (None, 0, 40.0),
+        (None, 2, 60.0),
+    }
 
 
 def test_an_override_that_ends_before_it_begins_is_refused():
@@ -142,3 +243,47 @@ def test_of_plans_made_at_once_one_stands(book):
 
     with ThreadPoolExecutor(4) as pool:
         assert sum(pool.map(keep, range(4))) == 1
+
+
+def test_no_plan_with_contacts_is_kept_while_interventions_are_stopped(book):
+    switch = {"author": "ann", "key_id": "k", "reason": "prices", "at": NOVEMBER}
+    book.set_switch(stopped=True, request_id="r1", **switch)
+    with pytest.raises(StalePlanError, match="stopped"):
+        book.insert_plan(PLAN, [intervention(1)], past=[])
+    assert book.insert_plan(PLAN, [], past=[])
+    with pytest.raises(SwitchUnchangedError, match="by ann"):
+        book.set_switch(stopped=True, request_id="r2", **switch)
+    assert book.set_switch(stopped=True, request_id="r1", **switch) == book.find_stop()
+    book.set_switch(stopped=False, request_id="r3", **switch)
+    assert book.find_stop() is None
+
+
+def test_of_people_who_stop_at_once_one_does(book):
+    def stop(number: int) -> bool:
+        try:
+            book.set_switch(
+                stopped=True,
+                author=f"p{number}",
+                key_id="k",
+                reason="prices",
+                at=NOVEMBER,
+                request_id=f"r{number}",
+            )
+        except SwitchUnchangedError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sum(pool.map(stop, range(4))) == 1
+
+
+def test_contacts_are_counted_without_those_who_are_held_out(book):
+    book.insert_plan(PLAN, [intervention(1), intervention(2), intervention(3)])
+    book.insert_outcomes([outcome(author="ann", key_id="k")])
+    assert book.count_contacts(["p"]) == (2, 1)
+    assert book.count_open(NOVEMBER) == 1
+    assert [row.id for row in book.list_contacts(["p"], 10)] == ["p-3", "p-1"]
+    assert [row.id for row in book.list_contacts(["p"], 10, intervention(3))] == ["p-1"]
+    with pytest.raises(UnknownInterventionError):
+        book.find_contact("p-2")
+    assert [plan.id for plan in book.list_plans(NOVEMBER, NOVEMBER + 1, 5)] == ["p"]

@@ -25,7 +25,7 @@ def test_an_unknown_system_is_refused_by_name() -> None:
 def test_a_kind_that_the_system_does_not_have_is_refused() -> None:
     with pytest.raises(RecordsError, match="kind: expected one of machine, got 'user'"):
         Entity("maintenance", "user", "u1")
-    with pytest.raises(RecordsError, match="kind: expected notice or left, got 'fraud'"):
+    with pytest.raises(RecordsError, match="kind: expected notice or left or at_risk, got 'fraud'"):
         fact("c1", system="churn")
     with pytest.raises(RecordsError, match="kind: expected no facts of moderation, got 'fraud'"):
         fact("p1", system="moderation")

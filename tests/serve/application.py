@@ -20,6 +20,16 @@ from serve.framework import Metric
 from tests.serve.prometheus_metrics import PrometheusMetrics
 
 
+@dataclass
+class SetClock:
+    """The time that an application goes by, microseconds since 1970 UTC."""
+
+    us: int
+
+    def __call__(self) -> int:
+        return self.us
+
+
 def publish_champion(folder: Path, system: str, artifact: Path, created_at: int) -> Path:
     """A registry in a folder whose champion is this model."""
     registry = Registry(folder / "registry")

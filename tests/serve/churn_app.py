@@ -20,7 +20,7 @@ from tests.churn.small_model import save, trained
 from tests.churn.tables import day, world
 from tests.serve.application import Application, Parts, add_token, publish_champion
 
-SCOPES = ("churn:label", "churn:score", "churn:review", "churn:read")
+SCOPES = ("churn:label", "churn:score", "churn:review", "churn:read", "admin")
 CREATED_AT = 1_795_428_900_000_000
 NOW = day(420)
 PER_REQUEST = 15_000

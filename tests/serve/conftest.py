@@ -24,7 +24,16 @@ from tests.serve.prometheus_metrics import PrometheusMetrics
 from tests.serve.redis_process import RedisProcess
 from tests.serve.small_fraud_model import CREATED_AT, publish, small
 
-SCOPES = ("fraud:score", "fraud:label", "fraud:read")
+SCOPES = ("fraud:score", "fraud:label", "fraud:read", "fraud:review", "admin")
+
+
+@pytest.fixture
+def at(small_fleet: Path) -> int:
+    """A minute after the newest reading of the small fleet, microseconds since 1970 UTC."""
+    # tests of other systems need no fleet
+    from tests.serve.maintenance_app import end_of  # noqa: PLC0415
+
+    return end_of(small_fleet) + 60_000_000
 
 
 @pytest.fixture(scope="session")
@@ -95,10 +104,12 @@ Start = Callable[..., AbstractAsyncContextManager[Running]]
 
 
 @asynccontextmanager
-async def starting(workspace: Workspace, **changes: Any) -> AsyncIterator[Running]:
-    """The application at a place, with changed arguments."""
+async def starting(
+    workspace: Workspace, now: Callable[[], int] | None = None, **changes: Any
+) -> AsyncIterator[Running]:
+    """The application at a place, with changed arguments; `now` is its clock."""
     meter = PrometheusMetrics(INSTRUMENTS)
-    service = FraudService(workspace.args(**changes), meter)
+    service = FraudService(workspace.args(**changes), meter, now=now)
     async with serving(service, build_gateway(service), workspace.tokens["all"]) as client:
         yield Running(service, client, meter)
 

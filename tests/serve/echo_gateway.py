@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import httpx
 
 from lib.access import ApiKeys, add_key, new_key
+from lib.concurrency.bounded_executor import BoundedExecutor
 from lib.durable import RotatingFile
 from serve.framework import (
     Health,
@@ -24,7 +25,10 @@ from serve.framework import (
     Router,
     new_gateway,
 )
-from serve.framework.gateway import REQUEST_MS, REQUESTS
+from serve.framework.metrics import REQUEST_MS, REQUESTS
+from serve.framework.reloadable import ActiveRules
+from serve.framework.rule_service import RuleService, RuleSource
+from serve.framework.validation import system_clock
 from tests.serve.prometheus_metrics import PrometheusMetrics
 
 
@@ -59,7 +63,13 @@ class World:
             router.direct(path, "score", "Score", dict, dict)(handler)
         router.direct("/labels", "label", "Send labels", dict, dict)(self._echo)
         router.get("/failing/{name}", "score", "Fail")(self._failing)
+        (folder / "rules.yaml").write_text("version: 1\nrules: []\n")
+        active = ActiveRules({"amount": float}, folder / "rules.yaml", ("APPROVE", "DECLINE"), ())
+        source = RuleSource("fraud", f"sqlite:///{folder}/records.sqlite", None)
         service = SimpleNamespace(
+            rules=RuleService(
+                source, active, BoundedExecutor("loading", 1), system_clock, lambda *_: None
+            ),
             readiness=HealthChecks({"engine": self._engine}),
             lifespan=nothing_to_start,
             keys=ApiKeys(folder / "keys.json"),

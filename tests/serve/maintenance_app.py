@@ -13,14 +13,16 @@ from serve.maintenance.metrics import INSTRUMENTS
 from serve.maintenance.routes import build_gateway
 from serve.maintenance.service import MaintenanceService
 from serve.maintenance.settings import MaintenanceSettings
-from tests.maintenance.small_fleet import CREATED_AT, readings, save, tables, trained
+from tests.maintenance.small_fleet import CREATED_AT, readings, save, tables, trained, week
 from tests.serve.application import Application, Parts, add_token, publish_champion
 
 SCOPES = (
     *("maintenance:label", "maintenance:score"),
-    *("maintenance:review", "maintenance:read"),
+    *("maintenance:review", "maintenance:read", "admin"),
 )
 HOUR = timedelta(hours=1)
+MACHINES = [f"M0000{number}" for number in range(5)]
+"""Ids of machines of the small fleet."""
 
 
 @dataclass(frozen=True)
@@ -83,3 +85,20 @@ def news(fleet: Path, machine: str, hours: int = 744, **more: Any) -> dict[str, 
         ],
         **more,
     }
+
+
+@asynccontextmanager
+async def planning(fleet: Path, folder: Path, now_us: int) -> AsyncIterator[Running]:
+    """The application after each machine of the fleet has sent its last readings."""
+    async with maintenance(fleet, folder, now_us) as running:
+        for name in MACHINES:
+            await running.post("readings", news(fleet, name))
+        yield running
+
+
+def schedule_request(at: int, machines: list[str] = MACHINES, **changes: Any) -> dict[str, Any]:
+    """A request to plan the week after a time, microseconds UTC; `changes` are of the week."""
+    sites = [
+        {"machine_id": name, "plant": "p", "line": "l", "criticality": 0.8} for name in machines
+    ]
+    return {"machines": sites, "week": week(at, **changes)}

@@ -165,6 +165,97 @@ async def test_everything_is_stopped_by_a_switch_and_bad_playbooks_change_nothin
         assert on["interventions"]
 
 
+async def test_an_override_in_force_is_in_the_next_plan(registry, scores, tmp_path):
+    async with churn(tmp_path / "a", registry=str(registry), scores=str(scores)) as app:
+        first = await app.post("interventions/plan", LIMITS)
+        best = first["interventions"][0]["customer_id"]
+        healthy = {"score": 100, "author": "ann", "reason": "signed for three years"}
+        until = {"expires_at": iso(NOW + DAY)}
+        await app.post(f"customers/{best}/override", {**healthy, **until})
+    async with churn(tmp_path / "b", registry=str(registry), scores=str(scores)) as app:
+        await app.post(f"customers/{best}/override", {**healthy, **until})
+        second = await app.post("interventions/plan", LIMITS)
+        left = sorted(customers_of(first) - customers_of(second))
+        assert best in left
+        assert second["overridden"] == {best: 100.0}
+    async with churn(tmp_path / "c", registry=str(registry), scores=str(scores)) as app:
+        few = await app.post("interventions/plan", {**LIMITS, "most": 1})
+        _, (chosen,) = app.service.interventions.repository.find_plan(few["plan_id"])
+        other = next(
+            row for row in first["interventions"] if row["customer_id"] != chosen.customer_id
+        )
+        worst = {**healthy, "score": 0, "reason": "their board decided to leave"}
+        await app.post(f"customers/{other['customer_id']}/override", {**worst, **until})
+        again = await app.post("interventions/plan", {**LIMITS, "hours": 40, "budget": 9000})
+    planned = {row["customer_id"]: row for row in again["interventions"]}
+    assert planned[other["customer_id"]]["chance"] > other["chance"]
+    assert planned[other["customer_id"]]["value"] > other["value"]
+
+
+async def test_a_plan_says_what_one_more_of_a_limit_would_bring(registry, scores, tmp_path):
+    async with churn(tmp_path / "a", registry=str(registry), scores=str(scores)) as app:
+        short = await app.post("interventions/plan", {**LIMITS, "most": 0})
+        enough = await app.post("interventions/plan", {"hours": 1e6, "budget": 1e9})
+    assert short["prices"]["most"] > 0
+    assert short["overridden"] == enough["prices"] == {}
+
+
+async def test_people_stop_all_interventions_and_let_them_go_on(registry, scores, tmp_path):
+    reason = {"author": "ann", "reason": "prices are wrong"}
+    async with churn(tmp_path / "a", registry=str(registry), scores=str(scores)) as app:
+        plan = await app.post("interventions/plan", LIMITS)
+        stopped = await app.post("interventions/stop", reason)
+        assert stopped["stopped"]
+        assert stopped["author"] == "ann"
+        assert stopped["open_contacts"] == len(plan["interventions"])
+        assert "already, by ann" in (await app.post("interventions/stop", reason, 409))["detail"]
+        off = await app.post("interventions/plan", LIMITS)
+        assert (off["enabled"], off["interventions"], off["held_out"]) == (False, [], 0)
+        resumed = await app.post("interventions/resume", {**reason, "reason": "corrected"})
+        assert (resumed["stopped"], resumed["since"]) == (False, None)
+        await app.post("interventions/resume", reason, 409)
+        on = await app.post("interventions/plan", LIMITS)
+        assert on["enabled"]
+        steps = app.service.interventions.repository.list_steps(limit=10)
+    assert [(step.action, step.author, step.detail["reason"]) for step in steps] == [
+        ("interventions resumed", "ann", "corrected"),
+        ("interventions stopped", "ann", "prices are wrong"),
+    ]
+
+
+async def test_a_stop_that_is_sent_again_under_its_request_id_is_the_same(registry, tmp_path):
+    body = json.dumps({"author": "ann", "reason": "prices are wrong"})
+    async with churn(tmp_path / "a", registry=str(registry)) as app:
+        answers = [
+            await app.client.post(
+                "/churn/interventions/stop", content=body, headers={"X-Request-ID": "r1"}
+            )
+            for _ in range(2)
+        ]
+    assert [answer.status_code for answer in answers] == [200, 200]
+
+
+async def test_a_delivery_is_withdrawn_and_told_anew(registry, scores, tmp_path):
+    async with churn(tmp_path / "a", registry=str(registry), scores=str(scores)) as app:
+        plan = await app.post("interventions/plan", LIMITS)
+        name = plan["interventions"][0]["intervention_id"]
+        outcome = {"intervention_id": name, "observed_at": iso(NOW), "author": "ann"}
+        withdrawal = {"intervention_id": name, "author": "bob"}
+        assert "not reported" in (await app.post("outcomes/withdraw", withdrawal, 404))["detail"]
+        await app.post("outcomes", {**outcome, "delivered": True})
+        await app.post("outcomes", {**outcome, "delivered": False}, 409)
+        assert (await app.post("outcomes/withdraw", withdrawal))["delivered"] is True
+        await app.post("outcomes", {**outcome, "delivered": False})
+        steps = app.service.interventions.repository.list_steps_of_customer(
+            plan["interventions"][0]["customer_id"], 10
+        )
+    assert [(step.action, step.author, step.detail["delivered"]) for step in steps] == [
+        ("outcome reported", "ann", False),
+        ("outcome withdrawn", "bob", True),
+        ("outcome reported", "ann", True),
+    ]
+
+
 async def test_bad_plans_and_outcomes_are_refused(registry, scores, tmp_path):
     at = {"observed_at": iso(NOW)}
     refused = {

@@ -1,7 +1,6 @@
 """Readings in, predictions out: the same features as offline, rules first, bad input refused."""
 
 import asyncio
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,15 +10,10 @@ from lib.maintenance.dataset import Tables, current_rows
 from lib.maintenance.model.model import load_model
 from tests.maintenance.small_fleet import tables
 from tests.serve.application import iso
-from tests.serve.maintenance_app import Running, end_of, maintenance, news
+from tests.serve.maintenance_app import Running, maintenance, news
 
 pytestmark = pytest.mark.anyio
 MINUTE = 60_000_000
-
-
-@pytest.fixture
-def at(small_fleet: Path) -> int:
-    return end_of(small_fleet) + MINUTE
 
 
 async def rescored(app: Running, answer: dict[str, Any]) -> Any:

@@ -3,37 +3,21 @@
 import asyncio
 import json
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.maintenance.small_fleet import monday, week
 from tests.serve.application import iso
-from tests.serve.maintenance_app import end_of, maintenance, news
+from tests.serve.maintenance_app import MACHINES, planning, schedule_request
 
 pytestmark = pytest.mark.anyio
 MINUTE, HOUR = 60_000_000, 3_600_000_000
-MACHINES = [f"M0000{number}" for number in range(5)]
-
-
-@pytest.fixture
-def at(small_fleet: Path) -> int:
-    return end_of(small_fleet) + MINUTE
-
-
-def schedule_request(at: int, machines: list[str] = MACHINES, **changes: Any) -> dict[str, Any]:
-    sites = [
-        {"machine_id": name, "plant": "p", "line": "l", "criticality": 0.8} for name in machines
-    ]
-    return {"machines": sites, "week": week(at, **changes)}
 
 
 @pytest.fixture
 async def app(small_fleet, tmp_path, at):
-    async with maintenance(small_fleet, tmp_path / "a", at) as running:
-        for name in MACHINES:
-            await running.post("readings", news(small_fleet, name))
+    async with planning(small_fleet, tmp_path / "a", at) as running:
         yield running
 
 

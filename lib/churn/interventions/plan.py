@@ -1,11 +1,12 @@
 """The plan of a day: who gets which intervention, within hours and budget, solved exactly."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import Bounds, LinearConstraint, milp
-from scipy.sparse import csr_array
+from scipy.optimize import Bounds, LinearConstraint, linprog, milp
+from scipy.sparse import csr_array, vstack
 
 from lib.churn.interventions.playbooks import Playbooks
 from lib.churn.target import Floats, Ints
@@ -13,6 +14,7 @@ from lib.churn.vocabulary import ChurnError
 
 NOTHING = -1
 _GAP = 1e-9
+_LEAST_PRICE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -143,6 +145,47 @@ def _constraints(
         LinearConstraint(once, -np.inf, 1.0),
         LinearConstraint(np.vstack(rows), -np.inf, np.array(ends)),
     ]
+
+
+def shadow_prices(
+    candidates: Candidates, limits: Budget, playbook_ids: Sequence[str]
+) -> dict[str, float]:
+    """What one more unit of each limit would bring, about: of the plan that may be divided.
+
+    Args:
+        candidates: who may get what.
+        limits: of the plan.
+        playbook_ids: ids of the playbooks.
+
+    Returns:
+        By name of a limit that binds, currency units of expected value for one more hour (`hours`),
+        currency unit (`budget`), intervention (`most`), or intervention of a playbook that is
+        capped (`playbook ID`).
+    """
+    customers, books = np.nonzero(candidates.value > 0.0)
+    if not len(customers):
+        return {}
+    once, shared = _constraints(candidates, limits, customers, books)
+    ends = np.atleast_1d(shared.ub)
+    finite = np.isfinite(ends)
+    capped = np.flatnonzero(np.isfinite(candidates.most)).tolist()
+    names = ("hours", "budget", "most", *(f"playbook {playbook_ids[book]}" for book in capped))
+    solution = linprog(
+        -candidates.value[customers, books],
+        A_ub=vstack([once.A, csr_array(shared.A[finite])]),
+        b_ub=np.concatenate([np.ones(once.A.shape[0]), ends[finite]]),
+        bounds=(0.0, 1.0),
+        method="highs",
+    )
+    if solution.x is None:
+        return {}
+    prices = -solution.ineqlin.marginals[once.A.shape[0] :]
+    listed = [name for name, is_finite in zip(names, finite.tolist(), strict=True) if is_finite]
+    return {
+        name: float(price)
+        for name, price in zip(listed, prices, strict=True)
+        if price > _LEAST_PRICE
+    }
 
 
 def plan_of(candidates: Candidates, chosen: Ints) -> Plan:

@@ -13,21 +13,22 @@ from lib.maintenance.repository import StoredSchedule, WorkOrder
 from lib.maintenance.schedule.costs import NOT_THIS_WEEK, parts_of
 from lib.maintenance.schedule.problem import Job, Problem
 from lib.maintenance.schedule.request import WHOLE
-from lib.maintenance.schedule.solve import Plan
 from lib.maintenance.schedule.week_problem import Named
 
 _COLUMNS = (
     *("machine_id", "plant", "line", "skill", "crew", "start_utc", "end_utc", "duration_hours"),
     *("service", "downtime", "failure", "ahead", "not_this_week"),
 )
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""How a cell begins that a spreadsheet computes; the last four are wide, as in Japanese texts."""
 
 
 def orders_of(
-    schedule: StoredSchedule, problem: Problem, names: Sequence[Named], plan: Plan
+    schedule: StoredSchedule, problem: Problem, names: Sequence[Named], starts: npt.ArrayLike
 ) -> list[WorkOrder]:
-    """One order for each service of the plan, by start."""
+    """One order for each service of a plan with these starts (n,), by start."""
     orders = []
-    for index, start in _by_start(plan.starts):
+    for index, start in _by_start(starts):
         job, name = problem.jobs[index], names[index]
         cost = parts_of(job, problem.week, start).total
         waiting = parts_of(job, problem.week, NOT_THIS_WEEK).total
@@ -72,13 +73,14 @@ def table(problem: Problem, starts: npt.ArrayLike) -> bytes:
     return text.getvalue().encode()
 
 
-def calendar(problem: Problem, starts: npt.ArrayLike, stamp: datetime) -> bytes:
+def calendar(problem: Problem, starts: npt.ArrayLike, stamp: datetime, revision: int = 0) -> bytes:
     """The planned jobs as iCalendar (RFC 5545), times in UTC.
 
     Args:
         problem: the week.
         starts: (n,) of the plan.
         stamp: when it was made, with a time zone.
+        revision: how often it was changed, so that calendars take the newest.
     """
     lines = ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//Forewarn//maintenance//EN"]
     for job, begin, end, _ in _planned(problem, starts):
@@ -86,6 +88,7 @@ def calendar(problem: Problem, starts: npt.ArrayLike, stamp: datetime) -> bytes:
             "BEGIN:VEVENT",
             f"UID:{_escaped(job.machine_id)}-{_time(problem.week.start)}@forewarn",
             f"DTSTAMP:{_time(stamp)}",
+            f"SEQUENCE:{revision}",
             f"DTSTART:{_time(begin)}",
             f"DTEND:{_time(end)}",
             f"SUMMARY:{_escaped(f'Service {job.machine_id} ({job.skill})')}",
@@ -113,7 +116,7 @@ def _planned(problem: Problem, starts: npt.ArrayLike) -> list[tuple[Job, datetim
 
 def _harmless(text: str) -> str:
     """A text that a spreadsheet does not take for a formula."""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def _time(moment: datetime) -> str:

@@ -1,6 +1,6 @@
 """Plans made without a solver: jobs placed one by one while there is room, and simpler ways."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -25,13 +25,38 @@ class CapacityTracker:
 
     def fits(self, job: Job, start: int) -> bool:
         """Whether it can start there with what is left."""
+        return not self.lacking(job, start)
+
+    def lacking(self, job: Job, start: int) -> list[str]:
+        """What is not left for this start, in words; empty where it fits."""
         hours = slice(start, start + job.duration_hours)
-        return bool(
-            (self._technicians[job.plant, job.skill][hours] >= job.crew).all()
-            and (job.line not in self._spare or (self._spare[job.line][hours] >= 1).all())
-            and job.service_cost <= self._budget + 1e-6
-            and all(self._parts.get(part, 0) >= count for part, count in job.parts.items())
-        )
+        shortages = []
+        if (self._technicians[job.plant, job.skill][hours] < job.crew).any():
+            shortages.append(f"{job.crew} {job.skill} technicians at {job.plant or 'no plant'}")
+        if job.line in self._spare and (self._spare[job.line][hours] < 1).any():
+            shortages.append(f"machines of {job.line} that keep running")
+        if job.service_cost > self._budget + 1e-6:
+            shortages.append(f"budget of {job.service_cost:g}")
+        for part, count in job.parts.items():
+            if self._parts.get(part, 0) < count:
+                shortages.append(f"{count} of part {part}")
+        return shortages
+
+    def technicians_left(self, plant: str, skill: str) -> Ints:
+        """(slots,) technicians whom no job has."""
+        return self._technicians[plant, skill]
+
+    def spare_machines(self) -> Mapping[str, Ints]:
+        """(slots,) machines by line that may still stand, for lines with a minimum."""
+        return self._spare
+
+    def budget_left(self) -> float:
+        """Money that no job has."""
+        return self._budget
+
+    def parts_left(self, part: str) -> int:
+        """Parts that no job has."""
+        return self._parts.get(part, 0)
 
     def take(self, job: Job, start: int) -> None:
         """Book it."""
@@ -42,6 +67,21 @@ class CapacityTracker:
         self._budget -= job.service_cost
         for part, count in job.parts.items():
             self._parts[part] = self._parts.get(part, 0) - count
+
+
+def tracker_of(problem: Problem, starts: Ints, without: int | None = None) -> CapacityTracker:
+    """What a plan leaves.
+
+    Args:
+        problem: the week.
+        starts: (n,) of the plan.
+        without: number of a job that is taken to be not served.
+    """
+    tracker = CapacityTracker(problem)
+    for index, (job, start) in enumerate(zip(problem.jobs, starts.tolist(), strict=True)):
+        if start != NOT_THIS_WEEK and index != without:
+            tracker.take(job, start)
+    return tracker
 
 
 def placed(problem: Problem, order: Iterable[int], by_cost: Ints | None = None) -> Ints:

@@ -69,7 +69,7 @@ def local_starts(request, machines=1):
         request={},
         plan={},
     )
-    orders = orders_of(stored, schedule_problem, names, plan)
+    orders = orders_of(stored, schedule_problem, names, plan.starts)
     return [
         datetime.fromtimestamp(order.starts_at / 1e6, UTC).astimezone(BERLIN) for order in orders
     ]

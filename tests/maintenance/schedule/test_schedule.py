@@ -242,10 +242,11 @@ def test_a_calendar_holds_every_job_once_and_folds_long_lines():
     assert "SUMMARY:Service pump\\; large\\, é" in unfolded
 
 
-def test_a_table_cannot_be_taken_for_formulas():
-    plan = table(Problem([job("=1+1", locked_start=3), job("b")], week()), [3, -1]).decode()
+@pytest.mark.parametrize("name", ["=1+1", "\uff1d1+1", "\uff20sum"])
+def test_a_table_cannot_be_taken_for_formulas(name):
+    plan = table(Problem([job(name, locked_start=3), job("b")], week()), [3, -1]).decode()
     (row,) = csv.DictReader(io.StringIO(plan))
-    assert row["machine_id"] == "'=1+1"
+    assert row["machine_id"] == f"'{name}"
     assert row["start_utc"] == "2026-03-02T03:00:00+00:00"
 
 

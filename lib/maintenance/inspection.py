@@ -1,0 +1,78 @@
+"""Machines that people want looked at, and what they note about them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from lib.maintenance.machine_decisions import MachineDecisionRepository
+from lib.maintenance.review import MachineReview
+from lib.records import Decision, RecordsError
+from lib.records.review import ReviewItem
+from lib.review.queue import ReviewQueue
+
+ASKED = "asked for"
+"""Rule of the review items that people ask for."""
+
+
+class UnknownMachineError(RecordsError):
+    """Nothing was decided about the machine."""
+
+
+def ask_inspection(
+    queue: ReviewQueue, decision: Decision, by: str, key_id: str, note: str | None, now: int
+) -> tuple[str, bool]:
+    """Put a machine into the review queue; returns the item's id, and whether it is new.
+
+    A machine is one case a day, whoever asked for it: asked for again, nothing changes.
+
+    Args:
+        queue: of the maintenance system.
+        decision: the machine's newest.
+        by: who asks.
+        key_id: of the API key.
+        note: what to look for; None without one.
+        now: microseconds since 1970 UTC.
+    """
+    inspected = replace(decision, decision="INSPECT")
+    routed = MachineReview().item(inspected, now, queue.settings)
+    if routed is None:
+        raise ValueError("decision: expected one that people look at")
+    item: ReviewItem = replace(
+        routed, rule=ASKED, shown={**routed.shown, "asked_by": by, "asked_for": note}
+    )
+    return item.id, queue.reviews.admit([item], by, key_id) == 1
+
+
+def note_machine(
+    queue: ReviewQueue, decision: Decision, by: str, key_id: str, note: str, now: int
+) -> bool:
+    """Write a note about a machine into the audit; returns whether it is new.
+
+    Args:
+        queue: of the maintenance system.
+        decision: the machine's newest.
+        by: who notes it.
+        key_id: of the API key.
+        note: in words.
+        now: microseconds since 1970 UTC.
+    """
+    history = queue.reviews.list_history(decision.subject_id)
+    is_known = any(
+        (entry.what, entry.who, entry.after) == ("noted", by, {"note": note}) for entry in history
+    )
+    if not is_known:
+        queue.reviews.append_note(decision.subject_id, by, note, now, key_id)
+    return not is_known
+
+
+def newest_decision(records: MachineDecisionRepository, machine_id: str) -> Decision:
+    """The newest decision about a machine.
+
+    Raises:
+        UnknownMachineError: nothing was decided about it, or all of that is archived.
+    """
+    newest = records.list_machine_decisions(machine_id, 1)
+    decision = records.find_machine_decision(newest[0].subject_id) if newest else None
+    if decision is None:
+        raise UnknownMachineError(f"nothing was decided about machine {machine_id!r}")
+    return decision
