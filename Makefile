@@ -19,10 +19,10 @@ $(READY): pyproject.toml
 	@rm -rf build *.egg-info
 	@touch $@
 
-demo: $(READY) ## Train on simulated data, deploy, decide over HTTP, go through the learning loop
+demo: $(READY) ## Train on simulated data, deploy, decide over HTTP, learn, open the console
 	@$(BIN)/python -m cluster.demo
 
-serve: $(READY) ## The same, left running: prints the URL and a key; Ctrl-C ends it
+serve: $(READY) ## The same, left running: prints URLs and keys (sign in to the console with its own); Ctrl-C ends it
 	@$(BIN)/python -m cluster.demo --keep-running
 
 # the tests of a file run on one worker, for they share models, servers and clusters

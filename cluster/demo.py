@@ -2,7 +2,7 @@
 
 Starts a local Ray head with a token, submits the training jobs of every system through Ray's Jobs
 API on simulated data, deploys the applications on Ray Serve, asks them over HTTP, prints what was
-decided, goes through the learning loop with fraud, and ends what it started.
+decided, goes through the learning loop with fraud, opens the console, and ends what it started.
 """
 
 import shutil
@@ -15,10 +15,10 @@ from pathlib import Path
 
 import tyro
 
-from cluster import demo_churn, demo_fraud, demo_maintenance, demo_moderation
+from cluster import demo_churn, demo_console, demo_fraud, demo_maintenance, demo_moderation
 from cluster.demo_replay import KeptBack
 from cluster.demo_steps import Runner, Step, program_success
-from cluster.demo_system import Application, System
+from cluster.demo_system import System
 from cluster.local import ROOT, LocalHead, local_head
 from lib.durable import make_folder
 from lib.fraud.simulation import scenario_examples
@@ -59,14 +59,14 @@ def main(options: Demo) -> int:
     runner.say("starting a Ray head with a token on 127.0.0.1")
     with local_head(folder / "log" / "ray.log", options.cpus, options.port) as head:
         print(f"dashboard {head.dashboard} (asks for the token)")
-        applications = _demonstrate(head, folder, options, runner)
+        urls = _demonstrate(head, folder, options, runner)
         print(f"\ntook {time.monotonic() - runner.started:.0f} s")
         if options.keep_running:
-            _stay(", ".join(application.url for application in applications))
+            _stay(", ".join(urls))
     return 0
 
 
-def _demonstrate(head: LocalHead, folder: Path, options: Demo, runner: Runner) -> list[Application]:
+def _demonstrate(head: LocalHead, folder: Path, options: Demo, runner: Runner) -> list[str]:
     """Prepares all systems before Serve holds cores that a training's workers would wait for."""
     fraud = System("fraud", head, folder, runner)
     maintenance, churn, moderation = (
@@ -83,12 +83,15 @@ def _demonstrate(head: LocalHead, folder: Path, options: Demo, runner: Runner) -
     runner.run(
         [Step(f"starting Ray Serve; its log is {log}", lambda: head.serve(log), program_success)]
     )
-    return [
+    applications = [
         demo_fraud.show(fraud, stories, kept),
         demo_maintenance.show(maintenance),
         demo_churn.show(churn),
         demo_moderation.show(moderation),
     ]
+    console = System("console", head, folder / "console", runner)
+    url = demo_console.show(console, (fraud, maintenance, churn, moderation))
+    return [*(application.url for application in applications), f"{url}/"]
 
 
 def _stay(url: str) -> None:

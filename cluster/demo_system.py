@@ -71,10 +71,14 @@ class System:
 
         `{replica}` in the settings is one replica with these cores; production keeps two.
         """
+        key = self.new_key([f"{self.name}:{scope}" for scope in scopes], reviewers)
+        return Application(self.launch(_SETTINGS + settings, cpus), key, deadline_ms)
+
+    def launch(self, settings: str, cpus: float, **values: object) -> str:
+        """Starts the application with no other settings; its URL, once it is ready."""
         self.runner.say(f"deploying the {self.name} application on Ray Serve")
-        key = self._new_key(scopes, reviewers)
         replica = f'{{"min": 1, "cpus": {cpus}}}'
-        words = self._words(_SETTINGS + settings, {"replica": replica})
+        words = self._words(settings, {"replica": replica, **values})
         log, url = (
             self.folder / "log/serve.log",
             f"http://127.0.0.1:{self.head.http_port}/{self.name}",
@@ -89,7 +93,16 @@ class System:
         if status != 0:
             raise SystemExit(f"error: deploying {self.name} ended with {status}; its log is {log}")
         _await_ready(f"{url}/readyz", log)
-        return Application(url, key, deadline_ms)
+        return url
+
+    def new_key(self, scopes: Sequence[str], reviewers: Sequence[str] = ()) -> str:
+        """An API key with these scopes, bound to these reviewers if there are any."""
+        bound = ["--reviewers", ",".join(reviewers)] if reviewers else []
+        command = [sys.executable, "-m", "jobs.access.keys", "create"]
+        file = f"--file={self.folder / 'keys.json'}"
+        process = self.head.capture(*command, file, "--scopes", *scopes, *bound)
+        process.check_returncode()
+        return process.stdout.strip().splitlines()[-1]
 
     def command(self, template: str, **values: object) -> CompletedProcess[str]:
         """Runs a job of the product as a command here; its exit status and what it printed."""
@@ -109,16 +122,6 @@ class System:
     def _words(self, template: str, values: Mapping[str, object]) -> list[str]:
         """Words of a template, split before values that may contain blanks are filled in."""
         return [word.format(folder=self.folder, **values) for word in template.split()]
-
-    def _new_key(self, scopes: Sequence[str], reviewers: Sequence[str]) -> str:
-        """An API key with these scopes, bound to these reviewers if there are any."""
-        names = [f"{self.name}:{scope}" for scope in scopes]
-        bound = ["--reviewers", ",".join(reviewers)] if reviewers else []
-        command = [sys.executable, "-m", "jobs.access.keys", "create"]
-        file = f"--file={self.folder / 'keys.json'}"
-        process = self.head.capture(*command, file, "--scopes", *names, *bound)
-        process.check_returncode()
-        return process.stdout.strip().splitlines()[-1]
 
 
 class Application:

@@ -8,9 +8,10 @@ becomes HAProxy. No setting of Ray's does what it does:
   can take replicas out of service, is this user's alone;
 - more requests at a time than the replicas can take are answered 503 with Retry-After by HAProxy
   itself. A replica that has to refuse them one by one in Python has no time left for the others;
-- requests without a key have a backend, and so a limit, of their own: strangers who hold
-  connections open take no place of a caller with a key. Headers must be whole within 10 s, and a
-  GET has no body;
+- requests without a key or a session of the console have a backend, and so a limit, of their own:
+  strangers who hold connections open take no place of a caller with a key. Headers must be whole
+  within 10 s, and a GET has no body;
+- the console is told the address that a request came from, by which it slows failed sign-ins;
 - pages for everybody (documentation, health) are answered from HAProxy's cache, health for a
   second, so that a crowd of strangers costs the replicas next to nothing;
 - a request without a usable X-Request-ID gets one before it is sent on, so that it is the same
@@ -58,12 +59,16 @@ _CORRECTIONS = {
 _USABLE_ID = "{ req.fhdr(x-request-id) -m reg ^[A-Za-z0-9._:-]{1,64}$ }"
 _CORRECTIONS["frontend"] = (
     r"(?m)(^frontend http_frontend\n\s+bind .*$)",
-    rf"\g<1>\n    http-request set-header X-Request-ID %[uuid] unless {_USABLE_ID}",
+    rf"\g<1>\n    http-request set-header X-Request-ID %[uuid] unless {_USABLE_ID}"
+    "\n    http-request add-header X-Forwarded-For %[src] if { path_beg /console/ }",
 )
 _ERROR_PAGE = re.compile(r"(?m)^(\s*errorfile 50[234]) \S+$")
 _SECTION = re.compile(r"(?m)^(?=\S)")
 _PUBLIC = "-public"
-_WITHOUT_KEY = "!{ req.hdr(authorization) -m found } !{ req.hdr(x-api-key) -m found }"
+_WITHOUT_KEY = (
+    "!{ req.hdr(authorization) -m found } !{ req.hdr(x-api-key) -m found } "
+    "!{ req.cook(forewarn_session) -m found }"
+)
 _BACKEND = re.compile(r"backend (?P<name>http-(?P<application>\S+))$", re.MULTILINE)
 _USE_BACKEND = re.compile(
     r"^(?P<indent>\s*)use_backend (?P<name>\S+) if (?P<condition>.+)$", re.MULTILINE

@@ -15,7 +15,7 @@ STORED = {
     ("serve/churn/schemas.py", "chance"),
     ("lib/moderation/prepared_post.py", "place"),
     ("serve/moderation/post_preparation.py", "place"),
-    ("serve/moderation/schemas.py", "who"),
+    ("serve/framework/review_schemas.py", "who"),
     ("tests/fraud/oracle.py", "place"),
     ("tests/fraud/test_contracts.py", "place"),
     ("tests/moderation/test_addresses.py", "place"),

@@ -39,6 +39,7 @@ ALWAYS: dict[str, tuple[str, ...]] = {
     "strangers": (),
     "challenger": (),
     "outages": (),
+    "console": (),
 }
 ON_PAYMENTS: dict[str, tuple[str, ...]] = {
     "fraud_handbook": (),

@@ -53,13 +53,20 @@ def test_requests_without_a_key_have_a_backend_of_their_own() -> None:
     rules = [line.strip() for line in configuration.splitlines() if "use_backend" in line]
     assert rules == [
         "use_backend http-fraud-public if { path_beg /fraud/ } "
-        "!{ req.hdr(authorization) -m found } !{ req.hdr(x-api-key) -m found }",
+        "!{ req.hdr(authorization) -m found } !{ req.hdr(x-api-key) -m found } "
+        "!{ req.cook(forewarn_session) -m found }",
         "use_backend http-fraud if { path_beg /fraud/ }",
     ]
     public = configuration[configuration.index("backend http-fraud-public") :]
     assert "server a 127.0.0.1:30000 track http-fraud/a" in public
     assert "be_conn(http-fraud-public),sub(txn.most) gt 0" in public
     assert "listen stats" in public
+
+
+def test_the_console_is_told_who_asks() -> None:
+    frontend = guarded(AS_RAY_WRITES_IT, PAGE, {"": 16}).partition("frontend http_frontend")[2]
+    added = "http-request add-header X-Forwarded-For %[src] if { path_beg /console/ }"
+    assert frontend.index(added) < frontend.index("use_backend")
 
 
 def test_headers_must_be_whole_soon() -> None:

@@ -1,0 +1,1 @@
+"""What the console shows, read from records, registries and experiments; no browser, no server."""

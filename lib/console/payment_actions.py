@@ -1,0 +1,299 @@
+"""What analysts do with payments: decide, refer, write a note, label together, take back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lib.console.payments import FRAUD, PaymentLine, amount_of, describe, policy_of, read_labels
+from lib.console.queue import Reviewer
+from lib.console.source import SystemSource
+from lib.records import Decision
+from lib.records.review import LeaseLostError, ReviewItem, UnknownItemError, Verdict
+from lib.records.review.queue import Remark
+from lib.records.review.statements import Statement, StatementResult
+from lib.records.review.transitions import SENIOR
+
+_BACK = "-back"
+_SAME_NOTE_US = 60_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What a form wants done, once.
+
+    Attributes:
+        id: of the form: sent twice, it has one effect.
+        item_id: of the queue's item that its reader saw; "" where there was none.
+        label_at: when what its reader knew became known; 0 for nothing.
+        note: in words.
+    """
+
+    id: str
+    item_id: str = ""
+    label_at: int = 0
+    note: str | None = None
+
+
+@dataclass(frozen=True)
+class StatementView:
+    """A verdict that was stated of several payments at once.
+
+    Attributes:
+        id: of the statement.
+        verdicts: one of each payment.
+        payments: those that are not archived, with what is known of them now.
+        total: sum of their amounts, minor units.
+        standing: payments of which nothing else became known since.
+        back: verdicts by which it was taken back; none where it stands.
+    """
+
+    id: str
+    verdicts: tuple[Verdict, ...]
+    payments: tuple[PaymentLine, ...]
+    total: int
+    standing: tuple[str, ...]
+    back: tuple[Verdict, ...]
+
+
+def decide_payment(
+    source: SystemSource,
+    reviewer: Reviewer,
+    payment_id: str,
+    is_fraud: bool,
+    effect: Effect,
+    now: int,
+    lease_now: int | None,
+) -> None:
+    """Say whether a payment was fraud: in the queue where it waits there, else by a statement.
+
+    Args:
+        source: of the system.
+        reviewer: who.
+        payment_id: of the payment.
+        is_fraud: the verdict.
+        effect: of the form.
+        now: microseconds since 1970 UTC.
+        lease_now: the clock of leases; None is the database's.
+
+    Raises:
+        LeaseLostError: the payment is not as the form's reader saw it, or with somebody else.
+        UnknownItemError: no decision is recorded about it, or it has no amount.
+    """
+    decision = _decision(source, payment_id)
+    verdicts = {FRAUD: is_fraud}
+    if effect.item_id:
+        _decide_item(source, reviewer, payment_id, effect, verdicts, now, lease_now)
+        return
+    if not source.records.list_stated(effect.id):
+        _require_unchanged(source, payment_id, effect)
+    statement = Statement(
+        id=effect.id,
+        reviewer=reviewer.name,
+        verdicts=verdicts,
+        at=now,
+        note=effect.note,
+        key=reviewer.key,
+    )
+    result = source.queue.state(policy_of(source), [decision], statement, lease_now)
+    if result.left_out:
+        raise LeaseLostError(f"payment {payment_id!r} waits for somebody else")
+
+
+def refer_payment(
+    source: SystemSource,
+    reviewer: Reviewer,
+    payment_id: str,
+    effect: Effect,
+    now: int,
+    lease_now: int | None,
+) -> None:
+    """Leave a payment to seniors; raises as `decide_payment` does."""
+    decision = _decision(source, payment_id)
+    queue, policy = source.queue, policy_of(source)
+    if not effect.item_id:
+        _require_unchanged(source, payment_id, effect, "referred")
+        queue.refer(policy, decision, effect.id, reviewer.name, now, **_remark(effect, reviewer))
+        return
+    if _item_about(source, payment_id, effect).skill == SENIOR:
+        return
+    claim = queue.take(effect.item_id, reviewer.name, lease_now, reviewer.key)
+    queue.escalate(
+        claim.item_id, reviewer.name, claim.token, lease_now, **_remark(effect, reviewer)
+    )
+
+
+def note_payment(
+    source: SystemSource, reviewer: Reviewer, payment_id: str, note: str, now: int
+) -> None:
+    """Write a note about a payment; the same again within a minute is one."""
+    decision = _decision(source, payment_id)
+    for entry in reversed(source.records.list_history(payment_id)):
+        is_same = entry.what == "noted" and entry.who == reviewer.name
+        if is_same and (entry.after or {}).get("note") == note and now - entry.at < _SAME_NOTE_US:
+            return
+    source.queue.write_note(policy_of(source), decision, reviewer.name, note, now, reviewer.key)
+
+
+def label_together(
+    source: SystemSource,
+    reviewer: Reviewer,
+    payment_ids: Sequence[str],
+    effect: Effect,
+    now: int,
+    lease_now: int | None,
+) -> StatementResult:
+    """Label payments fraud; what is labelled so already, or waits for others, is left out.
+
+    Raises:
+        LeaseLostError: none of them can be labelled.
+    """
+    known = read_labels(source, payment_ids)
+    is_repeated = bool(source.records.list_stated(effect.id))
+    unlabelled = [
+        payment_id
+        for payment_id in dict.fromkeys(payment_ids)
+        if is_repeated or payment_id not in known or not known[payment_id].is_fraud
+    ]
+    decisions = _decisions(source, unlabelled)
+    if not decisions:
+        raise LeaseLostError("all of these payments are labelled fraud already")
+    statement = Statement(
+        id=effect.id,
+        reviewer=reviewer.name,
+        verdicts={FRAUD: True},
+        at=now,
+        note=effect.note,
+        key=reviewer.key,
+    )
+    return source.queue.state(policy_of(source), decisions, statement, lease_now)
+
+
+def read_statement(source: SystemSource, statement_id: str) -> StatementView | None:
+    """What was stated at once, and what stands of it; None where nothing was."""
+    verdicts = source.records.list_stated(statement_id)
+    if not verdicts:
+        return None
+    subjects = [verdict.subject_id for verdict in verdicts]
+    payments = describe(source, source.records.list_lines(subjects))
+    labels = read_labels(source, subjects)
+    standing = tuple(
+        verdict.subject_id
+        for verdict in verdicts
+        if (label := labels.get(verdict.subject_id)) is not None
+        and (label.at, label.is_fraud) == (verdict.decided_at, verdict.verdicts[FRAUD])
+    )
+    total = sum(payment.amount_minor or 0 for payment in payments)
+    back = tuple(source.records.list_stated(statement_id + _BACK))
+    return StatementView(statement_id, tuple(verdicts), payments, total, standing, back)
+
+
+def take_back(
+    source: SystemSource,
+    reviewer: Reviewer,
+    statement_id: str,
+    now: int,
+    lease_now: int | None,
+) -> StatementResult:
+    """Label payments not fraud that a statement labelled fraud and of which that is the latest.
+
+    A label is a fact in time, so the statement stays and a later one takes it back.
+
+    Raises:
+        UnknownItemError: there is no such statement.
+        LeaseLostError: something else became known of all of them.
+    """
+    view = read_statement(source, statement_id)
+    if view is None:
+        raise UnknownItemError(f"there is no statement {statement_id!r}")
+    if view.back:
+        return StatementResult(tuple(verdict.subject_id for verdict in view.back), (), False)
+    decisions = _decisions(source, view.standing)
+    if not decisions:
+        raise LeaseLostError("something else became known of these payments since")
+    statement = Statement(
+        id=statement_id + _BACK,
+        reviewer=reviewer.name,
+        verdicts={FRAUD: False},
+        at=now,
+        note=None,
+        key=reviewer.key,
+    )
+    return source.queue.state(policy_of(source), decisions, statement, lease_now)
+
+
+def _decide_item(
+    source: SystemSource,
+    reviewer: Reviewer,
+    payment_id: str,
+    effect: Effect,
+    verdicts: dict[str, bool],
+    now: int,
+    lease_now: int | None,
+) -> None:
+    """Decide the item that the form's reader saw; the same again changes nothing."""
+    item = _item_about(source, payment_id, effect)
+    kept = [
+        verdict
+        for verdict in source.records.list_verdicts(item.subject_id)
+        if verdict.item_id == item.id
+    ]
+    if kept and kept[0].reviewer == reviewer.name and dict(kept[0].verdicts) == verdicts:
+        return
+    claim = source.queue.take(effect.item_id, reviewer.name, lease_now, reviewer.key)
+    source.queue.decide(
+        claim.item_id, reviewer.name, claim.token, verdicts, now, **_remark(effect, reviewer)
+    )
+
+
+def _remark(effect: Effect, reviewer: Reviewer) -> Remark:
+    return {"note": effect.note, "key": reviewer.key}
+
+
+def _item_about(source: SystemSource, payment_id: str, effect: Effect) -> ReviewItem:
+    """The item that the form's reader saw.
+
+    Raises:
+        UnknownItemError: there is none, or it is about another payment.
+    """
+    item = source.records.find_item(effect.item_id).item
+    if item.subject_id != payment_id:
+        raise UnknownItemError(f"payment {payment_id!r} has no item {effect.item_id!r}")
+    return item
+
+
+def _require_unchanged(
+    source: SystemSource, payment_id: str, effect: Effect, rule: str = ""
+) -> None:
+    """Refuse a form whose reader saw another label, or no item where there is one now.
+
+    Raises:
+        LeaseLostError: so it is; a form that was sent before, by its rule, is let through.
+    """
+    label = read_labels(source, [payment_id]).get(payment_id)
+    waiting = source.records.list_waiting_items([payment_id]).get(payment_id)
+    is_same = (0 if label is None else label.at) == effect.label_at
+    if waiting is not None and rule:
+        item = policy_of(source).chosen_item(
+            _decision(source, payment_id), effect.id, rule, 0, source.queue.settings
+        )
+        is_same, waiting = is_same and waiting.id == item.id, None
+    if waiting is not None or not is_same:
+        raise LeaseLostError(f"payment {payment_id!r}: somebody decided about it, or it waits")
+
+
+def _decision(source: SystemSource, payment_id: str) -> Decision:
+    decisions = _decisions(source, [payment_id])
+    if not decisions:
+        raise UnknownItemError(f"there is no payment {payment_id!r} that can be judged")
+    return decisions[0]
+
+
+def _decisions(source: SystemSource, payment_ids: Sequence[str]) -> list[Decision]:
+    """Decisions that can be judged: an amount says what is at stake."""
+    stored = map(source.records.find_decision, payment_ids)
+    return [
+        decision
+        for decision in stored
+        if decision is not None and amount_of(decision.request) is not None
+    ]

@@ -1,0 +1,391 @@
+"""Rules: each with its hits by day and what came of them, versions, and how two differ."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from scipy.stats import binomtest
+
+from lib.console.rows_csv import rows_csv
+from lib.console.rule_outcomes import DecisionOutcomes, read_outcomes
+from lib.console.rule_records import DecisionHits
+from lib.console.source import SystemSource
+from lib.records.models import Decision
+from lib.records.partitions import DAY
+from lib.registry import to_iso
+from lib.rules import Rule, RuleError, RuleSet
+from lib.rules.changes import SOURCE, RuleBook
+from lib.rules.editing import with_version
+from lib.rules.language import revision_of
+from lib.rules.repository import RuleChange, RuleDeclaration, RuleEntry, UnknownRulesError
+
+DAYS = 14
+"""Days of which hits are counted."""
+MOST_DECISIONS = 20_000
+"""Decisions that are looked at for hits, the newest ones."""
+MOST_HITS = 2_000
+"""Decisions with a hit whose outcome is read, the newest ones."""
+_COLUMNS = (
+    *("system", "rules", "rule", "status", "action", "priority", "when"),
+    *("hits", "looked_at", "positives", "negatives", "silent"),
+    *("precision", "low", "high"),
+)
+_CONTEXT = 4
+_LISTED, _IN_USE, _OVERVIEW_CHANGES = 50, 5, 8
+_BAR_WIDTH, _BAR_HEIGHT = 8, 28
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A day's hits, and its bar in a drawing of 8 by 28 units a day."""
+
+    day: int
+    hits: int
+    x: float
+    y: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True)
+class RuleUse:
+    """What a rule hit, and what came of it.
+
+    Attributes:
+        bars: by day, the earliest first; the last is today's.
+        hits: decisions that it hit.
+        looked_at: of them, those whose outcome was read.
+        positives, negatives: of those, with a final outcome that was, or was not, looked for.
+        silent: of the final ones, those of which nobody said anything.
+        precision: share of final outcomes that were; None without one.
+        low, high: its 95% interval (Wilson, JASA 22, 1927).
+    """
+
+    bars: tuple[Bar, ...]
+    hits: int = 0
+    looked_at: int = 0
+    positives: int = 0
+    negatives: int = 0
+    silent: int = 0
+    precision: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class RuleRow:
+    """A rule with its use."""
+
+    rule: Rule
+    use: RuleUse
+
+
+@dataclass(frozen=True)
+class CountedDecisions:
+    """The decisions that hits are counted over.
+
+    Attributes:
+        since: the earliest one's event time, microseconds UTC; where not all were counted.
+        decisions: how many.
+        is_cut: whether the window has more than were counted.
+        positive: what a hit looks for, in words.
+        fault: why no outcome is known; "" where some are.
+        in_use: versions of rules that decided, the most recent first, with decisions.
+    """
+
+    since: int
+    decisions: int
+    is_cut: bool
+    positive: str
+    fault: str
+    in_use: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True)
+class RulesPage:
+    """The active rules of a system.
+
+    Attributes:
+        system: its name.
+        active: the stored version; None is the service's file.
+        declaration: what rules may read; None where no application has said so.
+        text: YAML.
+        revision: version and digest; "" where the text cannot be loaded.
+        rules: in the order in which they decide.
+        counted: over which decisions hits were counted.
+        changes: the last steps, the newest first.
+        fault: why the text cannot be loaded by what the application declared; "" where it can.
+    """
+
+    system: str
+    active: int | None
+    declaration: RuleDeclaration | None
+    text: str = ""
+    revision: str = ""
+    rules: tuple[RuleRow, ...] = ()
+    counted: CountedDecisions | None = None
+    changes: tuple[RuleChange, ...] = ()
+    fault: str = ""
+
+    def row(self, rule_id: str) -> RuleRow | None:
+        """The rule of this id; None where there is none."""
+        return next((row for row in self.rules if row.rule.id == rule_id), None)
+
+
+@dataclass(frozen=True)
+class VersionsPage:
+    """Stored versions of a system's rules.
+
+    Attributes:
+        system: its name.
+        active: the active one; None is the service's file.
+        declaration: with the file; None where no application has said what rules may read.
+        entries: the newest first.
+        changes: the audit, the newest first.
+    """
+
+    system: str
+    active: int | None
+    declaration: RuleDeclaration | None
+    entries: tuple[RuleEntry, ...]
+    changes: tuple[RuleChange, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DiffLine:
+    """A line of a comparison: ` ` of both, `-` of the first, `+` of the second, `@` between."""
+
+    mark: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How one version differs from another.
+
+    Attributes:
+        system: whose.
+        active: the active version.
+        before, after: versions; None is the service's file.
+        lines: those that differ with some around them; none where the texts are equal.
+        entries: versions that may be compared, the newest first.
+    """
+
+    system: str
+    active: int | None
+    before: int | None
+    after: int | None
+    lines: tuple[DiffLine, ...]
+    entries: tuple[RuleEntry, ...]
+
+
+@dataclass(frozen=True)
+class RuleDraft:
+    """A text to begin with: that of a version, under the next version's number.
+
+    Attributes:
+        system: whose.
+        active: the active version; None is the service's file.
+        origin: the version that it begins as, likewise.
+        next_version: that the text must name.
+        text: YAML.
+        declaration: what rules may read and decide.
+    """
+
+    system: str
+    active: int | None
+    origin: int | None
+    next_version: int
+    text: str
+    declaration: RuleDeclaration
+
+
+def read_rules(source: SystemSource, now: int) -> RulesPage:
+    """Read the active rules with their hits of the last days.
+
+    Args:
+        source: of the system.
+        now: microseconds since 1970 UTC.
+    """
+    records, system = source.records, source.system
+    active = records.active_rules(system)
+    changes = tuple(records.list_rule_changes(system, _OVERVIEW_CHANGES))
+    declaration = _declaration(source)
+    if declaration is None:
+        return RulesPage(system, active, None, changes=changes)
+    text = RuleBook(records, system).active_text(declaration, active)
+    try:
+        rules = declaration.language.load(text, SOURCE)
+    except RuleError as error:
+        return RulesPage(
+            system, active, declaration, text, changes=changes, fault=str(error)
+        )  # fmt: skip
+    rows, counted = _use(source, rules, now)
+    revision = revision_of(rules)
+    return RulesPage(system, active, declaration, text, revision, rows, counted, changes)
+
+
+def read_versions(source: SystemSource) -> VersionsPage:
+    """Read which versions there are, and who made them active."""
+    records, system = source.records, source.system
+    return VersionsPage(
+        system,
+        records.active_rules(system),
+        _declaration(source),
+        tuple(records.list_rules(system, _LISTED)),
+        tuple(records.list_rule_changes(system, _LISTED)),
+    )
+
+
+def compare_versions(source: SystemSource, before: int | None, after: int | None) -> Comparison:
+    """Compare the texts of two versions; None is the service's file.
+
+    Raises:
+        UnknownRulesError: there is no such version, or no file is declared.
+    """
+    records, system = source.records, source.system
+    declaration = records.find_rule_declaration(system)
+    book = RuleBook(records, system)
+    first, second = (book.active_text(declaration, number) for number in (before, after))
+    return Comparison(
+        system,
+        records.active_rules(system),
+        before,
+        after,
+        tuple(diff_lines(first, second)),
+        tuple(records.list_rules(system, _LISTED)),
+    )
+
+
+def read_draft(source: SystemSource, number: int | None, is_file: bool) -> RuleDraft:
+    """Read the text of a version as the beginning of the next one.
+
+    Args:
+        source: of the system.
+        number: the version; None for the active one, or for the file.
+        is_file: whether None is the file.
+
+    Raises:
+        UnknownRulesError: there is no such version, or no application has said what rules may
+            read.
+    """
+    records, system = source.records, source.system
+    declaration, book = records.find_rule_declaration(system), RuleBook(records, system)
+    active = records.active_rules(system)
+    origin = active if number is None and not is_file else number
+    version = book.next_version(declaration)
+    text = with_version(book.active_text(declaration, origin), version)
+    return RuleDraft(system, active, origin, version, text, declaration)
+
+
+def diff_lines(before: str, after: str) -> list[DiffLine]:
+    """Lines that differ between two texts, with four around them."""
+    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=_CONTEXT)
+    return [DiffLine(line[0], line[1:]) for line in list(lines)[2:]]
+
+
+def rules_csv(page: RulesPage) -> str:
+    """The active rules with their use as CSV, a column for each day's hits."""
+    days = [to_iso(bar.day)[:10] for bar in page.rules[0].use.bars] if page.rules else []
+    header = (*_COLUMNS, *(f"hits {day}" for day in days))
+    rows = [_csv_row(page, row.rule, row.use) for row in page.rules]
+    return rows_csv(header, rows)
+
+
+def _csv_row(page: RulesPage, rule: Rule, use: RuleUse) -> tuple[object, ...]:
+    return (
+        *(page.system, page.revision, rule.id, rule.status, rule.action, rule.priority, rule.when),
+        *(use.hits, use.looked_at, use.positives, use.negatives, use.silent),
+        *(use.precision, use.low, use.high),
+        *(bar.hits for bar in use.bars),
+    )
+
+
+def _declaration(source: SystemSource) -> RuleDeclaration | None:
+    try:
+        return source.records.find_rule_declaration(source.system)
+    except UnknownRulesError:
+        return None
+
+
+def _use(
+    source: SystemSource, rules: RuleSet, now: int
+) -> tuple[tuple[RuleRow, ...], CountedDecisions]:
+    since = now - now % DAY - (DAYS - 1) * DAY
+    decisions = source.records.list_hits(source.system, since, now + 1, MOST_DECISIONS + 1)
+    is_cut = len(decisions) > MOST_DECISIONS
+    decisions = decisions[:MOST_DECISIONS]
+    names = {rule.id for rule in rules.rules}
+    hits = [hit for hit in decisions if not names.isdisjoint((*hit.hits, *hit.shadow_hits))]
+    hits = hits[:MOST_HITS]
+    kept = source.records.list_decisions(source.system, [hit.subject_id for hit in hits])
+    outcomes = read_outcomes(source, kept, now)
+    labels = _by_rule(rules, kept, outcomes)
+    by_day = _days(decisions)
+    days = range(since // DAY, since // DAY + DAYS)
+    rows = tuple(RuleRow(rule, _rule_use(rule.id, days, by_day, labels)) for rule in rules.rules)
+    versions = Counter(hit.rules_version or "none" for hit in decisions)
+    earliest = decisions[-1].event_time if decisions else since
+    return rows, CountedDecisions(
+        earliest if is_cut else since,
+        len(decisions),
+        is_cut,
+        outcomes.positive,
+        outcomes.fault,
+        tuple(versions.items())[:_IN_USE],
+    )
+
+
+def _days(decisions: Sequence[DecisionHits]) -> Counter[tuple[str, int]]:
+    return Counter(
+        (rule, hit.event_time // DAY) for hit in decisions for rule in (*hit.hits, *hit.shadow_hits)
+    )
+
+
+_Labels = dict[str, list[tuple[float, bool]]]
+
+
+def _by_rule(rules: RuleSet, kept: Sequence[Decision], outcomes: DecisionOutcomes) -> _Labels:
+    """By rule the labels of what it hit, and whether each is by silence."""
+    labels: _Labels = {rule.id: [] for rule in rules.rules}
+    for row, decision in enumerate(kept):
+        for rule in (*decision.rule_hits, *decision.shadow_hits):
+            if rule in labels:
+                labels[rule].append((float(outcomes.label[row]), bool(outcomes.is_silent[row])))
+    return labels
+
+
+def _rule_use(
+    rule_id: str, days: range, by_day: Counter[tuple[str, int]], labels: _Labels
+) -> RuleUse:
+    counts = [by_day[rule_id, day] for day in days]
+    known = [(label, silent) for label, silent in labels[rule_id] if not math.isnan(label)]
+    positives = sum(label == 1.0 for label, _ in known)
+    share = low = high = None
+    if known:
+        share = positives / len(known)
+        low, high = map(float, binomtest(positives, len(known)).proportion_ci(method="wilson"))
+    return RuleUse(
+        _bars(days, counts),
+        sum(counts),
+        len(labels[rule_id]),
+        positives,
+        len(known) - positives,
+        sum(silent for _, silent in known),
+        share,
+        low,
+        high,
+    )
+
+
+def _bars(days: range, counts: Sequence[int]) -> tuple[Bar, ...]:
+    most = max(counts, default=0) or 1
+    bars = []
+    for position, (day, hits) in enumerate(zip(days, counts, strict=True)):
+        height = max(1.5, round(hits / most * _BAR_HEIGHT, 1)) if hits else 0.0
+        x = float(position * _BAR_WIDTH)
+        bars.append(Bar(day * DAY, hits, x, round(_BAR_HEIGHT - height, 1), height))
+    return tuple(bars)

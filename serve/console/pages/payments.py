@@ -1,0 +1,359 @@
+"""Payments: search, one payment with what speaks for and against it, and what people do with it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from starlette.responses import Response
+
+from lib.console.connections import (
+    KINDS,
+    MOST_CONNECTED,
+    SPANS,
+    count_similar,
+    read_connected,
+    read_graph,
+)
+from lib.console.decision_search import Bounds, DecisionFilter
+from lib.console.payment import PaymentPage, read_payment
+from lib.console.payment_actions import (
+    Effect,
+    decide_payment,
+    label_together,
+    note_payment,
+    read_statement,
+    refer_payment,
+    take_back,
+)
+from lib.console.payments import (
+    DEVICE,
+    FRAUD,
+    MERCHANT,
+    MOST_EXPORTED,
+    payments_csv,
+    read_payments,
+)
+from lib.console.queue import Reviewer, release_item, undo_decision
+from lib.console.source import SystemSource
+from lib.fraud.outcomes import AMOUNT
+from lib.fraud.rules import ACTIONS
+from lib.records import Decision
+from lib.records.review import ReviewKey
+from serve.console.console import Console, is_htmx
+from serve.console.downloads import download
+from serve.console.fields import (
+    LONGEST_ID,
+    new_effect,
+    read_bounds,
+    read_effect,
+    read_key,
+    read_note,
+    read_query,
+    read_span,
+    read_whole,
+    require_effect,
+    set_fields,
+)
+from serve.console.metrics import ACTIONS as DONE
+from serve.console.rendering import path_segment
+from serve.console.service import SystemReader
+from serve.console.session import Visit
+from serve.framework.problem import Problem
+
+_ROWS = 50
+_FIELDS = (
+    *("payment", "customer", "merchant", "device", "decision", "since", "until"),
+    *("amount_from", "amount_to", "score_from", "score_to"),
+)
+_VERDICTS = {"fraud": True, "fine": False}
+_CHOSEN = "payment."
+_MISSING = "No decision is recorded about this payment. Search for another, or check its id."
+
+
+async def payments(console: Console, visit: Visit) -> Response:
+    """What a search finds."""
+    system, fields = _system(console, visit, "read"), _fields(visit)
+    sought, before = _sought(system.source, fields), read_key(visit)
+    part = await system.read(read_payments, sought, _ROWS, before)
+    filters = set_fields(fields)
+    return console.page(
+        visit.request,
+        "payments.html",
+        page="payments",
+        part=part,
+        fields=fields,
+        filters=filters,
+        decisions=ACTIONS,
+        is_first=before is None,
+        total=system.source.scale.text(part.total),
+        older=None if part.after is None else f"{part.after[0]}~{part.after[1]}",
+    )
+
+
+async def export(console: Console, visit: Visit) -> Response:
+    """What a search finds as CSV, the newest 5,000 payments at most."""
+    system = _system(console, visit, "read")
+    part = await system.read(
+        read_payments, _sought(system.source, _fields(visit)), MOST_EXPORTED, read_key(visit)
+    )
+    day = datetime.fromtimestamp(console.service.now() / 1e6, UTC).date()
+    return download(payments_csv(part.payments), f"payments-{day}.csv")
+
+
+async def payment(console: Console, visit: Visit) -> Response:
+    """One payment, and what may be done with it."""
+    system = _system(console, visit, "read")
+    shown = await system.read(
+        read_payment, visit.request.path_params["payment_id"], visit.name, console.service.now()
+    )
+    if shown is None:
+        raise Problem.not_found(_MISSING)
+    return console.page(
+        visit.request,
+        "payment.html",
+        page="payments",
+        shown=shown,
+        effect=new_effect(),
+        may_review=visit.may(FRAUD, "review"),
+        **_on_page(visit, shown, console),
+    )
+
+
+async def graph(console: Console, visit: Visit) -> Response:
+    """What a payment shares with others, as a part of its page."""
+    system, decision = await _decided(console, visit)
+    shown = await system.read(read_graph, decision)
+    return _part(console, visit, "payment_graph.html", "Connections", decision, graph=shown)
+
+
+async def similar(console: Console, visit: Visit) -> Response:
+    """What payments like one became, as a part of its page."""
+    system, decision = await _decided(console, visit)
+    counts = await system.read(count_similar, decision)
+    title = "What similar payments became"
+    return _part(console, visit, "payment_similar.html", title, decision, counts=counts)
+
+
+async def connected(console: Console, visit: Visit) -> Response:
+    """Payments that share something with one, to be labelled together: how many, and which."""
+    visit.require(f"{FRAUD}:review")
+    system, decision = await _decided(console, visit)
+    query = visit.request.query_params
+    names = [name for name in KINDS if query.get(name) == "yes"] or [DEVICE]
+    days = next((span for span in SPANS if query.get("days") == str(span)), SPANS[1])
+    shown = await system.read(
+        read_connected, decision, names, days, visit.name, console.service.now()
+    )
+    return console.page(
+        visit.request,
+        "payment_connected.html",
+        page="payments",
+        shown=shown,
+        names=names,
+        days=days,
+        spans=SPANS,
+        words=KINDS,
+        most=MOST_CONNECTED,
+        effect=new_effect(),
+        payment=decision,
+        total=system.source.scale.text(shown.total),
+    )
+
+
+async def statement(console: Console, visit: Visit) -> Response:
+    """A verdict that was stated of several payments, and the way back."""
+    system = _system(console, visit, "read")
+    name = require_effect(visit.request.path_params["statement"])
+    view = await system.read(read_statement, name)
+    if view is None:
+        raise Problem.not_found("Nothing was labelled under this name.")
+    return console.page(
+        visit.request,
+        "payment_statement.html",
+        page="payments",
+        view=view,
+        total=system.source.scale.text(view.total),
+        may_review=visit.may(FRAUD, "review"),
+    )
+
+
+async def decide(console: Console, visit: Visit) -> Response:
+    """Says whether a payment was fraud."""
+    system = _system(console, visit, "review")
+    answer = visit.form.get("verdict", "")
+    if answer not in _VERDICTS:
+        raise Problem(422, "verdict", "Choose fraud or not fraud. Nothing was changed.")
+    service = console.service
+    await system.read(
+        decide_payment,
+        _reviewer(visit),
+        visit.request.path_params["payment_id"],
+        _VERDICTS[answer],
+        _effect(visit),
+        service.now(),
+        service.lease_now(),
+    )
+    return _done(console, visit, "decide", f"decided-{answer}")
+
+
+async def refer(console: Console, visit: Visit) -> Response:
+    """Leaves a payment to seniors."""
+    system, service = _system(console, visit, "review"), console.service
+    await system.read(
+        refer_payment,
+        _reviewer(visit),
+        visit.request.path_params["payment_id"],
+        _effect(visit),
+        service.now(),
+        service.lease_now(),
+    )
+    return _done(console, visit, "escalate", "referred")
+
+
+async def note(console: Console, visit: Visit) -> Response:
+    """Writes a note about a payment."""
+    system = _system(console, visit, "review")
+    text = read_note(visit)
+    if text is None:
+        raise Problem(422, "note", "Write the note first. Nothing was changed.")
+    await system.read(
+        note_payment,
+        _reviewer(visit),
+        visit.request.path_params["payment_id"],
+        text,
+        console.service.now(),
+    )
+    return _done(console, visit, "note", "noted")
+
+
+async def undo(console: Console, visit: Visit) -> Response:
+    """Takes the last verdict on a payment back, within ten seconds."""
+    system, service = _system(console, visit, "review"), console.service
+    item_id, token = visit.form.get("item", ""), read_whole(visit, "token")
+    await system.read(_undo, _reviewer(visit), item_id, token, service.now(), service.lease_now())
+    return _done(console, visit, "undo", "undone")
+
+
+async def label(console: Console, visit: Visit) -> Response:
+    """Labels the payments that were listed fraud, all at once."""
+    system, service = _system(console, visit, "review"), console.service
+    chosen = [
+        value
+        for name, value in visit.form.items()
+        if name.startswith(_CHOSEN) and 0 < len(value.encode()) <= LONGEST_ID
+    ]
+    if not chosen or len(chosen) > MOST_CONNECTED:
+        raise Problem(
+            422, "payments", f"Choose 1 to {MOST_CONNECTED} payments. Nothing was changed."
+        )
+    effect = Effect(read_effect(visit), note=read_note(visit))
+    result = await system.read(
+        label_together, _reviewer(visit), chosen, effect, service.now(), service.lease_now()
+    )
+    service.meter.count(DONE.name, "label", "done")
+    left_out = str(len(chosen) - len(result.stated))
+    return console.redirect(f"/payment-statements/{effect.id}", done="labelled", left_out=left_out)
+
+
+async def unlabel(console: Console, visit: Visit) -> Response:
+    """Takes a verdict back that was stated of several payments."""
+    system, service = _system(console, visit, "review"), console.service
+    name = require_effect(visit.request.path_params["statement"])
+    await system.read(take_back, _reviewer(visit), name, service.now(), service.lease_now())
+    service.meter.count(DONE.name, "take-back", "done")
+    return console.redirect(f"/payment-statements/{name}", done="taken-back")
+
+
+def _undo(
+    source: SystemSource,
+    reviewer: Reviewer,
+    item_id: str,
+    token: int,
+    now: int,
+    lease_now: int | None,
+) -> None:
+    item = undo_decision(source, reviewer, item_id, token, now, lease_now)
+    # nobody looks at it here: others may have it
+    release_item(source, reviewer, item_id, item.token, lease_now)
+
+
+def _system(console: Console, visit: Visit, role: str) -> SystemReader:
+    return console.system(visit, role, FRAUD)
+
+
+async def _decided(console: Console, visit: Visit) -> tuple[SystemReader, Decision]:
+    system = _system(console, visit, "read")
+    decision = await system.read(_find, visit.request.path_params["payment_id"])
+    if decision is None:
+        raise Problem.not_found(_MISSING)
+    return system, decision
+
+
+def _part(
+    console: Console, visit: Visit, part: str, title: str, decision: Decision, **values: Any
+) -> Response:
+    """A part of the page of a payment for htmx, else a page of its own."""
+    template = part if is_htmx(visit.request) else "payment_part.html"
+    return console.page(
+        visit.request, template, page="payments", part=part, title=title, payment=decision, **values
+    )
+
+
+def _find(source: SystemSource, payment_id: str) -> Decision | None:
+    return source.records.find_decision(payment_id)
+
+
+def _on_page(visit: Visit, shown: PaymentPage, console: Console) -> dict[str, Any]:
+    waiting = shown.waiting
+    return {
+        "is_with_another": waiting is not None
+        and waiting.is_with_another(visit.name, console.service.now()),
+        "spans": SPANS,
+        "words": KINDS,
+    }
+
+
+def _fields(visit: Visit) -> dict[str, str]:
+    return read_query(visit, _FIELDS)
+
+
+def _sought(source: SystemSource, fields: dict[str, str]) -> DecisionFilter:
+    """The filter that an address describes.
+
+    Raises:
+        Problem: 422 for what is no day, number or decision.
+    """
+    if fields["decision"] and fields["decision"] not in ACTIONS:
+        raise Problem(422, "decision", f"Choose one of {', '.join(ACTIONS)}.")
+    amounts = read_bounds(fields, "amount", source.scale.minor_per_unit)
+    named = {MERCHANT: fields["merchant"], DEVICE: fields["device"]}
+    return DecisionFilter(
+        subject_id=fields["payment"] or None,
+        entity_id=fields["customer"] or None,
+        named={name: value for name, value in named.items() if value},
+        decision=fields["decision"] or None,
+        score=read_bounds(fields, "score"),
+        amounts={} if amounts == Bounds() else {AMOUNT: amounts},
+        **read_span(fields),
+    )
+
+
+def _reviewer(visit: Visit) -> Reviewer:
+    key = ReviewKey(visit.session.key_id, bound=visit.caller.reviewers is not None)
+    return Reviewer(visit.name, key, "")
+
+
+def _effect(visit: Visit) -> Effect:
+    return Effect(
+        read_effect(visit),
+        visit.form.get("item", ""),
+        read_whole(visit, "label_at"),
+        read_note(visit),
+    )
+
+
+def _done(console: Console, visit: Visit, action: str, done: str) -> Response:
+    console.service.meter.count(DONE.name, action, "done")
+    payment_id = path_segment(visit.request.path_params["payment_id"])
+    return console.redirect(f"/payments/{payment_id}", done=done)

@@ -1,0 +1,24 @@
+"""The databases of the records, and four systems that have lived for a week."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.console.seeded import Seeded, seed
+from tests.records.conftest import opened, postgresql, url
+
+__all__ = ["lived", "opened", "own", "postgresql", "url"]
+
+
+@pytest.fixture(scope="module")
+def lived(tmp_path_factory: pytest.TempPathFactory) -> Seeded:
+    """Shared by the tests of a module that change nothing."""
+    return seed(tmp_path_factory.mktemp("console") / "lived")
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Seeded:
+    """A test's own, which it may change."""
+    return seed(tmp_path / "own")
