@@ -194,9 +194,9 @@ def small_curve(values: Sequence[float | None], low: float, high: float) -> str:
     if len(known) < 2:
         return ""
     step = (CURVE_WIDTH - 2 * _MARGIN) / (len(values) - 1)
-    height = (CURVE_HEIGHT - 2 * _MARGIN) / (high - low or 1.0)
+    height, span = CURVE_HEIGHT - 2 * _MARGIN, high - low or 1.0
     points = (
-        f"{_MARGIN + index * step:.1f},{CURVE_HEIGHT - _MARGIN - (value - low) * height:.1f}"
+        f"{_MARGIN + index * step:.1f},{CURVE_HEIGHT - _MARGIN - (value - low) / span * height:.1f}"
         for index, value in known
     )
     return "M" + " L".join(points)

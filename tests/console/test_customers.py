@@ -6,7 +6,7 @@ import csv
 import io
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lib.churn.intervention_repository import (
@@ -115,6 +115,7 @@ def test_segments_show_bands_and_the_quarter(own: Seeded) -> None:
     st.lists(st.none() | st.floats(0.0, 100.0), min_size=1, max_size=30),
     st.floats(0.0, 100.0),
 )
+@example([0.0, 5e-324], 0.0)
 def test_a_small_curve_stays_within_its_frame(values: list[float | None], low: float) -> None:
     known = [value for value in values if value is not None]
     high = max([low, *known])

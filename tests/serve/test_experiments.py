@@ -114,8 +114,10 @@ async def test_a_bad_challenger_in_shadow_is_counted_and_changes_no_answer(
     assert sum(counted.values()) == len(bodies)
     kinds = {row.fault for row in rows}
     assert kinds == set(counted)
-    assert BAD[kind] in kinds or kinds <= {"starting", "resting"}
-    assert kinds <= {BAD[kind], "starting", "resting"}
+    # it gets only processor time that nothing else wants, so it may be late before it is at fault
+    late = {"starting", "resting", "timeout"}
+    assert BAD[kind] in kinds or kinds <= late
+    assert kinds <= {BAD[kind], *late}
 
 
 async def _fails_to_load(app: Trials) -> None:
