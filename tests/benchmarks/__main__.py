@@ -39,7 +39,7 @@ ALWAYS: dict[str, tuple[str, ...]] = {
     "strangers": (),
     "challenger": (),
     "outages": (),
-    "console": (),
+    "console": ("--rounds", "4"),
 }
 ON_PAYMENTS: dict[str, tuple[str, ...]] = {
     "fraud_handbook": (),
