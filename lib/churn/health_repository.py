@@ -9,7 +9,7 @@ from sqlalchemy import and_, exists, or_, select
 
 from lib.churn.customer_steps import CustomerStep, add_steps
 from lib.churn.health import COMPONENTS
-from lib.churn.standings import MONTHS_A_YEAR, CustomerStanding
+from lib.churn.standing_repository import MONTHS_A_YEAR, CustomerStanding
 from lib.records.errors import RecordsError
 from lib.records.models import Json, require_fields, require_note
 from lib.records.repository import Repository, query_rows

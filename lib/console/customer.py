@@ -22,7 +22,7 @@ from lib.churn.overrides import (
     set_override,
     standing_override,
 )
-from lib.churn.standings import CustomerStanding, StandingRepository
+from lib.churn.standing_repository import CustomerStanding, StandingRepository
 from lib.console.chart import Chart, draw
 from lib.console.customers import CustomerLine
 from lib.console.source import SystemSource

@@ -9,7 +9,7 @@ from lib.churn.customer_steps import CustomerStep
 from lib.churn.health import band_of
 from lib.churn.health_repository import HealthRepository, Override
 from lib.churn.intervention_repository import InterventionRepository
-from lib.churn.standings import (
+from lib.churn.standing_repository import (
     CustomerStanding,
     Order,
     SegmentFigures,

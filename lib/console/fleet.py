@@ -77,7 +77,7 @@ class FleetPage:
 
 
 def read_fleet(source: SystemSource, shown: FleetFilter, now: int) -> FleetPage:
-    """Read the machines that were decided about in the last 30 days.
+    """Read the machines that were decided about in the 30 days before the last decision.
 
     Args:
         source: of the system.
@@ -130,8 +130,13 @@ def spark_path(values: Sequence[float]) -> str:
 
 
 def _machines(source: SystemSource, now: int) -> tuple[dict[str, list[MachineDecision]], bool]:
-    """Decisions by machine, the newest first, and whether there were too many to read."""
-    newest = source.records.list_newest_decisions(now - DAYS * DAY_US, _MOST_DECISIONS)
+    """Decisions by machine, the newest first, and whether there were too many to read.
+
+    They are of the days before the last one, which may be long ago where events are replayed.
+    """
+    last = source.records.list_newest_decisions(0, 1)
+    end = min([now, *(decision.event_time for decision in last)])
+    newest = source.records.list_newest_decisions(end - DAYS * DAY_US, _MOST_DECISIONS)
     machines: dict[str, list[MachineDecision]] = {}
     for decision in newest:
         past = machines.setdefault(decision.machine_id, [])

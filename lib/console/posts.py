@@ -23,8 +23,8 @@ from lib.console.rows_csv import csv_cell
 from lib.console.source import SystemSource
 from lib.console.subject_history import HistoryLine, read_history
 from lib.moderation.author import AUTHORS
+from lib.moderation.effective_decision import standing_of
 from lib.moderation.policies import POLICIES_FILE, Policies, load_policies
-from lib.moderation.standing import standing_of
 from lib.records import Decision
 from lib.records.models import Json
 from lib.registry import to_iso

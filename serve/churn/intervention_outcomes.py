@@ -17,7 +17,7 @@ from lib.churn.interventions.outcome_labels import (
     log_of_interventions,
     notice_labels,
 )
-from lib.churn.standings import StandingRepository
+from lib.churn.standing_repository import StandingRepository
 from lib.concurrency.bounded_executor import BoundedExecutor
 from lib.feature import DAY
 from lib.records import RecordsUnavailableError

@@ -22,6 +22,7 @@ FOLDER = Path(__file__).parent / "templates"
 _SECOND = 1_000_000
 _AGES = ((DAY, "d"), (3600 * _SECOND, "h"), (60 * _SECOND, "min"), (_SECOND, "s"))
 _SHORT_AGE = 2
+_THOUSAND = 1_000.0
 SUBJECTS = {
     "fraud": "Payments",
     "maintenance": "Machines",
@@ -123,5 +124,9 @@ def share_text(value: float, digits: int = 0) -> str:
 
 
 def measure_text(value: float) -> str:
-    """A measure in four digits."""
-    return f"{value:,.4g}"
+    """A measure in four digits, or in whole thousands.
+
+    >>> measure_text(0.91234), measure_text(880.24), measure_text(16_093.4)
+    ('0.9123', '880.2', '16,093')
+    """
+    return f"{value:,.0f}" if abs(value) >= _THOUSAND else f"{value:.4g}"

@@ -8,9 +8,9 @@ from typing import Any
 from starlette.responses import Response
 
 from lib.concurrency.bounded_executor import BoundedExecutor
+from lib.moderation.effective_decision import in_force
 from lib.moderation.prepared_post import kept_post
 from lib.moderation.review.items import Removal
-from lib.moderation.standing import in_force
 from lib.records import Decision, RecordsUnavailableError
 from lib.records.review import Outcome
 from lib.storage import Storage, StorageError

@@ -25,7 +25,7 @@ from lib.churn.interventions.playbooks import PLAYBOOKS_FILE, PlaybookError
 from lib.churn.model.model import load_model
 from lib.churn.model.scores import features_in
 from lib.churn.snapshots import features_at, snapshots, to_table
-from lib.churn.standings import StandingFilter, StandingRepository
+from lib.churn.standing_repository import StandingFilter, StandingRepository
 from lib.churn.target import Target
 from lib.churn.vocabulary import ChurnError
 from lib.contract import ContractError

@@ -17,7 +17,7 @@ from lib.churn.intervention_repository import (
     UnknownInterventionError,
 )
 from lib.churn.intervention_switch import SwitchUnchangedError
-from lib.churn.standings import StandingRepository
+from lib.churn.standing_repository import StandingRepository
 from lib.console.audit import AuditFilter, read_audit
 from lib.console.contacts import (
     ContactsPart,

@@ -52,6 +52,13 @@ def test_machines_come_by_risk_with_the_risk_of_their_last_decisions(lived: Seed
     assert sum(page.counts.values()) == MACHINES
 
 
+def test_a_fleet_of_events_of_long_ago_is_shown_as_it_was(lived: Seeded) -> None:
+    with lived.source("maintenance") as source:
+        at_once = read_fleet(source, FleetFilter(), NOW)
+        later = read_fleet(source, FleetFilter(), NOW + 400 * DAY)
+    assert [row.newest for row in later.rows] == [row.newest for row in at_once.rows]
+
+
 @pytest.mark.parametrize(
     ("shown", "machines"),
     [
@@ -67,9 +74,13 @@ def test_the_fleet_is_filtered(lived: Seeded, shown: FleetFilter, machines: set[
     assert {row.newest.machine_id for row in rows} == machines
 
 
-def test_a_machine_without_a_decision_of_late_is_left_out(lived: Seeded) -> None:
-    with lived.source("maintenance") as source:
-        assert list_fleet(source, FleetFilter(), NOW + 31 * DAY) == []
+def test_a_machine_without_a_decision_while_others_had_some_is_left_out(own: Seeded) -> None:
+    later = NOW + 31 * DAY
+    with Records(own.records("maintenance")) as records:
+        keep_decisions(records, [machine_decision("pump t1", later, 0.4)])
+    with own.source("maintenance") as source:
+        rows = list_fleet(source, FleetFilter(), later)
+    assert [row.newest.machine_id for row in rows] == ["pump t1"]
 
 
 def test_a_machine_shows_its_curve_sensors_and_drivers(lived: Seeded) -> None:

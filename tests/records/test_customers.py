@@ -17,7 +17,7 @@ from lib.churn.intervention_repository import (
 )
 from lib.churn.intervention_switch import SwitchUnchangedError
 from lib.churn.overrides import LONGEST_US, ExpiryError, set_override
-from lib.churn.standings import StandingFilter, StandingRepository
+from lib.churn.standing_repository import StandingFilter, StandingRepository
 from lib.records import RecordsError
 from tests.records.conftest import NOVEMBER, SECOND
 from tests.records.customer_factories import health_entry, intervention

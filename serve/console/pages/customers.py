@@ -7,7 +7,7 @@ from typing import cast, get_args
 
 from starlette.responses import Response
 
-from lib.churn.standings import Order
+from lib.churn.standing_repository import Order
 from lib.console.customer import override_customer, read_customer
 from lib.console.customers import (
     BANDS,

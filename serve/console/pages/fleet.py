@@ -61,7 +61,7 @@ async def machine(console: Console, visit: Visit) -> Response:
     page = await system.read(read_machine, _id(visit))
     return console.page(
         visit.request, "machine.html", page="fleet", machine=page,
-        may_review=visit.may(SYSTEM, "review"), here=_path(visit),
+        may_review=visit.may(SYSTEM, "review"), page_path=_path(visit),
     )  # fmt: skip
 
 

@@ -82,7 +82,7 @@ async def week(console: Console, visit: Visit) -> Response:
         number=number, pages=-(-page.count // ROWS), rows_shown=ROWS,
         change_id=secrets.token_hex(8), may_change=visit.may(SYSTEM, "review"),
         may_close=visit.may(SYSTEM, "label"), results=RESULTS,
-        here=_path(page.schedule.id),
+        page_path=_path(page.schedule.id),
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from lib.churn.health_repository import HealthRepository
 from lib.churn.intervention_repository import InterventionRepository
-from lib.churn.standings import StandingRepository
+from lib.churn.standing_repository import StandingRepository
 from serve.console.navigation import SYSTEM_PAGES, linked_pages
 from serve.console.routes import READING
 from tests.console.seeded import NOW, STORED_SCRIPT, Seeded, script_id, seed
