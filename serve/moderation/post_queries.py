@@ -10,7 +10,7 @@ from starlette.responses import Response
 from lib.concurrency.bounded_executor import BoundedExecutor
 from lib.moderation.effective_decision import in_force
 from lib.moderation.prepared_post import kept_post
-from lib.moderation.review.items import Removal
+from lib.moderation.review.removal import removal_of
 from lib.records import Decision, RecordsUnavailableError
 from lib.records.review import Outcome
 from lib.storage import Storage, StorageError
@@ -89,7 +89,8 @@ class PostService:
         decision, _ = in_force(first, later, outcomes)
         if decision != "REMOVE":
             raise Problem.conflict(f"post {request.post_id!r} is not removed: {decision}")
-        removal = self._removal(first, later, outcomes)
+        policies = self._active_policies.current.policies
+        removal = removal_of(first, later, outcomes, policies)
         return await self._review.appeal(removal, request.author_id, request.statement, context)
 
     async def apply_outcome(self, outcome: Outcome) -> None:
@@ -204,51 +205,6 @@ class PostService:
         except RecordsUnavailableError:
             return None
         return None if rescore is None or rescore.answer is None else dict(rescore.answer)
-
-    def _removal(
-        self, first: Decision, later: dict[str, Any] | None, outcomes: list[Outcome]
-    ) -> Removal:
-        answer, request = later or dict(first.answer), first.request
-        removed_at = int(answer.get("decided_at_us", first.decided_at))
-        version = str(answer.get("policies_version", ""))
-        broken = _broken(answer, first)
-        if outcomes:
-            newest = outcomes[0]
-            removed_at, version = newest.at, newest.policy_version
-            broken = {name: 1.0 for name, violates in newest.verdicts.items() if violates}
-        policies = self._active_policies.current.policies
-        severity = max(
-            (policies.named(name).severity for name in broken if name in policies.ids), default=1
-        )
-        return Removal(
-            post_id=first.subject_id,
-            author_id=str(first.entities["author_id"]),
-            removed_at=removed_at,
-            policies=broken,
-            severity=severity,
-            reach=int(request["reach"]),  # type: ignore[arg-type]
-            policy_version=version,
-            model_version=answer.get("model_version"),
-            shown={"text": request["text"], "media": request["media"]},
-            language=request["language"],  # type: ignore[arg-type]
-        )
-
-
-def _broken(answer: dict[str, Any], first: Decision) -> dict[str, float]:
-    """What a post was removed for, to the chance of each; 1 for a hit of a list."""
-    policies = answer.get("policies") or {}
-    broken = {
-        name: float(policy["probability"])
-        for name, policy in policies.items()
-        if policy["action"] == "REMOVE"
-    }
-    if not broken:
-        broken = {
-            str(reason["policy"]): 1.0
-            for reason in first.reasons
-            if isinstance(reason, dict) and reason.get("policy")
-        }
-    return broken
 
 
 def _deciding(first: Decision, policy_ids: tuple[str, ...]) -> str:

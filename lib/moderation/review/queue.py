@@ -23,11 +23,12 @@ class PostReviewQueue(ReviewQueue):
         statement: str,
         now: int,
         key_id: str | None = None,
+        actor: str | None = None,
     ) -> tuple[str, bool]:
         """Take in an author's appeal; returns the item's id, and whether it is new.
 
         Arguments and errors are those of `appeal_item`; `key_id` is of the API key that sent it,
-        for the audit.
+        for the audit, and `actor` who took it in; None is the author.
         """
         item = appeal_item(removal, author_id, statement, now, self.settings)
-        return item.id, bool(self.reviews.admit([item], author_id, key_id))
+        return item.id, bool(self.reviews.admit([item], actor or author_id, key_id))
