@@ -110,6 +110,7 @@ WAITING = table(
     *columns.texts("system", "subject_id"),
     *columns.integers("queued_at"),
     key=("system", "subject_id"),
+    indexes={"by_time": ("system", "queued_at", "subject_id")},
 )
 """Decisions that people are to look at and that are not in the queue yet."""
 

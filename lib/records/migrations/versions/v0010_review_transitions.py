@@ -27,6 +27,7 @@ def upgrade() -> None:
         *columns.texts("system", "subject_id"),
         *columns.integers("queued_at"),
         key=("system", "subject_id"),
+        indexes={"by_time": ("system", "queued_at", "subject_id")},
     )
 
 
