@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,6 +17,7 @@ import pytest
 
 from jobs.fraud.retrain import RetrainConfig
 from jobs.fraud.retraining import FraudRetraining
+from serve.framework import review_flow
 from tests.console.seeded import Seeded
 from tests.serve.application import SetClock
 from tests.serve.conftest import Running, Start, Workspace
@@ -165,6 +168,35 @@ async def test_every_decision_in_review_is_admitted_once_and_counted(start: Star
     assert claims[0]["shown"]["amount"] == "200.00"
     assert claims[0]["shown"]["rule_id"] == "everything_twice"
     assert figures["queue"]["depth"] == {"fraud": 3}
+
+
+async def test_admission_takes_no_thread_of_decisions_and_counts_in_the_event_loop(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(review_flow, "_AT_ONCE", 2)
+    threads, hung = set(), threading.Event()
+    async with reviewing(start) as fraud:
+        store, count = fraud.app.service.decision_store, fraud.app.meter.count
+        for number in range(5):
+            await fraud.app.client.post(SCORE, json=sent(f"t{number}"))
+        await store.drain()
+
+        def counted(name: str, *tags: str, amount: float = 1.0) -> None:
+            threads.add(threading.get_ident())
+            count(name, *tags, amount=amount)
+
+        monkeypatch.setattr(fraud.app.meter, "count", counted)
+        waiting = [asyncio.create_task(store.run_blocking(hung.wait)) for _ in range(4)]
+        try:
+            async with asyncio.timeout(8):
+                assert await fraud.app.service.admission.run_once() == 5
+        finally:
+            hung.set()
+            await asyncio.gather(*waiting)
+        assert len(await fraud.claim(most=9)) == 5
+        metrics = fraud.app.meter.text()
+    assert threads == {threading.get_ident()}
+    assert 'forewarn_fraud_review_admissions_total{outcome="admitted"} 5.0' in metrics
 
 
 async def test_a_decision_that_cannot_become_an_item_holds_nobody_up(
