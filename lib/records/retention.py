@@ -12,7 +12,7 @@ from sqlalchemy import Table, Text, and_, case, cast, delete, func, select, tupl
 
 from lib.records.archiving import Aged, archive_day, days_before, delete_archived, delete_day
 from lib.records.repository import RemovalRepository
-from lib.records.review.tables import AUDIT, ITEMS, LABELS, OUTCOMES, VERDICTS
+from lib.records.review.tables import AUDIT, ITEMS, LABELS, OUTCOMES, STATEMENTS, VERDICTS
 from lib.records.schema import (
     CUSTOMER_HEALTH,
     CUSTOMER_STANDINGS,
@@ -101,7 +101,7 @@ class Retention(RemovalRepository):
         while True:
             with self._database.erasing() as connection:
                 names = [tuple(row) for row in connection.execute(posts)]
-                for table in (LABELS, OUTCOMES, VERDICTS, ITEMS):
+                for table in (LABELS, OUTCOMES, VERDICTS, STATEMENTS, ITEMS):
                     connection.execute(delete(table).where(_is_among(table, names)))
                 audit = update(AUDIT).where(_is_among(AUDIT, names))
                 connection.execute(audit.values(before=None, after=None))

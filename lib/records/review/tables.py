@@ -114,6 +114,16 @@ WAITING = table(
 )
 """Decisions that people are to look at and that are not in the queue yet."""
 
+STATEMENTS = table(
+    "review_statements",
+    *columns.texts("system", "statement_id", "subject_id", "reviewer"),
+    *columns.documents("verdicts"),
+    *columns.booleans("is_stated"),
+    key=("system", "statement_id", "subject_id"),
+    indexes={"by_subject": ("system", "subject_id")},
+)
+"""Subjects of a statement: those that it was stated of, and those that it left out."""
+
 AUDIT = table(
     "review_audit",
     columns.row_number("number"),
