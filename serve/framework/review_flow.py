@@ -123,7 +123,8 @@ class ReviewOutcomes:
     """Lets outcomes take effect once they can no longer be undone.
 
     An outcome counts as applied when `follow` is done, so a replica that ends in between leaves it
-    to the next run.
+    to the next run. One that fails, or for which a store is away (`later`), holds up no other: it
+    is counted and logged, the others go on, and it is tried again when they were all tried.
 
     Args:
         parts: of the application.
@@ -135,34 +136,52 @@ class ReviewOutcomes:
     def __init__(
         self, parts: ServiceParts, queue: ReviewQueue, follow: Follow, log: JsonLog
     ) -> None:
-        self._decision_store, self._meter = parts.decision_store, parts.meter
+        self._run, self._meter = parts.decision_store.run_blocking, parts.meter
         self._reviews, self._now = queue.reviews, parts.clock.now
         self._follow, self._log = follow, log
         self._counter = f"forewarn_{parts.system}_review_outcomes"
+        self._last: Outcome | None = None
 
     async def run_once(self) -> int:
-        """Applies what is settled; returns how many outcomes. What fails is tried next time."""
-        try:
-            return await self._apply()
-        except (RecordsUnavailableError, StoreError):
-            return 0
+        """Applies what is settled; returns how many outcomes.
 
-    async def _apply(self) -> int:
-        now, run = self._now(), self._decision_store.run_blocking
-        applied = 0
-        for outcome in await run(lambda: self._reviews.settle_outcomes(now, _AT_ONCE)):
+        Ends early where a store is away, and after a page of which nothing took effect; the next
+        run goes on from there.
+        """
+        now, total = self._now(), 0
+        while True:
+            page = partial(self._reviews.settle_outcomes, now, _AT_ONCE, self._last)
             try:
-                await self._follow(outcome)
-            except (RecordsUnavailableError, StoreError):
-                raise
-            except Exception as error:  # whatever it was, the others are not held up by it
-                self._meter.count(self._counter, "failed")
-                self._log.write("outcome-failed", "error", **fault_fields(error))
-                continue
-            await run(partial(self._reviews.mark_applied, [outcome.case_id], now))
-            self._meter.count(self._counter, "applied")
-            applied += 1
-        return applied
+                outcomes = await self._run(page)
+            except RecordsUnavailableError:
+                return total
+            applied = 0
+            for self._last in outcomes:
+                effect = await self._apply(self._last, now)
+                if effect == "later":
+                    return total + applied
+                applied += effect == "applied"
+            total += applied
+            if len(outcomes) < _AT_ONCE:
+                self._last = None
+                return total
+            if not applied:
+                return total
+
+    async def _apply(self, outcome: Outcome, now: int) -> str:
+        """Does what follows from an outcome; returns `applied`, `failed` or `later`."""
+        effect = "applied"
+        try:
+            await self._follow(outcome)
+            await self._run(partial(self._reviews.mark_applied, [outcome.case_id], now))
+        except (RecordsUnavailableError, StoreError) as error:
+            effect = "later"
+            self._log.write("outcome-later", "warning", **fault_fields(error))
+        except Exception as error:  # whatever it was, the others are not held up by it
+            effect = "failed"
+            self._log.write("outcome-failed", "error", **fault_fields(error))
+        self._meter.count(self._counter, effect)
+        return effect
 
 
 def record_facts(
