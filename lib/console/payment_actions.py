@@ -150,7 +150,7 @@ def label_together(
     """
     labels = read_labels(source, payment_ids)
     labelled = {payment_id for payment_id, label in labels.items() if label.is_fraud}
-    if (first := source.records.find_statement(effect.id)) is not None:
+    if (first := source.records.find_statement_result(effect.id)) is not None:
         labelled -= {*first.stated, *first.left_out}
     unlabelled = [name for name in dict.fromkeys(payment_ids) if name not in labelled]
     decisions = _decisions(source, unlabelled)

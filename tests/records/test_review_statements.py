@@ -73,7 +73,7 @@ def test_the_same_statement_again_gives_its_answer_and_another_is_refused(review
     assert (first.stated, first.left_out, first.is_new) == (("p1", "p2"), ("p3",), True)
     decide(reviews, take(reviews, "i3", "bob", now=AT), "bob", now=AT)
     assert state(reviews, [3, 2, 1]) == replace(first, is_new=False)
-    assert reviews.find_statement("s1") == replace(first, is_new=False)
+    assert reviews.find_statement_result("s1") == replace(first, is_new=False)
     for numbers in ([1, 2], [1, 2, 4], [1, 2, 3, 4], [4]):
         with pytest.raises(ContradictedVerdictError, match="other subjects"):
             state(reviews, numbers)
@@ -90,7 +90,7 @@ def test_a_statement_that_left_all_out_is_answered_so_again(reviews):
     assert state(reviews, [1]).left_out == ("p1",)
     reviews.release("i1", "bob", lease.token, now=AT)
     assert (state(reviews, [1]).left_out, state(reviews, [1]).is_new) == (("p1",), False)
-    assert reviews.find_statement("s2") is None
+    assert reviews.find_statement_result("s2") is None
     assert state(reviews, [1], name="s2").stated == ("p1",)
 
 

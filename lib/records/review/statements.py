@@ -199,7 +199,7 @@ class StatementStore(ReviewStatistics):
             self._insert(connection, STATEMENTS, _subjects_of(self._system, statement, result))
         return result
 
-    def find_statement(self, statement_id: str) -> StatementResult | None:
+    def find_statement_result(self, statement_id: str) -> StatementResult | None:
         """What became of a statement when it was stated; None where it never was."""
         with self._database.reading() as connection:
             subjects = self._stated_subjects(connection, statement_id)

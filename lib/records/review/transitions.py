@@ -6,6 +6,7 @@ and the same request again changes nothing.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from sqlalchemy import Connection, delete, select
 
@@ -245,10 +246,11 @@ def _assignee_of(connection: Connection, entry: QueueEntry) -> Json:
     """To whom an item is assigned, as its reviewers know it; None for anybody."""
     if not _is_golden(entry):
         return entry.assignee
-    return _last_step(connection, entry, "assigned").get("assignee")
+    assignee: Json = _last_step(connection, entry, "assigned").get("assignee")
+    return assignee
 
 
-def _last_step(connection: Connection, entry: QueueEntry, action: str) -> Mapping[str, Json]:
+def _last_step(connection: Connection, entry: QueueEntry, action: str) -> Mapping[str, Any]:
     """The state after the last thing that happened to a golden item, if that was this action.
 
     Golden items keep their columns, so that only the audit knows what was done before.
