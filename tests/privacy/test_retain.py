@@ -149,8 +149,8 @@ def test_notes_on_what_was_never_queued_age_and_others_stay(
 ) -> None:
     monkeypatch.setattr(retention, "_ROWS_AT_ONCE", 2)
     with ReviewStore(url) as reviews:
-        reviews.admit([review_item("queued", {})], "routing")
-        for name, at in (("a", 0), ("b", 0), ("c", 0), ("new", 90), ("queued", 0)):
+        reviews.admit([review_item("p5", {})], "routing")
+        for name, at in (("p1", 0), ("p2", 0), ("p3", 0), ("p4", 90), ("p5", 0)):
             reviews.write_note(review_item(name, {}), "rita", "a name", NOVEMBER + at * DAY)
         aging = RetainConfig(url, reviews_days=30)
         counted, done, again = (
@@ -158,7 +158,7 @@ def test_notes_on_what_was_never_queued_age_and_others_stay(
         )
         notes = {
             name: [step.after for step in reviews.list_history(name) if step.what == "noted"]
-            for name in ("a", "b", "c", "new", "queued")
+            for name in ("p1", "p2", "p3", "p4", "p5")
         }
     assert [(each.deleted, each.waiting) for each in (counted, done, again)] == [
         (3, 1),
@@ -166,7 +166,7 @@ def test_notes_on_what_was_never_queued_age_and_others_stay(
         (0, 1),
     ]
     kept = [{"note": "a name"}]
-    assert notes == {"a": [None], "b": [None], "c": [None], "new": kept, "queued": kept}
+    assert notes == {"p1": [None], "p2": [None], "p3": [None], "p4": kept, "p5": kept}
 
 
 def test_leftovers_and_old_logs_go_by_age(url: str, records: Records, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from lib.records.review import ReviewStore
 from lib.records.review.statements import Statement
 from lib.review.queue import ReviewQueue
 from tests.records.conftest import NOVEMBER, keep_decisions, migrated
-from tests.review.test_policies import SETTINGS, payment
+from tests.review.factories import SETTINGS, payment
 
 POLICY = PaymentReview()
 
@@ -51,8 +51,8 @@ def test_what_is_to_come_into_the_queue_is_decided_there(
 ) -> None:
     known = replace(payment(), subject_id="t2", decision="APPROVE")
     keep_decisions(records, [payment(), known])
-    said = Statement(id="s1", reviewer="ann", verdicts={"fraud": True}, at=NOVEMBER)
-    result = queue.state(POLICY, [payment(), known], said, NOVEMBER)
+    statement = Statement(id="s1", reviewer="ann", verdicts={"fraud": True}, at=NOVEMBER)
+    result = queue.state(POLICY, [payment(), known], statement, NOVEMBER)
     assert result.stated == ("t1", "t2")
     routed = POLICY.item(payment(), NOVEMBER + 1, SETTINGS)
     assert routed is not None
