@@ -146,9 +146,9 @@ class ReviewOutcomes:
         """Applies what is settled; returns how many outcomes.
 
         Ends early where a store is away, and after a page of which nothing took effect; the next
-        run goes on from there.
+        run goes on from there, and then with the oldest.
         """
-        now, total = self._now(), 0
+        now, total, is_resumed = self._now(), 0, self._last is not None
         while True:
             page = partial(self._reviews.settle_outcomes, now, _AT_ONCE, self._last)
             try:
@@ -164,8 +164,10 @@ class ReviewOutcomes:
             total += applied
             if len(outcomes) < _AT_ONCE:
                 self._last = None
-                return total
-            if not applied:
+                if not is_resumed:
+                    return total
+                is_resumed = False
+            elif not applied:
                 return total
 
     async def _apply(self, outcome: Outcome, now: int) -> str:
