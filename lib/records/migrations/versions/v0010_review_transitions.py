@@ -32,8 +32,8 @@ def upgrade() -> None:
     create_table(
         "review_statements",
         *columns.texts("system", "statement_id", "subject_id", "reviewer"),
-        *columns.documents("verdicts"),
         *columns.booleans("is_stated"),
+        *columns.documents("verdicts"),
         key=("system", "statement_id", "subject_id"),
         indexes={"by_subject": ("system", "subject_id")},
     )
