@@ -51,7 +51,7 @@ class RetainConfig(JobOptions):
     """age in days at which the later scores of fallback decisions are deleted"""
     reviews_days: int | None = None
     """days after their verdict at which reviews are deleted: texts, explanations, notes, outcomes,
-    labels"""
+    labels; and age of notes on what was not reviewed"""
     health_days: int | None = None
     """age in days at which health scores of customers are deleted, and overrides after their
     expiry"""

@@ -148,13 +148,11 @@ def label_together(
     Raises:
         LeaseLostError: none of them can be labelled.
     """
-    known = read_labels(source, payment_ids)
-    is_repeated = bool(source.records.list_stated(effect.id))
-    unlabelled = [
-        payment_id
-        for payment_id in dict.fromkeys(payment_ids)
-        if is_repeated or payment_id not in known or not known[payment_id].is_fraud
-    ]
+    labels = read_labels(source, payment_ids)
+    labelled = {payment_id for payment_id, label in labels.items() if label.is_fraud}
+    if (first := source.records.find_statement_result(effect.id)) is not None:
+        labelled -= {*first.stated, *first.left_out}
+    unlabelled = [name for name in dict.fromkeys(payment_ids) if name not in labelled]
     decisions = _decisions(source, unlabelled)
     if not decisions:
         raise LeaseLostError("all of these payments are labelled fraud already")

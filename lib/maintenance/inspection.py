@@ -7,7 +7,7 @@ from dataclasses import replace
 from lib.maintenance.machine_decisions import MachineDecisionRepository
 from lib.maintenance.review import MachineReview
 from lib.records import Decision, RecordsError
-from lib.records.review import ReviewItem
+from lib.records.review import ReviewItem, ReviewKey
 from lib.review.queue import ReviewQueue
 
 ASKED = "asked for"
@@ -44,7 +44,7 @@ def ask_inspection(
 
 
 def note_machine(
-    queue: ReviewQueue, decision: Decision, by: str, key_id: str, note: str, now: int
+    queue: ReviewQueue, decision: Decision, by: str, key: ReviewKey, note: str, now: int
 ) -> bool:
     """Write a note about a machine into the audit; returns whether it is new.
 
@@ -52,7 +52,7 @@ def note_machine(
         queue: of the maintenance system.
         decision: the machine's newest.
         by: who notes it.
-        key_id: of the API key.
+        key: under which they do.
         note: in words.
         now: microseconds since 1970 UTC.
     """
@@ -61,7 +61,7 @@ def note_machine(
         (entry.what, entry.who, entry.after) == ("noted", by, {"note": note}) for entry in history
     )
     if not is_known:
-        queue.reviews.append_note(decision.subject_id, by, note, now, key_id)
+        queue.write_note(MachineReview(), decision, by, note, now, key)
     return not is_known
 
 

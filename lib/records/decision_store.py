@@ -2,7 +2,7 @@
 
 import heapq
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -14,7 +14,7 @@ from lib.records.database import Database
 from lib.records.earlier_decisions import put_earlier_first
 from lib.records.models import Row
 from lib.records.partitions import create_partitions, day_of
-from lib.records.schema import DECISION_ARCHIVES, DECISION_IDS, DECISIONS
+from lib.records.schema import DECISION_ARCHIVES, DECISION_IDS, DECISIONS, SAME_DECISION
 from lib.records.systems import usual_entity
 
 _ROWS_PER_PART = 1000
@@ -83,6 +83,21 @@ def find(connection: Connection, system: str, subject_id: str) -> dict[str, Any]
         )
     )
     return next(rows, None)
+
+
+def find_several(
+    connection: Connection, system: str, subjects: Collection[str]
+) -> list[dict[str, Any]]:
+    """The first decisions about subjects, as `find` finds each; those of the table at once."""
+    ids = DECISION_IDS.c
+    of_subjects = and_(ids.system == system, ids.subject_id.in_(sorted(subjects)))
+    query = select(DECISIONS).join(DECISION_IDS, SAME_DECISION).where(of_subjects)
+    rows = {row["subject_id"]: dict(row) for row in connection.execute(query).mappings()}
+    known = connection.execute(select(ids.subject_id).where(of_subjects)).scalars().all()
+    for subject_id in known:
+        if subject_id not in rows and (row := find(connection, system, subject_id)) is not None:
+            rows[subject_id] = row
+    return [rows[subject_id] for subject_id in sorted(rows)]
 
 
 def stream(database: Database, system: str, since: int, until: int) -> Iterator[dict[str, Any]]:

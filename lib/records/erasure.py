@@ -23,7 +23,16 @@ from lib.records.entity import (
     find_entity,
 )
 from lib.records.repository import RemovalRepository
-from lib.records.review.tables import AUDIT, GOLDEN, ITEMS, LABELS, OUTCOMES, VERDICTS, WAITING
+from lib.records.review.tables import (
+    AUDIT,
+    GOLDEN,
+    ITEMS,
+    LABELS,
+    OUTCOMES,
+    STATEMENTS,
+    VERDICTS,
+    WAITING,
+)
 from lib.records.schema import (
     DECISION_IDS,
     DECISIONS,
@@ -132,7 +141,7 @@ class Erasure(RemovalRepository):
         return changed
 
 
-_REVIEWS = (LABELS, OUTCOMES, VERDICTS, ITEMS, GOLDEN, WAITING, AUDIT)
+_REVIEWS = (LABELS, OUTCOMES, VERDICTS, STATEMENTS, ITEMS, GOLDEN, WAITING, AUDIT)
 
 
 def _conditions(entity: Entity, subjects: Iterable[str]) -> Iterator[tuple[Table, Any]]:

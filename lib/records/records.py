@@ -1,6 +1,6 @@
 """The records of every system: what was decided, what became known, what is scored again."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
@@ -60,6 +60,12 @@ class Records(RescoreRepository):
         with self._database.reading() as connection:
             row = decision_store.find(connection, system, subject_id)
         return None if row is None else decision_from_row(row)
+
+    def list_decisions(self, system: str, subjects: Collection[str]) -> list[Decision]:
+        """The first decisions about subjects, as `decision` finds them; of some there is none."""
+        with self._database.reading() as connection:
+            rows = decision_store.find_several(connection, system, subjects)
+        return [decision_from_row(row) for row in rows]
 
     def decisions(self, system: str, since: int, until: int) -> Iterator[Decision]:
         """Every decision of a range, to replay it; reads in parts, by event_time and subject_id.

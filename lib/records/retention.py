@@ -8,11 +8,24 @@ from collections.abc import Callable, Iterable
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Table, Text, and_, case, cast, delete, func, select, tuple_, update
+from sqlalchemy import (
+    Delete,
+    Table,
+    Text,
+    Update,
+    and_,
+    case,
+    cast,
+    delete,
+    func,
+    select,
+    tuple_,
+    update,
+)
 
 from lib.records.archiving import Aged, archive_day, days_before, delete_archived, delete_day
 from lib.records.repository import RemovalRepository
-from lib.records.review.tables import AUDIT, ITEMS, LABELS, OUTCOMES, VERDICTS
+from lib.records.review.tables import AUDIT, ITEMS, LABELS, OUTCOMES, STATEMENTS, VERDICTS
 from lib.records.schema import (
     CUSTOMER_HEALTH,
     CUSTOMER_STANDINGS,
@@ -81,8 +94,10 @@ class Retention(RemovalRepository):
     def delete_reviews(self, before: int) -> Aged:
         """Items, decisions and outcomes of posts whose every item was decided before.
 
-        The audit keeps its skeleton and loses what was said.
+        The audit keeps its skeleton and loses what was said, notes of before on subjects that have
+        no item among it.
         """
+        notes = self._blank_notes(before)
         undecided = case((ITEMS.c.decided_at.is_(None), 1), else_=0)
         posts = (
             select(ITEMS.c.system, ITEMS.c.subject_id)
@@ -96,12 +111,12 @@ class Retention(RemovalRepository):
             every = posts.limit(None).subquery()
             with self._database.reading() as connection:
                 counted = connection.execute(select(func.count()).select_from(every))
-                return Aged(int(counted.scalar_one()), waiting)
-        count = 0
+                return Aged(int(counted.scalar_one()) + notes, waiting)
+        count = notes
         while True:
             with self._database.erasing() as connection:
                 names = [tuple(row) for row in connection.execute(posts)]
-                for table in (LABELS, OUTCOMES, VERDICTS, ITEMS):
+                for table in (LABELS, OUTCOMES, VERDICTS, STATEMENTS, ITEMS):
                     connection.execute(delete(table).where(_is_among(table, names)))
                 audit = update(AUDIT).where(_is_among(AUDIT, names))
                 connection.execute(audit.values(before=None, after=None))
@@ -177,12 +192,25 @@ class Retention(RemovalRepository):
         with self._database.reading() as connection:
             return int(connection.execute(query).scalar_one())
 
+    def _blank_notes(self, before: int) -> int:
+        step, item = AUDIT.c, ITEMS.c
+        items = select(item.id).where(
+            item.system == step.system, item.subject_id == step.subject_id
+        )
+        is_aged = and_(step.what == "noted", step.at < before, step.after.is_not(None))
+        blank = update(AUDIT).values(before=None, after=None)
+        return self._in_parts(AUDIT, blank, and_(is_aged, ~items.exists()))
+
     def _delete(self, table: Table, condition: Any) -> int:
+        return self._in_parts(table, delete(table), condition)
+
+    def _in_parts(self, table: Table, change: Delete | Update, condition: Any) -> int:
+        """Delete or change those rows some at a time; returns how many, if only to count them."""
         if self._count_only:
             return self._count(table, condition)
         key: Iterable[Any] = table.primary_key.columns
         some = select(*key).where(condition).limit(_ROWS_AT_ONCE)
-        statement = delete(table).where(tuple_(*key).in_(some))
+        statement = change.where(tuple_(*key).in_(some))
         count = 0
         while True:
             with self._database.erasing() as connection:

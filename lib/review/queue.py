@@ -103,8 +103,12 @@ class ReviewQueue:
         statement: Statement,
         lease_now: int | None,
     ) -> StatementResult:
-        """State one verdict on the subjects of decisions; see `ReviewStore.state`."""
+        """State one verdict on the subjects of decisions; see `ReviewStore.state`.
+
+        Those that are to come into the queue come first, so that they are decided there.
+        """
         settings = self.settings  # before the transaction that this begins
+        self._admit_waiting(policy, decisions, statement.at)
         items = [
             policy.chosen_item(decision, statement.id, "stated", statement.at, settings)
             for decision in decisions
@@ -115,6 +119,14 @@ class ReviewQueue:
             lease_now=lease_now,
             next_step=lambda item, case: next_step(item, case, settings),
         )
+
+    def _admit_waiting(self, policy: ReviewPolicy, decisions: Sequence[Decision], now: int) -> None:
+        """Put those decisions into the queue that wait for it; what admits all finds them there."""
+        by_subject = {decision.subject_id: decision for decision in decisions}
+        waiting = self.reviews.list_waiting(len(by_subject), by_subject)
+        items = [policy.item(by_subject[name], now, self.settings) for name in waiting]
+        if admitted := [item for item in items if item is not None]:
+            self.admit(admitted, "routing")
 
     def refer(
         self,
@@ -137,11 +149,7 @@ class ReviewQueue:
         """
         settings, note, key = self.settings, remark.get("note"), remark.get("key")
         item = policy.chosen_item(decision, case, "referred", now, settings)
-        key_id = None if key is None else key.id
-        is_new = bool(self.reviews.admit([escalated(item, now, settings)], reviewer, key_id))
-        if is_new and note is not None:
-            self.reviews.write_note(item, reviewer, note, now, key)
-        return is_new
+        return self.reviews.refer(escalated(item, now, settings), reviewer, note, key)
 
     def write_note(
         self,

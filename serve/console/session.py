@@ -10,6 +10,7 @@ from starlette.responses import Response
 from lib.access.keys import Caller
 from lib.console.actor import actor_text
 from lib.console.sessions import Session
+from lib.records.review import ReviewKey
 from serve.console.csrf import session_token
 from serve.framework.problem import Problem
 
@@ -46,6 +47,11 @@ class Visit:
     def actor(self) -> str:
         """As audits name them."""
         return actor_text(self.name, self.session.key_id)
+
+    @property
+    def review_key(self) -> ReviewKey:
+        """The key under which they review."""
+        return ReviewKey(self.session.key_id, bound=self.caller.reviewers is not None)
 
     @property
     def is_admin(self) -> bool:

@@ -69,7 +69,11 @@ def common_metrics(system: str) -> tuple[Metric, ...]:
         Metric(f"{name}_claimed", "review items leased"),
         Metric(f"{name}_verdicts", "decisions of reviewers", ("kind", "outcome")),
         Metric(f"{name}_review_steps", "what else reviewers did with items", ("step",)),
-        Metric(f"{name}_review_outcomes", "outcomes of reviews that took effect", ("outcome",)),
+        Metric(
+            f"{name}_review_outcomes",
+            "outcomes of reviews that took effect, failed or wait for a store",
+            ("outcome",),
+        ),
     )
 
 

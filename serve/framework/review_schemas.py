@@ -107,7 +107,8 @@ class StatementRequest(fields.RequestBody):
 
     statement_id: Id = Field(
         description="Id of the statement, chosen by the caller. The same statement sent again "
-        "under its id changes nothing; another verdict under a used id gets 409."
+        "under its id gets the first answer; another verdict or other subjects under a used id "
+        "get 409."
     )
     reviewer: Reviewer
     subject_ids: list[PathId] = Field(

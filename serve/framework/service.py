@@ -81,6 +81,7 @@ class RiskService:
         # threads of their own: a database or registry that hangs takes none of the others'
         self.loading = BoundedExecutor("loading", 1)
         self._logging = BoundedExecutor("logging", 1)
+        self._admitting = BoundedExecutor("admission", 1)
         self.parsing = BodyParser()
         self.keys = ApiKeys(args.api_keys)
         self.background = BackgroundTasks(self.log, fault_fields)
@@ -177,7 +178,7 @@ class RiskService:
         salt = read_salt(self._settings.review_salt)
         reviews = ReviewStore(self._settings.records, self.system)
         queue = ReviewQueue(reviews, ReviewSettings(salt=salt))
-        self.admission = ReviewAdmission(self.parts, queue, policy, self.log)
+        self.admission = ReviewAdmission(self.parts, queue, policy, self.log, self._admitting)
         self.periodic_tasks.append((self._settings.review_seconds, self.admission.run_once))
         self.outcomes = self.new_outcomes(queue, record_facts(policy, self.parts, then))
         return ReviewService(self.parts, queue, self.lease_clock, policy)
@@ -215,7 +216,7 @@ class RiskService:
             self.decision_store.close()
             self._incidents.close()
             await self.close()
-            for threads in (self.loading, self._logging, self.parsing):
+            for threads in (self.loading, self._logging, self._admitting, self.parsing):
                 threads.close()
             try:
                 self.meter.flush()

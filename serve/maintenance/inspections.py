@@ -55,7 +55,7 @@ class Inspections:
         """A note about a machine; see `note_machine`."""
         key, decision = key_of(request.author, context), await self._newest(machine_id)
         fresh = await self._threads.run(
-            note_machine, self._queue, decision, request.author, key.id, request.note,
+            note_machine, self._queue, decision, request.author, key, request.note,
             self._clock.now(),
         )  # fmt: skip
         context.log_fields["machine_id"] = machine_id

@@ -30,6 +30,7 @@ from lib.maintenance.inspection import (
     note_machine,
 )
 from lib.records import Records
+from lib.records.review import ReviewKey
 from tests.console.seeded import NOW, Seeded
 from tests.console.seeded_fleet import DAY, MACHINES, SCHEDULE, machine_decision
 from tests.records.conftest import keep_decisions
@@ -119,8 +120,9 @@ def test_an_inspection_is_one_case_a_day_and_its_finding_is_asked_for(own: Seede
         item_id, fresh = ask_inspection(*asks, NOW)
         again, repeated = ask_inspection(*asks, NOW + HOUR)
         item = source.records.find_item(item_id).item
-        assert note_machine(source.queue, decision, "ann", KEY, "seen from the gate", NOW)
-        assert not note_machine(source.queue, decision, "ann", KEY, "seen from the gate", NOW)
+        notes = (source.queue, decision, "ann", ReviewKey(KEY, bound=True), "seen from the gate")
+        assert note_machine(*notes, NOW)
+        assert not note_machine(*notes, NOW)
         page = read_machine(source, "pump t3")
         audit = read_audit(source, AuditFilter("review"), 100).rows
     assert (item_id, fresh, repeated) == (again, True, False)
@@ -129,6 +131,7 @@ def test_an_inspection_is_one_case_a_day_and_its_finding_is_asked_for(own: Seede
     assert [(entry.who, entry.after) for entry in page.notes] == [
         ("ann", {"note": "seen from the gate"})
     ]
+    assert [(entry.rule, entry.key_id) for entry in page.notes] == [("noted", KEY)]
     assert {"opened", "noted"} <= {row.action for row in audit if row.person == "ann"}
 
 

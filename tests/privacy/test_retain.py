@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from jobs.privacy.retain import RetainConfig, main
 from lib.churn.health_repository import HealthRepository
 from lib.maintenance.repository import WorkOrderRepository
 from lib.moderation.media.media_store import MediaStore
-from lib.records import Records, RecordsError, RecordsUnavailableError
+from lib.records import Records, RecordsError, RecordsUnavailableError, retention
 from lib.records.partitions import DAY
 from lib.records.review import ReviewStore
 from tests.privacy.factories import all_values, review_item
@@ -141,6 +142,31 @@ def test_open_orders_stay_and_customers_health_ages(url: str, records: Records) 
     assert [entry.at for entry in health.list_entries("c")] == [NOW]
     orders.close()
     health.close()
+
+
+def test_notes_on_what_was_never_queued_age_and_others_stay(
+    url: str, records: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "_ROWS_AT_ONCE", 2)
+    with ReviewStore(url) as reviews:
+        reviews.admit([review_item("p5", {})], "routing")
+        for name, at in (("p1", 0), ("p2", 0), ("p3", 0), ("p4", 90), ("p5", 0)):
+            reviews.write_note(review_item(name, {}), "rita", "a name", NOVEMBER + at * DAY)
+        aging = RetainConfig(url, reviews_days=30)
+        counted, done, again = (
+            main(each, NOW)["reviews"] for each in (replace(aging, dry_run=True), aging, aging)
+        )
+        notes = {
+            name: [step.after for step in reviews.list_history(name) if step.what == "noted"]
+            for name in ("p1", "p2", "p3", "p4", "p5")
+        }
+    assert [(each.deleted, each.waiting) for each in (counted, done, again)] == [
+        (3, 1),
+        (3, 1),
+        (0, 1),
+    ]
+    kept = [{"note": "a name"}]
+    assert notes == {"p1": [None], "p2": [None], "p3": [None], "p4": kept, "p5": kept}
 
 
 def test_leftovers_and_old_logs_go_by_age(url: str, records: Records, tmp_path: Path) -> None:

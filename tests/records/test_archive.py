@@ -56,6 +56,8 @@ def test_archived_days_read_like_the_table(
     assert list(map(repr, records.decisions("fraud", 0, 2**62))) == before
     decision = records.decision("fraud", "t0-007")
     assert repr(decision) == repr(batch[7])
+    several = records.list_decisions("fraud", ["t2-001", "none", "t0-007", "t1-039"])
+    assert repr(several) == repr([batch[7], batch[79], batch[81]])
     assert count_decisions(records, "fraud") == 120
     if not database.is_sqlite:
         with database.reading() as connection:

@@ -1,6 +1,7 @@
 """Statements, notes and items that are taken by name: what they change, refuse and leave behind."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
@@ -65,15 +66,32 @@ def test_a_statement_closes_a_case_of_each_subject_and_is_in_the_audit(reviews):
     assert {verdict.note for verdict in reviews.list_stated("s1")} == {"one device"}
 
 
-def test_the_same_statement_again_changes_nothing_and_another_is_refused(reviews):
-    state(reviews, [1, 2])
-    again = state(reviews, [1, 2, 3])
-    assert (sorted(again.stated), again.is_new) == (["p1", "p2"], False)
-    assert reviews.list_verdicts("p3") == []
+def test_the_same_statement_again_gives_its_answer_and_another_is_refused(reviews):
+    reviews.admit([item(1), item(3)], "routing")
+    take(reviews, "i3", "bob", now=AT)
+    first = state(reviews, [1, 2, 3])
+    assert (first.stated, first.left_out, first.is_new) == (("p1", "p2"), ("p3",), True)
+    decide(reviews, take(reviews, "i3", "bob", now=AT), "bob", now=AT)
+    assert state(reviews, [3, 2, 1]) == replace(first, is_new=False)
+    assert reviews.find_statement_result("s1") == replace(first, is_new=False)
+    for numbers in ([1, 2], [1, 2, 4], [1, 2, 3, 4], [4]):
+        with pytest.raises(ContradictedVerdictError, match="other subjects"):
+            state(reviews, numbers)
+    assert reviews.list_verdicts("p4") == []
     for changed in ({"verdicts": FINE}, {"reviewer": "bob"}):
         with pytest.raises(ContradictedVerdictError, match="another verdict"):
-            state(reviews, [1], **changed)
-    assert len(list(reviews.iterate_labels())) == 4
+            state(reviews, [1, 2, 3], **changed)
+    assert len(list(reviews.iterate_labels())) == 6
+
+
+def test_a_statement_that_left_all_out_is_answered_so_again(reviews):
+    reviews.admit([item(1)], "routing")
+    lease = take(reviews, "i1", "bob", now=AT)
+    assert state(reviews, [1]).left_out == ("p1",)
+    reviews.release("i1", "bob", lease.token, now=AT)
+    assert (state(reviews, [1]).left_out, state(reviews, [1]).is_new) == (("p1",), False)
+    assert reviews.find_statement_result("s2") is None
+    assert state(reviews, [1], name="s2").stated == ("p1",)
 
 
 def test_the_opposite_statement_is_a_later_label(reviews):

@@ -13,8 +13,18 @@ from lib.records.review import (
     UndoRefusedError,
 )
 from lib.records.review.transitions import LONGEST_SNOOZE_US, UNDO_US
+from lib.review.golden import GoldenMixer
+from lib.review.settings import ReviewSettings
 from tests.records.conftest import NOVEMBER, SECOND
-from tests.records.review_factories import HOUR, LEASE, claim, decide, item, look_twice
+from tests.records.review_factories import (
+    HOUR,
+    LEASE,
+    claim,
+    decide,
+    golden_item,
+    item,
+    look_twice,
+)
 
 DECIDED = NOVEMBER + SECOND
 
@@ -179,3 +189,38 @@ def test_of_an_undo_and_a_claim_at_once_one_takes_effect(reviews):
     assert taken_back.isdisjoint(name.removesuffix("-again") for name in claimed)
     assert len(taken_back) + len(claimed) <= 12
     assert {name for name in taken_back if reviews.find_item(name).decided_at is not None} == set()
+
+
+def golden_leases(reviews, numbers):
+    """What a reviewer all of whose items are golden holds."""
+    mixer = GoldenMixer(ReviewSettings(salt="tests", golden_share=1.0))
+    reviews.insert_golden([golden_item(number) for number in numbers])
+    return [lease for _ in numbers for lease in claim(reviews, mixer=mixer, most=1)]
+
+
+def test_a_golden_item_that_is_given_to_others_stays_its_reviewers(reviews):
+    reviews.admit([item(0), item(1)], "routing")
+    first, second = golden_leases(reviews, [0, 1])
+    before = [reviews.find_item(lease.item_id) for lease in (first, second)]
+    assert {entry.item.kind for entry in before} == {"golden"}
+    for _ in range(2):
+        reviews.assign(
+            first.item_id, "ann", "bob", token=first.token, now=NOVEMBER + 1, note="not mine"
+        )
+    escalated, again = (
+        reviews.escalate(second.item_id, "ann", second.token, more_severe, now=NOVEMBER + number)
+        for number in (1, 2)
+    )
+    assert escalated == again
+    assert escalated.skill == "senior", "the reviewer must not tell it from any other"
+    after = [reviews.find_item(lease.item_id) for lease in (first, second)]
+    assert after == [replace(entry, leased_by=None, leased_until=None) for entry in before]
+    assert actions(reviews, first.subject_id)[2:] == [("assigned", "ann")]
+    assert reviews.list_history(first.subject_id)[2].after == {
+        "assignee": "bob",
+        "note": "not mine",
+    }
+    assert actions(reviews, second.subject_id)[2:] == [("escalated", "ann")]
+    leased = {lease.item_id: lease for lease in claim(reviews, skills=(), now=NOVEMBER + 3)}
+    for lease in (first, second):
+        assert decide(reviews, leased[lease.item_id], now=NOVEMBER + 4)[1]

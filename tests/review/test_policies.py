@@ -11,17 +11,11 @@ from lib.maintenance.review import MachineReview
 from lib.records import Decision, Fact, Records
 from lib.records.review import Outcome, ReviewStore
 from lib.review.policy import ReviewPolicy
-from lib.review.settings import HOUR_US, ReviewSettings
+from lib.review.settings import HOUR_US
 from tests.records.conftest import NOVEMBER, SECOND, decision, keep_decisions, migrated
+from tests.review.factories import SETTINGS, payment
 
-SETTINGS = ReviewSettings(salt="tests")
 DAY_US = 24 * HOUR_US
-
-
-def payment(amount_minor: int = 10_000, **changes: object) -> Decision:
-    request = {"amount_minor": amount_minor, "currency": "EUR", "payment_method": "card"}
-    fields = {"decision": "REVIEW", "score": 0.5, "request": request, **changes}
-    return decision("t1", **fields)
 
 
 def machine(**changes: object) -> Decision:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,6 +17,10 @@ import pytest
 
 from jobs.fraud.retrain import RetrainConfig
 from jobs.fraud.retraining import FraudRetraining
+from lib.feature import StoreError
+from lib.records.review import Outcome
+from serve.framework import review_flow
+from serve.framework.review_flow import ReviewOutcomes
 from tests.console.seeded import Seeded
 from tests.serve.application import SetClock
 from tests.serve.conftest import Running, Start, Workspace
@@ -167,6 +173,35 @@ async def test_every_decision_in_review_is_admitted_once_and_counted(start: Star
     assert figures["queue"]["depth"] == {"fraud": 3}
 
 
+async def test_admission_takes_no_thread_of_decisions_and_counts_in_the_event_loop(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(review_flow, "_AT_ONCE", 2)
+    threads, hung = set(), threading.Event()
+    async with reviewing(start) as fraud:
+        store, count = fraud.app.service.decision_store, fraud.app.meter.count
+        for number in range(5):
+            await fraud.app.client.post(SCORE, json=sent(f"t{number}"))
+        await store.drain()
+
+        def counted(name: str, *tags: str, amount: float = 1.0) -> None:
+            threads.add(threading.get_ident())
+            count(name, *tags, amount=amount)
+
+        monkeypatch.setattr(fraud.app.meter, "count", counted)
+        waiting = [asyncio.create_task(store.run_blocking(hung.wait)) for _ in range(4)]
+        try:
+            async with asyncio.timeout(8):
+                assert await fraud.app.service.admission.run_once() == 5
+        finally:
+            hung.set()
+            await asyncio.gather(*waiting)
+        assert len(await fraud.claim(most=9)) == 5
+        metrics = fraud.app.meter.text()
+    assert threads == {threading.get_ident()}
+    assert 'forewarn_fraud_review_admissions_total{outcome="admitted"} 5.0' in metrics
+
+
 async def test_a_decision_that_cannot_become_an_item_holds_nobody_up(
     start: Start, workspace: Workspace
 ) -> None:
@@ -193,6 +228,68 @@ async def test_a_decision_that_cannot_become_an_item_holds_nobody_up(
         assert f"{name} {count}" in metrics
     assert log.count('"admission-failed"') == 1
     assert "a secret" not in log
+
+
+async def closed(fraud: Reviewing, names: list[str]) -> None:
+    """Payments that people called fraud, one a second, a minute ago."""
+    await fraud.decided(*names)
+    for reviewer in ("ann", "bob"):  # a second person, where another opinion is drawn
+        for claim in await fraud.claim(reviewer, most=9):
+            path = f"review/items/{claim['item_id']}/decide"
+            await fraud.post(path, lease(claim, reviewer, verdicts=YES))
+    fraud.clock.us += MINUTE
+
+
+async def test_outcomes_that_fail_hold_up_no_other(
+    start: Start, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(review_flow, "_AT_ONCE", 2)
+    names = [f"payment-{number}" for number in range(5)]
+    async with reviewing(start) as fraud:
+        await closed(fraud, names)
+        with sqlite3.connect(workspace.folder / "records.sqlite") as records:
+            for number, name in enumerate(names):
+                verdicts = json.dumps({} if number < 3 else YES)
+                records.execute(
+                    "UPDATE review_outcomes SET at = ?, verdicts = ? WHERE subject_id = ?",
+                    (NOW + number, verdicts, name),
+                )
+        # a page of faults; then the third and what follows it, and the faults again
+        runs = [await fraud.app.service.outcomes.run_once() for _ in range(2)]
+        labels = [(await fraud.get(f"transactions/{name}"))["labels"] for name in names]
+        metrics = fraud.app.meter.text()
+    assert runs == [0, 2]
+    assert [[label["value"] for label in each] for each in labels] == [[], [], [], [True], [True]]
+    for outcome, count in (("applied", 2.0), ("failed", 5.0)):
+        name = f'forewarn_fraud_review_outcomes_total{{outcome="{outcome}"}}'
+        assert f"{name} {count}" in metrics
+    log = (workspace.folder / "log.jsonl").read_text().splitlines()
+    faults = [line for line in log if '"outcome-failed"' in line]
+    assert len(faults) == 5
+    assert not any("payment-" in line for line in faults)
+
+
+async def test_an_outcome_whose_store_is_away_is_passed_over(start: Start) -> None:
+    away: set[str] = set()
+    followed: list[str] = []
+
+    async def follow(outcome: Outcome) -> None:
+        if outcome.subject_id in away:
+            raise StoreError("away")
+        followed.append(outcome.subject_id)
+
+    names = [f"payment-{number}" for number in range(4)]
+    async with reviewing(start) as fraud:
+        await closed(fraud, names)
+        service = fraud.app.service
+        oldest = service.review.queue.reviews.settle_outcomes(fraud.clock.us, 2)
+        away |= {outcome.subject_id for outcome in oldest}
+        outcomes = ReviewOutcomes(service.parts, service.review.queue, follow, service.log)
+        applied = sum([await outcomes.run_once() for _ in range(3)])
+        assert (applied, {*followed}) == (2, {*names} - away)
+        away.clear()
+        assert await outcomes.run_once() == 2
+    assert sorted(followed) == names
 
 
 async def test_an_undone_verdict_becomes_no_label(start: Start) -> None:

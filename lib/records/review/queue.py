@@ -6,14 +6,14 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any, TypedDict, Unpack
 
-from sqlalchemy import Connection, Table, and_, delete, insert, select, update
+from sqlalchemy import Connection, Table, and_, delete, insert, select, tuple_, update
 
 from lib.records.errors import RecordsError
 from lib.records.models import require_text, require_time
 from lib.records.repository import Model
 from lib.records.review import claims, transitions
 from lib.records.review import verdicts as review_verdicts
-from lib.records.review.audit import append_entries, append_step
+from lib.records.review.audit import append_step
 from lib.records.review.claims import Mixer, QueueEntry
 from lib.records.review.models import (
     AuditEntry,
@@ -122,32 +122,17 @@ class ReviewStore(StatementStore):
         with self._database.writing() as connection:
             return claims.open_items(self._database, connection, ordered, actor, key_id=key_id)
 
-    def append_note(
-        self, subject_id: str, by: str, note: str, at: int, key_id: str | None = None
-    ) -> None:
-        """Write what somebody notes about a subject into the audit; nothing else changes.
+    def list_waiting(self, most: int, subjects: Collection[str] | None = None) -> list[str]:
+        """Subjects of decisions that are to come into the queue, those that wait longest first.
 
         Args:
-            subject_id: of the decision.
-            by: who notes it.
-            note: in words.
-            at: microseconds since 1970 UTC.
-            key_id: of the API key.
+            most: at most so many.
+            subjects: of these alone; None for all.
         """
-        require_text("subject_id", subject_id)
-        require_text("note", note)
-        entry = AuditEntry(
-            at=at, who=by, what="noted", rule=None, item_id="", case_id="",
-            system=self._system, subject_id=subject_id, policy_version="", model_version=None,
-            before=None, after={"note": note}, key_id=key_id,
-        )  # fmt: skip
-        with self._database.writing() as connection:
-            append_entries(connection, [entry])
-
-    def list_waiting(self, most: int) -> list[str]:
-        """Subjects of decisions that are to come into the queue, those that wait longest first."""
         waiting = WAITING.c
         query = select(waiting.subject_id).where(waiting.system == self._system)
+        if subjects is not None:
+            query = query.where(waiting.subject_id.in_(sorted(subjects)))
         query = query.order_by(waiting.queued_at, waiting.subject_id).limit(most)
         with self._database.reading() as connection:
             return list(connection.execute(query).scalars())
@@ -373,7 +358,9 @@ class ReviewStore(StatementStore):
         with self._acting(item_id, reviewer, token, options) as (connection, entry, act):
             return transitions.escalate(connection, entry, act, change)
 
-    def settle_outcomes(self, now: int, most: int = _PAGE) -> list[Outcome]:
+    def settle_outcomes(
+        self, now: int, most: int = _PAGE, after: Outcome | None = None
+    ) -> list[Outcome]:
         """Outcomes that wait to take effect, the oldest first; they cannot be undone from now on.
 
         Whoever reads them does what follows from them, as often as it takes, and then calls
@@ -382,6 +369,7 @@ class ReviewStore(StatementStore):
         Args:
             now: microseconds since 1970 UTC; outcomes of the last ten seconds are left alone.
             most: at most so many.
+            after: only those that come after this one, so that what fails holds up no other.
         """
         table = OUTCOMES.c
         waits = and_(table.system == self._system, table.applied_at.is_(None))
@@ -393,6 +381,9 @@ class ReviewStore(StatementStore):
                 self._database.take_turn(connection, TURN_LOCK)
                 connection.execute(update(OUTCOMES).where(is_old).values(settled_at=now))
         is_settled = and_(waits, table.settled_at.is_not(None))
+        if after is not None:
+            order = tuple_(table.at, table.case_id)
+            is_settled = and_(is_settled, order > (after.at, after.case_id))
         return self._list(
             Outcome, OUTCOMES, is_settled, order=[table.at, table.case_id], limit=most
         )

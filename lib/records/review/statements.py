@@ -4,13 +4,14 @@ A statement is one verdict of one person on some subjects, whether or not they a
 Each subject gets a case that is closed at once, with the same audit, outcome and label as any.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from sqlalchemy import Connection, insert, select, update
 
 from lib.records.errors import RecordsError
 from lib.records.models import Json, require_note, require_text, require_time
+from lib.records.repository import list_rows
 from lib.records.review import claims
 from lib.records.review import verdicts as review_verdicts
 from lib.records.review.audit import append_entries, append_step, audit_entry
@@ -26,7 +27,7 @@ from lib.records.review.models import (
     require_verdicts,
 )
 from lib.records.review.statistics import ReviewStatistics
-from lib.records.review.tables import ITEMS, VERDICTS
+from lib.records.review.tables import ITEMS, STATEMENTS, VERDICTS
 
 TURN_LOCK = 0x52657669  # "Revi": any number that no other program locks
 NextStep = Callable[[ReviewItem, Sequence[Verdict]], Step]
@@ -81,7 +82,7 @@ class StatementResult:
     """What became of a statement.
 
     Attributes:
-        stated: subjects that it was stated of.
+        stated: subjects that it was stated of, in their order.
         left_out: subjects that wait for somebody else: held, assigned, or due another opinion.
         is_new: False where it was stated before.
     """
@@ -89,6 +90,18 @@ class StatementResult:
     stated: tuple[str, ...]
     left_out: tuple[str, ...] = ()
     is_new: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class StatedSubject:
+    """A subject of a statement, as it was answered at first."""
+
+    system: str
+    statement_id: str
+    subject_id: str
+    reviewer: str
+    verdicts: Mapping[str, bool]
+    is_stated: bool
 
 
 class StatementStore(ReviewStatistics):
@@ -138,7 +151,7 @@ class StatementStore(ReviewStatistics):
         next_step: NextStep,
         lease_now: int | None = None,
     ) -> StatementResult:
-        """State a verdict on subjects, whole or not at all; the same again changes nothing.
+        """State a verdict on subjects, whole or not at all; the same again gives the same answer.
 
         A subject that waits in the queue for its first opinion, and that no other reviewer holds,
         is decided there, with what follows from that; one that waits for anything else is left
@@ -151,7 +164,7 @@ class StatementStore(ReviewStatistics):
             lease_now: the clock of leases; None is the database's.
 
         Raises:
-            ContradictedVerdictError: another verdict was stated under this id.
+            ContradictedVerdictError: another verdict was stated under this id, or of others.
             RecordsError: no subject, or more than `MOST_STATED`; verdicts that do not fit.
         """
         if not 1 <= len(items) <= MOST_STATED:
@@ -161,8 +174,8 @@ class StatementStore(ReviewStatistics):
         with self._database.writing() as connection:
             # numbers of labels are given out before they are committed; in turn, none comes late
             self._database.take_turn(connection, TURN_LOCK)
-            if earlier := _verdicts_of(connection, self._system, statement.claim_id):
-                return _stated_before(earlier, statement)
+            if earlier := self._stated_subjects(connection, statement.id):
+                return _stated_before(earlier, statement, {item.subject_id for item in items})
             now = self._time(connection, lease_now)
             chosen, fresh, left_out = self._choose(connection, items, statement, now)
             claims.open_items(
@@ -181,12 +194,39 @@ class StatementStore(ReviewStatistics):
                 else:
                     step = next_step(entry.item, [verdict])
                 self._follow(connection, step, [verdict], statement.at)
-        return StatementResult(tuple(entry.item.subject_id for entry in chosen), left_out)
+            stated = sorted(entry.item.subject_id for entry in chosen)
+            result = StatementResult(tuple(stated), left_out)
+            self._insert(connection, STATEMENTS, _subjects_of(self._system, statement, result))
+        return result
+
+    def find_statement_result(self, statement_id: str) -> StatementResult | None:
+        """What became of a statement when it was stated; None where it never was."""
+        with self._database.reading() as connection:
+            subjects = self._stated_subjects(connection, statement_id)
+        return _result_of(subjects) if subjects else None
 
     def list_stated(self, statement_id: str) -> list[Verdict]:
         """The verdicts of a statement, by subject; none where it was never stated."""
         with self._database.reading() as connection:
             return _verdicts_of(connection, self._system, statement_claim(statement_id))
+
+    def refer(
+        self, item: ReviewItem, reviewer: str, note: str | None, key: ReviewKey | None = None
+    ) -> bool:
+        """Put an item into the queue with a note, both or neither; returns whether it is new.
+
+        Args:
+            item: that a reviewer asks for; one known by its id stays as it is, without the note.
+            reviewer: who asks.
+            note: in words, for the audit; None without one.
+            key: under which the reviewer asks.
+        """
+        key_id = None if key is None else key.id
+        with self._database.writing() as connection:
+            opened = claims.open_items(self._database, connection, [item], reviewer, key_id=key_id)
+            if opened and note is not None:
+                _append_note(connection, item, reviewer, note, item.created_at, key)
+        return bool(opened)
 
     def write_note(
         self, item: ReviewItem, reviewer: str, note: str, at: int, key: ReviewKey | None = None
@@ -201,9 +241,8 @@ class StatementStore(ReviewStatistics):
             key: under which the reviewer writes.
         """
         require_text("reviewer", reviewer)
-        require_note("note", note)
         with self._database.writing() as connection:
-            append_step(connection, item, at, reviewer, "noted", key, {"note": note})
+            _append_note(connection, item, reviewer, note, at, key)
 
     def _choose(
         self,
@@ -229,6 +268,11 @@ class StatementStore(ReviewStatistics):
                 left_out.append(subject_id)
         return chosen, fresh, tuple(sorted(left_out))
 
+    def _stated_subjects(self, connection: Connection, statement_id: str) -> list[StatedSubject]:
+        table = STATEMENTS.c
+        is_named = (table.system == self._system) & (table.statement_id == statement_id)
+        return list_rows(connection, StatedSubject, STATEMENTS, is_named, order=[table.subject_id])
+
     def _follow(
         self, connection: Connection, step: Step, case: Sequence[Verdict], now: int
     ) -> None:
@@ -242,6 +286,18 @@ class StatementStore(ReviewStatistics):
             return self._database.now(connection)
         require_time("now", now)
         return now
+
+
+def _append_note(
+    connection: Connection,
+    item: ReviewItem,
+    reviewer: str,
+    note: str,
+    at: int,
+    key: ReviewKey | None,
+) -> None:
+    require_note("note", note)
+    append_step(connection, item, at, reviewer, "noted", key, {"note": note})
 
 
 def statement_claim(statement_id: str) -> str:
@@ -260,13 +316,42 @@ def _verdicts_of(connection: Connection, system: str, claim_id: str) -> list[Ver
     return [Verdict(**row) for row in connection.execute(query).mappings()]
 
 
-def _stated_before(earlier: Sequence[Verdict], statement: Statement) -> StatementResult:
+def _stated_before(
+    earlier: Sequence[StatedSubject], statement: Statement, subjects: Collection[str]
+) -> StatementResult:
+    """The first answer, where the same reviewer states the same of the same subjects again.
+
+    Raises:
+        ContradictedVerdictError: something else was stated.
+    """
     first = earlier[0]
     if first.reviewer != statement.reviewer or dict(first.verdicts) != dict(statement.verdicts):
         raise ContradictedVerdictError(
             f"statement {statement.id!r}: another verdict was stated under this id"
         )
-    return StatementResult(tuple(verdict.subject_id for verdict in earlier), (), False)
+    if {each.subject_id for each in earlier} != set(subjects):
+        raise ContradictedVerdictError(
+            f"statement {statement.id!r}: a verdict on other subjects was stated under this id"
+        )
+    return _result_of(earlier)
+
+
+def _result_of(subjects: Sequence[StatedSubject]) -> StatementResult:
+    stated, left_out = (
+        tuple(each.subject_id for each in subjects if each.is_stated == is_stated)
+        for is_stated in (True, False)
+    )
+    return StatementResult(stated, left_out, is_new=False)
+
+
+def _subjects_of(system: str, statement: Statement, result: StatementResult) -> list[StatedSubject]:
+    return [
+        StatedSubject(
+            system, statement.id, subject_id, statement.reviewer, statement.verdicts, is_stated
+        )
+        for subjects, is_stated in ((result.stated, True), (result.left_out, False))
+        for subject_id in subjects
+    ]
 
 
 def _waiting(

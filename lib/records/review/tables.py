@@ -110,8 +110,19 @@ WAITING = table(
     *columns.texts("system", "subject_id"),
     *columns.integers("queued_at"),
     key=("system", "subject_id"),
+    indexes={"by_time": ("system", "queued_at", "subject_id")},
 )
 """Decisions that people are to look at and that are not in the queue yet."""
+
+STATEMENTS = table(
+    "review_statements",
+    *columns.texts("system", "statement_id", "subject_id", "reviewer"),
+    *columns.documents("verdicts"),
+    *columns.booleans("is_stated"),
+    key=("system", "statement_id", "subject_id"),
+    indexes={"by_subject": ("system", "subject_id")},
+)
+"""Subjects of a statement: those that it was stated of, and those that it left out."""
 
 AUDIT = table(
     "review_audit",

@@ -6,6 +6,7 @@ and the same request again changes nothing.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from sqlalchemy import Connection, delete, select
 
@@ -21,7 +22,7 @@ from lib.records.review.models import (
     UndoRefusedError,
     Verdict,
 )
-from lib.records.review.tables import ITEMS, LABELS, OUTCOMES, VERDICTS
+from lib.records.review.tables import AUDIT, ITEMS, LABELS, OUTCOMES, VERDICTS
 from lib.records.review.verdicts import require_lease
 
 UNDO_US = 10_000_000
@@ -188,6 +189,7 @@ def assign(connection: Connection, entry: QueueEntry, act: Act, assignee: str | 
     """Let only `assignee` claim an item, or anybody again (None).
 
     An item that is leased is assigned by its holder, who gives it back so; any other by anybody.
+    A golden item stays its reviewer's, see `_give_back`.
 
     Raises:
         LeaseLostError: it is decided, or held by another or under another token.
@@ -196,7 +198,7 @@ def assign(connection: Connection, entry: QueueEntry, act: Act, assignee: str | 
     is_held = entry.leased_until is not None and entry.leased_until > act.now
     if is_held or entry.decided_at is not None:
         require_lease(entry, act.reviewer, act.lease_token)
-    elif entry.assignee == assignee:
+    elif assignee == _assignee_of(connection, entry):
         return
     if assignee is not None:
         require_other_opinion(connection, entry.item, assignee, None)
@@ -207,20 +209,26 @@ def assign(connection: Connection, entry: QueueEntry, act: Act, assignee: str | 
 def escalate(connection: Connection, entry: QueueEntry, act: Act, change: Escalate) -> ReviewItem:
     """Give an item back to those with the skill `senior`, more severe than it was.
 
+    A golden item stays as it is, see `_give_back`.
+
     Returns:
-        The item as it is then.
+        The item as it is then; a golden one as it would be if it were any other.
 
     Raises:
         LeaseLostError: it is not the reviewer's under this token.
     """
-    if _is_free_since(entry, act.lease_token) and entry.item.skill == SENIOR:
-        return entry.item
+    if _is_free_since(entry, act.lease_token):
+        if last := _last_step(connection, entry, "escalated"):
+            return replace(entry.item, **{name: last[name] for name in _ESCALATED})
+        if entry.item.skill == SENIOR:
+            return entry.item
     require_lease(entry, act.reviewer, act.lease_token)
     escalated = change(entry.item, act.now)
     before, after = (
         {name: getattr(item, name) for name in _ESCALATED} for item in (entry.item, escalated)
     )
-    set_state(connection, entry.item.id, {"assignee": None})
+    if not _is_golden(entry):
+        set_state(connection, entry.item.id, {"assignee": None})
     _give_back(connection, entry, act, Change("escalated", before, after))
     return escalated
 
@@ -230,10 +238,42 @@ def _is_free_since(entry: QueueEntry, token: int) -> bool:
     return entry.decided_at is None and entry.leased_by is None and entry.token == token
 
 
+def _is_golden(entry: QueueEntry) -> bool:
+    return entry.item.kind == "golden"
+
+
+def _assignee_of(connection: Connection, entry: QueueEntry) -> Json:
+    """To whom an item is assigned, as its reviewers know it; None for anybody."""
+    if not _is_golden(entry):
+        return entry.assignee
+    assignee: Json = _last_step(connection, entry, "assigned").get("assignee")
+    return assignee
+
+
+def _last_step(connection: Connection, entry: QueueEntry, action: str) -> Mapping[str, Any]:
+    """The state after the last thing that happened to a golden item, if that was this action.
+
+    Golden items keep their columns, so that only the audit knows what was done before.
+    """
+    if not _is_golden(entry):
+        return {}
+    step = AUDIT.c
+    query = select(step.what, step.after).where(
+        step.subject_id == entry.item.subject_id, step.item_id == entry.item.id
+    )
+    row = connection.execute(query.order_by(step.number.desc()).limit(1)).first()
+    return row.after or {} if row is not None and row.what == action else {}
+
+
 def _give_back(connection: Connection, entry: QueueEntry, act: Act, change: Change) -> None:
-    """End the lease of an item, change its columns, and append all that with a note."""
+    """End the lease of an item, change its columns, and append all that with a note.
+
+    A golden item is its reviewer's alone: assigned to another or left to seniors, nobody could
+    claim it any more. It keeps its columns then; the answer and the audit are those of any item.
+    """
     set_lease(connection, entry, None, None)
-    set_state(connection, entry.item.id, change.after)
+    if not (_is_golden(entry) and change.action in ("assigned", "escalated")):
+        set_state(connection, entry.item.id, change.after)
     noted = replace(change, after={**change.after, **_noted(act.note)})
     _append(connection, entry, act, noted)
 

@@ -11,6 +11,7 @@ from lib.console.machine import read_machine
 from lib.console.rows_csv import rows_csv
 from lib.console.source import SystemSource
 from lib.maintenance.inspection import ask_inspection, newest_decision, note_machine
+from lib.records.review import ReviewKey
 from lib.registry import to_iso
 from serve.console.console import Console
 from serve.console.downloads import download
@@ -82,9 +83,7 @@ async def note(console: Console, visit: Visit) -> Response:
     system, text = console.system(visit, "read", SYSTEM), read_note(visit)
     if text is None:
         raise Problem(422, "note", "Write the note first. Nothing was changed.")
-    await system.read(
-        _keep, _id(visit), visit.name, visit.session.key_id, text, console.service.now()
-    )
+    await system.read(_keep, _id(visit), visit.name, visit.review_key, text, console.service.now())
     console.service.meter.count(ACTIONS.name, "note", "done")
     return console.redirect(_path(visit), done="note")
 
@@ -96,9 +95,11 @@ def _ask(
     return ask_inspection(source.queue, decision, by, key_id, text, now)[1]
 
 
-def _keep(source: SystemSource, machine_id: str, by: str, key_id: str, text: str, now: int) -> None:
+def _keep(
+    source: SystemSource, machine_id: str, by: str, key: ReviewKey, text: str, now: int
+) -> None:
     decision = newest_decision(source.records, machine_id)
-    note_machine(source.queue, decision, by, key_id, text, now)
+    note_machine(source.queue, decision, by, key, text, now)
 
 
 def _fields(visit: Visit) -> dict[str, str]:

@@ -39,7 +39,6 @@ from lib.console.source import SystemSource
 from lib.fraud.outcomes import AMOUNT
 from lib.fraud.rules import ACTIONS
 from lib.records import Decision
-from lib.records.review import ReviewKey
 from serve.console.console import Console, is_htmx
 from serve.console.downloads import download
 from serve.console.fields import (
@@ -340,8 +339,7 @@ def _sought(source: SystemSource, fields: dict[str, str]) -> DecisionFilter:
 
 
 def _reviewer(visit: Visit) -> Reviewer:
-    key = ReviewKey(visit.session.key_id, bound=visit.caller.reviewers is not None)
-    return Reviewer(visit.name, key, "")
+    return Reviewer(visit.name, visit.review_key, "")
 
 
 def _effect(visit: Visit) -> Effect:

@@ -20,7 +20,7 @@ from lib.console.queue import (
     take_item,
     undo_decision,
 )
-from lib.records.review import Claim, ReviewKey
+from lib.records.review import Claim
 from lib.records.review.transitions import SENIOR
 from serve.console.console import Console, is_htmx
 from serve.console.fields import read_note, read_whole
@@ -185,9 +185,10 @@ def _post_values(item: Claim | None, console: Console) -> dict[str, Any]:
 
 
 def _reviewer(visit: Visit) -> Reviewer:
-    key = ReviewKey(visit.session.key_id, bound=visit.caller.reviewers is not None)
     skills = (SENIOR,) if _is_senior(visit) else ()
-    return Reviewer(visit.name, key, f"console-{visit.session.id[:_CLAIM_DIGITS]}", skills)
+    return Reviewer(
+        visit.name, visit.review_key, f"console-{visit.session.id[:_CLAIM_DIGITS]}", skills
+    )
 
 
 def _is_senior(visit: Visit) -> bool:

@@ -1,4 +1,4 @@
-"""Let items of the review queue wait for a time or a person, and outcomes take effect once."""
+"""Let items wait for a time or a person, outcomes take effect once, and statements be repeated."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -27,12 +27,21 @@ def upgrade() -> None:
         *columns.texts("system", "subject_id"),
         *columns.integers("queued_at"),
         key=("system", "subject_id"),
+        indexes={"by_time": ("system", "queued_at", "subject_id")},
+    )
+    create_table(
+        "review_statements",
+        *columns.texts("system", "statement_id", "subject_id", "reviewer"),
+        *columns.booleans("is_stated"),
+        *columns.documents("verdicts"),
+        key=("system", "statement_id", "subject_id"),
+        indexes={"by_subject": ("system", "subject_id")},
     )
 
 
 def downgrade() -> None:
     """Drop them: snoozed and assigned items are anybody's at once."""
-    drop_tables("review_waiting")
+    drop_tables("review_statements", "review_waiting")
     op.drop_index(_INDEX, "review_outcomes")
     for name in ("applied_at", "settled_at"):
         op.drop_column("review_outcomes", name)
