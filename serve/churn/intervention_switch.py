@@ -32,6 +32,7 @@ class InterventionSwitch:
 
         Raises:
             SwitchUnchangedError: it is so already.
+            RepeatedSwitchError: the request id is that of one that did the opposite.
             Problem: 403 for a name that the key is not bound to.
         """
         require_author(request.author, context)

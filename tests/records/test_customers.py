@@ -15,7 +15,7 @@ from lib.churn.intervention_repository import (
     StoredPlan,
     UnknownInterventionError,
 )
-from lib.churn.intervention_switch import SwitchUnchangedError
+from lib.churn.intervention_switch import RepeatedSwitchError, SwitchUnchangedError
 from lib.churn.overrides import LONGEST_US, ExpiryError, set_override
 from lib.churn.standing_repository import StandingFilter, StandingRepository
 from lib.records import RecordsError
@@ -256,6 +256,33 @@ def test_no_plan_with_contacts_is_kept_while_interventions_are_stopped(book):
     assert book.set_switch(stopped=True, request_id="r1", **switch) == book.find_stop()
     book.set_switch(stopped=False, request_id="r3", **switch)
     assert book.find_stop() is None
+
+
+def set_switch(book: InterventionRepository, request_id: str, stopped: bool, at: int = NOVEMBER):
+    return book.set_switch(
+        stopped=stopped, request_id=request_id, author="ann", key_id="k", reason="prices", at=at
+    )
+
+
+def test_a_request_that_is_sent_again_never_undoes_what_came_after(book):
+    first = set_switch(book, "stop", True)
+    resumed = set_switch(book, "resume", False, NOVEMBER + 1)
+    assert set_switch(book, "stop", True, NOVEMBER + 2) == first
+    assert book.find_stop() is None
+    with pytest.raises(RepeatedSwitchError, match="interventions resumed by ann"):
+        set_switch(book, "resume", True, NOVEMBER + 3)
+    set_switch(book, "again", True, NOVEMBER + 4)
+    assert set_switch(book, "resume", False, NOVEMBER + 5) == resumed
+    assert book.find_stop().subject_id == "again"
+
+
+def test_a_stop_holds_that_a_replica_with_a_slow_clock_wrote(book):
+    set_switch(book, "1", True)
+    set_switch(book, "2", False, NOVEMBER + 60 * SECOND)
+    slow = set_switch(book, "3", True, NOVEMBER + SECOND)
+    assert book.find_stop() == slow
+    with pytest.raises(SwitchUnchangedError):
+        set_switch(book, "4", True, NOVEMBER + 2 * SECOND)
 
 
 def test_of_people_who_stop_at_once_one_does(book):
