@@ -80,11 +80,13 @@ def keep_health(folder: RowFolder, records: str, at_us: int, version: str | None
     Args:
         folder: with the scores.
         records: URL of the records database.
-        at_us: their moment, microseconds UTC.
+        at_us: their moment, microseconds UTC; of a day that has not ended, they count from now on.
         version: of the model.
     """
     columns = [*KEYS, *COMPONENTS]
     new, now = 0, time.time_ns() // 1000
+    # a score of the future would outrank all that is known until then
+    at_us = min(at_us, now)
     with HealthRepository(records) as repository:
         repository.migrate()
         for batch in open_dataset(folder.storage, "data").to_batches(columns=columns):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,20 +17,24 @@ from jobs.churn import features, plan, score, simulate, train, tune
 from jobs.churn.features import FeaturesConfig
 from jobs.churn.plan import PlanConfig
 from jobs.churn.score import ScoreConfig
+from jobs.churn.scoring import keep_health
 from jobs.churn.simulate import Simulate
 from jobs.churn.training_config import TrainConfig
 from jobs.churn.tune import TuneConfig
+from jobs.framework.row_folder import RowFolder
 from lib.churn.consistency import NOTICE_WITHOUT_FLAG
 from lib.churn.events import stream
 from lib.churn.interventions.playbooks import PLAYBOOKS_FILE, PlaybookError
 from lib.churn.model.model import load_model
-from lib.churn.model.scores import features_in
+from lib.churn.model.scores import NOTE, features_in
 from lib.churn.snapshots import features_at, snapshots, to_table
 from lib.churn.standing_repository import StandingFilter, StandingRepository
 from lib.churn.target import Target
 from lib.churn.vocabulary import ChurnError
 from lib.contract import ContractError
+from lib.feature import DAY
 from lib.registry import Registry
+from lib.storage import open_storage
 from tests.churn.small_model import SMALL_TREES
 from tests.churn.tables import base_in
 from tests.conftest import on_two_cores
@@ -154,6 +159,15 @@ def test_scores_are_added_to_the_history_of_health(scored):
     assert [standing.score for standing in listed] == table["score"].to_pylist()
     assert [standing.segment for standing in listed] == table["segment"].to_pylist()
     assert [standing.mrr for standing in listed] == table["mrr"].to_pylist()
+
+
+def test_health_of_a_day_that_has_not_ended_counts_from_now_on(scored, tmp_path):
+    records, before = f"sqlite:///{tmp_path}/records.sqlite", time.time_ns() // 1000
+    folder = RowFolder(open_storage(str(scored)), NOTE)
+    assert keep_health(folder, records, before + DAY, "v1")
+    with StandingRepository(records) as standings:
+        listed = standings.list_standings(StandingFilter(), "id", 1000)
+    assert {before <= standing.at <= time.time_ns() // 1000 for standing in listed} == {True}
 
 
 def test_a_day_is_planned_from_scores(scored, tmp_path, capsys):
