@@ -124,7 +124,7 @@ def test_an_inspection_is_one_case_a_day_and_its_finding_is_asked_for(own: Seede
         page = read_machine(source, "pump t3")
         audit = read_audit(source, AuditFilter("review"), 100).rows
     assert first == (again.item_id, True, False)
-    assert not again.is_new and not again.is_closed
+    assert (again.is_new, again.is_closed) == (False, False)
     assert item.shown["event_time"] == decision.event_time
     assert item.policies.keys() == {"fault"}
     assert item.shown["asked_for"] == "it hums"
