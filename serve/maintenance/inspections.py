@@ -38,7 +38,7 @@ class Inspections:
         self, machine_id: str, request: InspectRequest, context: RequestContext
     ) -> InspectResponse:
         """The review item of a machine; see `ask_inspection`."""
-        key, decision = key_of(request.author, context), await self._newest(machine_id)
+        key, decision = key_of(request.author, context, "author"), await self._newest(machine_id)
         case = await self._threads.run(
             ask_inspection, self._queue, decision, request.author, key.id, request.note,
             self._clock.now(),
@@ -53,7 +53,7 @@ class Inspections:
         self, machine_id: str, request: MachineNoteRequest, context: RequestContext
     ) -> MachineNoteResponse:
         """A note about a machine; see `note_machine`."""
-        key, decision = key_of(request.author, context), await self._newest(machine_id)
+        key, decision = key_of(request.author, context, "author"), await self._newest(machine_id)
         fresh = await self._threads.run(
             note_machine, self._queue, decision, request.author, key.id, request.note,
             self._clock.now(),
