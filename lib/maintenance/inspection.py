@@ -8,6 +8,7 @@ from typing import NamedTuple
 from lib.maintenance.machine_decisions import MachineDecisionRepository
 from lib.maintenance.review import MachineReview
 from lib.records import Decision, RecordsError
+from lib.records.models import Json
 from lib.records.review import ReviewItem
 from lib.review.queue import ReviewQueue
 
@@ -53,7 +54,11 @@ def ask_inspection(
     routed = MachineReview().item(inspected, now, queue.settings)
     if routed is None:
         raise ValueError("decision: expected one that people look at")
-    shown = {"event_time": decision.event_time, "asked_by": by, "asked_for": note}
+    shown: dict[str, Json] = {
+        "event_time": decision.event_time,
+        "asked_by": by,
+        "asked_for": note,
+    }
     item: ReviewItem = replace(routed, rule=ASKED, shown={**routed.shown, **shown})
     is_new = queue.reviews.admit([item], by, key_id) == 1
     is_closed = not is_new and queue.reviews.find_item(item.id).decided_at is not None
