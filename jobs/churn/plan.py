@@ -8,6 +8,7 @@ from jobs.framework.tables import TableSources
 from lib.churn.contracts import CHURN
 from lib.churn.interventions.daily import Economics
 from lib.churn.interventions.playbooks import PLAYBOOKS_FILE
+from lib.records.database import require_database
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,7 +16,9 @@ class PlanConfig(TableSources):
     """Choose today's customers and their playbooks within hours and budget.
 
     Reads the scores of jobs.churn.score. The logs of earlier plans enforce the cool-downs; with
-    --churn they also give the measured effect of each playbook, which revises the assumed one.
+    --churn they also give the measured effect of each playbook, which revises the assumed one. With
+    --records the plan obeys people as that of the service does: scores that they set count in place
+    of the model's, and nobody is chosen while they have stopped all interventions.
     """
 
     contracts = (CHURN,)
@@ -39,10 +42,23 @@ class PlanConfig(TableSources):
     """notices of customers since earlier plans: Parquet or CSV file, folder or URI"""
     mapping_churn: InputPath | None = None
     """YAML mapping file of --churn; not needed if the columns have the names of the contract"""
+    records: str | None = None
+    """URL of the records database: scores that people set, and whether they stopped interventions;
+    default: the plan knows of neither"""
     holdout_name: str = "churn"
     """name of the experiment; another name draws another control group"""
     currency: str = ""
     """name of the currency of all amounts, for the report"""
+
+    def check(self) -> None:
+        """See `JobOptions`.
+
+        Raises:
+            RecordsError: there is no such database.
+        """
+        super().check()
+        if self.records is not None:
+            require_database(self.records)
 
 
 def main(config: PlanConfig) -> str:

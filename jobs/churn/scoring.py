@@ -18,7 +18,7 @@ from lib.churn.health import COMPONENTS
 from lib.churn.health_repository import HealthRepository, entry_of
 from lib.churn.model import SYSTEM
 from lib.churn.model.model import ChurnModel, load_model
-from lib.churn.model.scores import KEYS, NOTE, scores_table
+from lib.churn.model.scores import CHANCES, KEYS, NOTE, scores_table
 from lib.churn.snapshots import snapshots
 from lib.churn.vocabulary import ChurnError
 from lib.feature import DAY
@@ -63,6 +63,7 @@ def score_customers(config: ScoreConfig) -> str:
         "as_of": time_text(at_us),
         "model_version": model.version,
         "window_days": model.target.window_days,
+        CHANCES: model.reference.chances.tolist(),
         "customers": rows.count(),
         "tables": intakes(folder.storage, "quarantine"),
         **customer_counts(folder.storage),
@@ -80,11 +81,13 @@ def keep_health(folder: RowFolder, records: str, at_us: int, version: str | None
     Args:
         folder: with the scores.
         records: URL of the records database.
-        at_us: their moment, microseconds UTC.
+        at_us: their moment, microseconds UTC; of a day that has not ended, they count from now on.
         version: of the model.
     """
     columns = [*KEYS, *COMPONENTS]
     new, now = 0, time.time_ns() // 1000
+    # a score of the future would outrank all that is known until then
+    at_us = min(at_us, now)
     with HealthRepository(records) as repository:
         repository.migrate()
         for batch in open_dataset(folder.storage, "data").to_batches(columns=columns):

@@ -53,8 +53,8 @@ class RetainConfig(JobOptions):
     """days after their verdict at which reviews are deleted: texts, explanations, notes, outcomes,
     labels; and age of notes on what was not reviewed"""
     health_days: int | None = None
-    """age in days at which health scores of customers are deleted, and overrides after their
-    expiry"""
+    """age in days at which health scores of customers are deleted, and overrides after they
+    expired or were replaced"""
     interventions_days: int | None = None
     """age in days at which intervention plans are deleted, with their interventions and outcomes"""
     orders_days: int | None = None

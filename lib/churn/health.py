@@ -157,10 +157,14 @@ def score_of(reference: HealthReference, probability: float) -> float:
     return 100.0 - _rank(reference.chances, probability)
 
 
-def probability_of(reference: HealthReference, score: float) -> float:
-    """The probability to leave that a score stands for: the inverse of `score_of`."""
-    ranks = np.linspace(0.0, 100.0, len(reference.chances))
-    return float(np.interp(100.0 - score, ranks, reference.chances))
+def probability_of(chances: Floats, score: float) -> float:
+    """The probability to leave that a score stands for: the inverse of `score_of`.
+
+    Args:
+        chances: of a `HealthReference`.
+        score: 0 to 100.
+    """
+    return float(np.interp(100.0 - score, np.linspace(0.0, 100.0, len(chances)), chances))
 
 
 def band_of(score: float) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import and_, exists, or_, select
+from sqlalchemy import exists, select
 
 from lib.churn.customer_steps import CustomerStep, add_steps
 from lib.churn.health import COMPONENTS
@@ -13,7 +13,13 @@ from lib.churn.standing_repository import MONTHS_A_YEAR, CustomerStanding
 from lib.records.errors import RecordsError
 from lib.records.models import Json, require_fields, require_note
 from lib.records.repository import Repository, query_rows
-from lib.records.schema import CUSTOMER_HEALTH, CUSTOMER_STANDINGS, HEALTH_OVERRIDES
+from lib.records.schema import (
+    CUSTOMER_HEALTH,
+    CUSTOMER_STANDINGS,
+    HEALTH_OVERRIDES,
+    IS_LATER_OVERRIDE,
+    LATER_OVERRIDES,
+)
 
 _STANDINGS_PER_STATEMENT = 1000
 
@@ -171,12 +177,8 @@ class HealthRepository(Repository):
 
     def list_in_force(self, now: int, limit: int | None = None) -> list[Override]:
         """Overrides in force, by expiry: of a customer its newest, not withdrawn, not expired."""
-        table, later = HEALTH_OVERRIDES.c, HEALTH_OVERRIDES.alias("later").c
-        is_later = or_(
-            later.created_at > table.created_at,
-            and_(later.created_at == table.created_at, later.id < table.id),
-        )
-        replaced = exists(select(later.id).where(later.customer_id == table.customer_id, is_later))
+        table = HEALTH_OVERRIDES.c
+        replaced = exists(select(LATER_OVERRIDES.c.id).where(IS_LATER_OVERRIDE))
         query = query_rows(
             Override,
             HEALTH_OVERRIDES,

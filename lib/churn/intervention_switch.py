@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection
+from sqlalchemy import ColumnElement, Connection
 
 from lib.churn.customer_steps import (
     RESUMED,
@@ -10,10 +10,10 @@ from lib.churn.customer_steps import (
     CustomerStep,
     CustomerStepRepository,
     add_steps,
-    newest_steps,
 )
 from lib.records.errors import RecordsError
 from lib.records.models import require_note
+from lib.records.repository import list_rows
 from lib.records.schema import CUSTOMER_STEPS
 
 PLANS_TURN = 0x506C616E  # "Plan"
@@ -22,6 +22,10 @@ PLANS_TURN = 0x506C616E  # "Plan"
 
 class SwitchUnchangedError(RecordsError):
     """Interventions are stopped already, or go on already."""
+
+
+class RepeatedSwitchError(RecordsError):
+    """The id of the request names one that did the opposite."""
 
 
 class SwitchRepository(CustomerStepRepository):
@@ -47,6 +51,7 @@ class SwitchRepository(CustomerStepRepository):
 
         Raises:
             SwitchUnchangedError: it is so already.
+            RepeatedSwitchError: the id names a request that did the opposite.
         """
         require_note("reason", reason)
         step = CustomerStep(
@@ -60,18 +65,32 @@ class SwitchRepository(CustomerStepRepository):
         )
         with self._database.writing() as connection:
             self._database.take_turn(connection, PLANS_TURN)
+            stored = _newest_switch(connection, CUSTOMER_STEPS.c.subject_id == request_id)
+            if stored is not None:
+                return _require_same_action(stored, step)
             newest = _newest_switch(connection)
-            if newest is not None and newest.subject_id == request_id:
-                return newest
             if (newest is not None and newest.action == STOPPED) == stopped:
                 raise SwitchUnchangedError(_switch_text(newest))
             add_steps(connection, [step])
         return step
 
 
-def _newest_switch(connection: Connection) -> CustomerStep | None:
-    is_switch = CUSTOMER_STEPS.c.action.in_((STOPPED, RESUMED))
-    return next(iter(newest_steps(connection, is_switch, limit=1)), None)
+def _newest_switch(connection: Connection, *conditions: ColumnElement[bool]) -> CustomerStep | None:
+    """The last step of which conditions hold, in the order of turns: clocks may differ."""
+    table = CUSTOMER_STEPS.c
+    conditions = (table.action.in_((STOPPED, RESUMED)), *conditions)
+    rows = list_rows(
+        connection, CustomerStep, CUSTOMER_STEPS, *conditions, order=[table.id.desc()], limit=1
+    )
+    return next(iter(rows), None)
+
+
+def _require_same_action(stored: CustomerStep, step: CustomerStep) -> CustomerStep:
+    if stored.action != step.action:
+        raise RepeatedSwitchError(
+            f"the id of the request names an earlier one: {stored.action} by {stored.author}"
+        )
+    return stored
 
 
 def stop_in_force(connection: Connection) -> CustomerStep | None:

@@ -12,8 +12,9 @@ from typing import TypedDict, Unpack
 
 import pyarrow as pa
 
-from lib.churn.health import HealthReference, band_of, probability_of
+from lib.churn.health import band_of, probability_of
 from lib.churn.health_repository import HealthRepository, Override
+from lib.churn.target import Floats
 from lib.feature import DAY
 
 LONGEST_US = 366 * DAY
@@ -82,22 +83,30 @@ def set_override(
     return override
 
 
-def with_overrides(
-    scores: pa.Table, in_force: Mapping[str, float], reference: HealthReference
-) -> pa.Table:
+def scores_in_force(repository: HealthRepository, scores: pa.Table, now: int) -> dict[str, float]:
+    """By customer of a table of scores, the score that a person set and that is in force."""
+    names = set(scores["customer_id"].to_pylist())
+    return {
+        override.customer_id: override.score
+        for override in repository.list_in_force(now)
+        if override.customer_id in names and override.score is not None
+    }
+
+
+def with_overrides(scores: pa.Table, in_force: Mapping[str, float], chances: Floats) -> pa.Table:
     """Scores in which people's stand in place of the model's.
 
     Args:
         scores: see `lib.churn.model.scores.scores_table`.
         in_force: by customer, the score that a person set.
-        reference: of the model: which probability a score is worth.
+        chances: which probability a score is worth: of the model's `HealthReference`.
     """
     names = scores["customer_id"].to_pylist()
     rows = [row for row, name in enumerate(names) if name in in_force]
     if not rows:
         return scores
     columns: dict[str, Callable[[float], object]] = {
-        "chance": lambda score: probability_of(reference, score),
+        "chance": lambda score: probability_of(chances, score),
         "score": float,
         "band": band_of,
     }

@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from sqlalchemy import ColumnElement, and_, case, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, case, exists, func, or_, select, update
 
+from lib.churn.model import SYSTEM
+from lib.churn.outcomes import NOTICE
 from lib.feature import DAY
 from lib.records.decision_store import subjects_in_parts
 from lib.records.repository import Repository, find_row
-from lib.records.schema import CUSTOMER_HEALTH, CUSTOMER_STANDINGS
+from lib.records.schema import CUSTOMER_HEALTH, CUSTOMER_STANDINGS, FACTS
 
 Order: TypeAlias = Literal["risk", "health", "id"]
 MONTHS_A_YEAR = 12.0
@@ -206,6 +208,7 @@ class StandingRepository(Repository):
         """Note when customers gave notice; their next score lists them again.
 
         A notice that lies more than 60 days before the newest score is that of an earlier contract.
+        One that is a fact already was noted before, and changes nothing; nor does an earlier one.
 
         Args:
             noticed: by customer, microseconds since 1970 UTC.
@@ -213,7 +216,16 @@ class StandingRepository(Repository):
         table = CUSTOMER_STANDINGS.c
         with self._database.writing() as connection:
             for customer_id, at in sorted(noticed.items()):
-                which = and_(table.customer_id == customer_id, table.at <= at + _LATE_US)
+                fact = and_(
+                    FACTS.c.system == SYSTEM, FACTS.c.subject_id == customer_id,
+                    FACTS.c.kind == NOTICE, FACTS.c.observed_at == at,
+                )  # fmt: skip
+                which = and_(
+                    table.customer_id == customer_id,
+                    table.at <= at + _LATE_US,
+                    or_(table.noticed_at.is_(None), table.noticed_at < at),
+                    ~exists(select(FACTS.c.id).where(fact)),
+                )
                 connection.execute(update(CUSTOMER_STANDINGS).where(which).values(noticed_at=at))
 
 

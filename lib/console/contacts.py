@@ -272,6 +272,7 @@ def set_interventions(
 
     Raises:
         SwitchUnchangedError: it is so already.
+        RepeatedSwitchError: the id names a request that did the opposite.
     """
     source.records.sharing(InterventionRepository).set_switch(
         stopped=stopped, author=author, key_id=key_id, reason=reason, at=now, request_id=request_id

@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NamedTuple
 
 from lib.maintenance.machine_decisions import MachineDecisionRepository
 from lib.maintenance.review import MachineReview
 from lib.records import Decision, RecordsError
+from lib.records.models import Json
 from lib.records.review import ReviewItem, ReviewKey
 from lib.review.queue import ReviewQueue
 
 ASKED = "asked for"
 """Rule of the review items that people ask for."""
+
+
+class InspectionCase(NamedTuple):
+    """The case of a machine that people want looked at.
+
+    Attributes:
+        item_id: of the review item.
+        is_new: whether it came into the queue by this request.
+        is_closed: whether people decided it already, so that nobody looks again on that day.
+    """
+
+    item_id: str
+    is_new: bool
+    is_closed: bool
 
 
 class UnknownMachineError(RecordsError):
@@ -20,10 +36,11 @@ class UnknownMachineError(RecordsError):
 
 def ask_inspection(
     queue: ReviewQueue, decision: Decision, by: str, key_id: str, note: str | None, now: int
-) -> tuple[str, bool]:
-    """Put a machine into the review queue; returns the item's id, and whether it is new.
+) -> InspectionCase:
+    """Put a machine into the review queue.
 
-    A machine is one case a day, whoever asked for it: asked for again, nothing changes.
+    A machine is one case a day, whoever wants it: on the same day nothing changes. The day is that
+    of the request, however old the decision is.
 
     Args:
         queue: of the maintenance system.
@@ -33,14 +50,19 @@ def ask_inspection(
         note: what to look for; None without one.
         now: microseconds since 1970 UTC.
     """
-    inspected = replace(decision, decision="INSPECT")
+    inspected = replace(decision, decision="INSPECT", event_time=now)
     routed = MachineReview().item(inspected, now, queue.settings)
     if routed is None:
         raise ValueError("decision: expected one that people look at")
-    item: ReviewItem = replace(
-        routed, rule=ASKED, shown={**routed.shown, "asked_by": by, "asked_for": note}
-    )
-    return item.id, queue.reviews.admit([item], by, key_id) == 1
+    shown: dict[str, Json] = {
+        "event_time": decision.event_time,
+        "asked_by": by,
+        "asked_for": note,
+    }
+    item: ReviewItem = replace(routed, rule=ASKED, shown={**routed.shown, **shown})
+    is_new = queue.reviews.admit([item], by, key_id) == 1
+    is_closed = not is_new and queue.reviews.find_item(item.id).decided_at is not None
+    return InspectionCase(item.id, is_new, is_closed)
 
 
 def note_machine(

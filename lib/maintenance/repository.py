@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
 from lib.records.errors import RecordsError
 from lib.records.models import Json, require_fields
-from lib.records.repository import Repository, find_locked_row, find_row, list_rows
+from lib.records.repository import Repository, find_locked_row, find_row, list_locked_rows
 from lib.records.schema import SCHEDULE_CHANGES, SCHEDULES, WORK_ORDERS
 
 _MOVED = ("starts_at", "ends_at", "expected")
@@ -240,7 +240,8 @@ class WorkOrderRepository(Repository):
     ) -> None:
         """Let the open orders of a schedule be those of a change."""
         table = WORK_ORDERS.c
-        stored = list_rows(
+        # locked: none of them is closed before this transaction ends
+        stored = list_locked_rows(
             connection, WorkOrder, WORK_ORDERS, table.schedule_id == schedule_id, order=[table.id]
         )
         before = {order.id: order for order in stored}

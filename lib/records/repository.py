@@ -173,6 +173,18 @@ def list_rows(
     return [model(**row) for row in connection.execute(query).mappings()]
 
 
+def list_locked_rows(
+    connection: Connection,
+    model: type[Model],
+    table: Table,
+    *conditions: ColumnElement[bool],
+    order: Sequence[ColumnElement[Any]],
+) -> list[Model]:
+    """As `list_rows`, locked in that order until the transaction ends; see `find_locked_row`."""
+    query = query_rows(model, table, *conditions).order_by(*order).with_for_update()
+    return [model(**row) for row in connection.execute(query).mappings()]
+
+
 def query_rows(
     model: type[DataclassInstance], table: Table, *conditions: ColumnElement[bool]
 ) -> Select[Any]:

@@ -17,6 +17,7 @@ from sqlalchemy import (
     case,
     cast,
     delete,
+    exists,
     func,
     select,
     tuple_,
@@ -38,6 +39,8 @@ from lib.records.schema import (
     INTERVENTION_OUTCOMES,
     INTERVENTION_PLANS,
     INTERVENTIONS,
+    IS_LATER_OVERRIDE,
+    LATER_OVERRIDES,
     RESCORES,
     SAME_DECISION,
     SCHEDULE_CHANGES,
@@ -125,14 +128,19 @@ class Retention(RemovalRepository):
             count += len(names)
 
     def delete_health(self, before: int) -> Aged:
-        """Customers' health as of moments before, and what people said that expired before."""
+        """Customers' health as of moments before, and what people said that was over before."""
         count = self._delete(CUSTOMER_HEALTH, CUSTOMER_HEALTH.c.at < before)
         count += self._delete(CUSTOMER_STANDINGS, CUSTOMER_STANDINGS.c.at < before)
         # that interventions were stopped holds until they are resumed, however long ago
         steps = CUSTOMER_STEPS.c
         old = and_(steps.at < before, steps.customer_id.is_not(None))
         count += self._delete(CUSTOMER_STEPS, old)
-        return Aged(count + self._delete(HEALTH_OVERRIDES, HEALTH_OVERRIDES.c.expires_at < before))
+        later = LATER_OVERRIDES.c
+        replaced = exists(select(later.id).where(IS_LATER_OVERRIDE, later.created_at < before))
+        # what was replaced goes first: without what replaced it, it would be in force again
+        count += self._delete(HEALTH_OVERRIDES, replaced)
+        expired = and_(HEALTH_OVERRIDES.c.expires_at < before, ~replaced)
+        return Aged(count + self._delete(HEALTH_OVERRIDES, expired))
 
     def delete_interventions(self, before: int) -> Aged:
         """Plans of before, with whom they chose and what became of it."""

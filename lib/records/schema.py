@@ -1,6 +1,6 @@
 """The tables of every system, but for those of the review queue (`lib.records.review.tables`)."""
 
-from sqlalchemy import Column, Integer, UniqueConstraint, and_
+from sqlalchemy import Column, Integer, UniqueConstraint, and_, or_
 
 from lib.records import columns
 from lib.records.tables import METADATA, table
@@ -187,6 +187,19 @@ HEALTH_OVERRIDES = table(
     indexes={"by_customer": ("customer_id", "created_at"), "by_expiry": ("expires_at",)},
 )
 """A person's score in place of the computed one, until when; no score withdraws the one before."""
+
+LATER_OVERRIDES = HEALTH_OVERRIDES.alias("later_overrides")
+IS_LATER_OVERRIDE = and_(
+    LATER_OVERRIDES.c.customer_id == HEALTH_OVERRIDES.c.customer_id,
+    or_(
+        LATER_OVERRIDES.c.created_at > HEALTH_OVERRIDES.c.created_at,
+        and_(
+            LATER_OVERRIDES.c.created_at == HEALTH_OVERRIDES.c.created_at,
+            LATER_OVERRIDES.c.id < HEALTH_OVERRIDES.c.id,
+        ),
+    ),
+)
+"""Joins an override with those that replaced it, for good: also once they expire themselves."""
 
 INTERVENTION_PLANS = table(
     "intervention_plans",

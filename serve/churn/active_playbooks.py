@@ -3,9 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-import yaml
-
-from lib.churn.interventions.playbooks import PLAYBOOKS_FILE, Playbooks, load_playbooks
+from lib.churn.interventions.playbooks import (
+    PLAYBOOKS_FILE,
+    Playbooks,
+    load_playbooks,
+    switched_off,
+)
 from serve.framework.reloadable import Reloadable, read_source
 
 
@@ -31,7 +34,7 @@ class ActivePlaybooks(Reloadable[str]):
 
     def text_if(self, enabled: bool) -> str:
         """The active playbooks, or, where they are not to be enabled, all of them switched off."""
-        return self.text if enabled else _switched_off(self.text)
+        return self.text if enabled else switched_off(self.text)
 
     def load(self, source: str | None, enabled: bool = True) -> bool:
         """Reads, checks and swaps. Never raises.
@@ -46,7 +49,7 @@ class ActivePlaybooks(Reloadable[str]):
         """
         self._replace(lambda: self._read(source))
         if self.current:
-            self.text = self.current if enabled else _switched_off(self.current)
+            self.text = self.current if enabled else switched_off(self.current)
             self.playbooks = load_playbooks(self.text, self.names)
         return self.error is None
 
@@ -62,7 +65,3 @@ class ActivePlaybooks(Reloadable[str]):
             "playbooks": len(self.playbooks.playbooks),
             "error": self.error,
         }
-
-
-def _switched_off(text: str) -> str:
-    return yaml.safe_dump({**yaml.safe_load(text), "enabled": False}, sort_keys=False)

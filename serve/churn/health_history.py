@@ -11,7 +11,6 @@ from lib.concurrency.bounded_executor import BoundedExecutor
 from lib.feature import DAY
 from lib.records import RecordsUnavailableError
 from serve.churn import metrics
-from serve.churn.authors import require_author
 from serve.churn.schemas import (
     CustomerResponse,
     HealthAnswer,
@@ -23,6 +22,7 @@ from serve.churn.schemas import (
 )
 from serve.framework import Problem, RequestContext
 from serve.framework.decision import ServiceParts
+from serve.framework.review import key_of
 from serve.framework.validation import to_datetime, to_micros
 
 _MONTH_US = 30 * DAY
@@ -112,7 +112,7 @@ class HealthHistory:
         Raises:
             Problem: 422 for an expiry that is past or more than a year away.
         """
-        require_author(request.author, context)
+        key_of(request.author, context, "author")
         now = self._clock.now()
         try:
             override = await self._threads.run(

@@ -23,7 +23,6 @@ from lib.feature import DAY
 from lib.records import RecordsUnavailableError
 from serve.churn import metrics
 from serve.churn.active_playbooks import ActivePlaybooks
-from serve.churn.authors import require_author
 from serve.churn.schemas import (
     EffectAnswer,
     EffectsResponse,
@@ -34,6 +33,7 @@ from serve.churn.schemas import (
 )
 from serve.framework import RequestContext
 from serve.framework.decision import ServiceParts, unavailable
+from serve.framework.review import key_of
 from serve.framework.validation import to_micros
 
 HISTORY_US = 3 * 365 * DAY
@@ -76,7 +76,7 @@ class InterventionOutcomes:
         """
         for outcome in outcomes:
             if outcome.author is not None:
-                require_author(outcome.author, context)
+                key_of(outcome.author, context, "author")
         entries = list(self._entries(outcomes, context.key_id or "-"))
         new = await self._threads.run(self._repository.insert_outcomes, entries)
         await self._record_leavers(entries)
@@ -93,7 +93,7 @@ class InterventionOutcomes:
             UnknownInterventionError: there is none, or nothing was reported of it.
             Problem: 403 for a name that the key is not bound to.
         """
-        require_author(request.author, context)
+        key_of(request.author, context, "author")
         withdrawn = await self._threads.run(
             self._repository.withdraw_delivery,
             request.intervention_id,

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from lib.churn.intervention_repository import InterventionRepository
 from lib.churn.interventions.contacts import OPEN_US
 from lib.concurrency.bounded_executor import BoundedExecutor
-from serve.churn.authors import require_author
 from serve.churn.schemas import SwitchRequest, SwitchResponse
 from serve.framework import RequestContext
+from serve.framework.review import key_of
 from serve.framework.validation import to_datetime
 
 
@@ -32,9 +32,10 @@ class InterventionSwitch:
 
         Raises:
             SwitchUnchangedError: it is so already.
+            RepeatedSwitchError: the request id is that of one that did the opposite.
             Problem: 403 for a name that the key is not bound to.
         """
-        require_author(request.author, context)
+        key_of(request.author, context, "author")
         await self._threads.run(
             lambda: self._repository.set_switch(
                 stopped=stopped,

@@ -18,7 +18,7 @@ from lib.churn.intervention_repository import (
 )
 from lib.churn.interventions.daily import HISTORY
 from lib.churn.interventions.outcome_labels import log_of_interventions
-from lib.churn.overrides import with_overrides
+from lib.churn.overrides import scores_in_force, with_overrides
 from lib.concurrency.bounded_executor import BoundedExecutor
 from lib.concurrency.keyed_lock import KeyedLock
 from lib.records import RecordsUnavailableError
@@ -171,20 +171,14 @@ class InterventionService:
         Raises:
             Problem: 503 where some are in force, and no model says what they are worth.
         """
-        in_force = await self._threads.run(self._health.list_in_force, now)
-        names = set(table["customer_id"].to_pylist())
-        overridden = {
-            override.customer_id: override.score
-            for override in in_force
-            if override.customer_id in names and override.score is not None
-        }
+        overridden = await self._threads.run(scores_in_force, self._health, table, now)
         if not overridden:
             return table, {}
         reference = self._reference()
         if reference is None:
             text = "no model is loaded, so overrides in force cannot be planned with; try again"
             raise Problem.unavailable(text, retry_after=5)
-        return with_overrides(table, overridden, reference), overridden
+        return with_overrides(table, overridden, reference.chances), overridden
 
     def _payload(
         self,

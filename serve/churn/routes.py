@@ -11,7 +11,7 @@ from lib.churn.intervention_repository import (
     ContradictedOutcomeError,
     UnknownInterventionError,
 )
-from lib.churn.intervention_switch import SwitchUnchangedError
+from lib.churn.intervention_switch import RepeatedSwitchError, SwitchUnchangedError
 from serve.churn.schemas import (
     EVENTS,
     MOST_OUTCOMES,
@@ -47,7 +47,12 @@ from serve.framework.review import REFUSALS
 from serve.framework.review_routes import review_routes
 from serve.framework.routes import CONFLICT, ENCODED, MISSING, PathIdParam, Responses
 
-UNCHANGED: Responses = {409: {"description": "Interventions are stopped, or go on, already."}}
+UNCHANGED: Responses = {
+    409: {
+        "description": "Interventions are stopped, or go on, already; or the X-Request-ID is that "
+        "of a request that did the opposite."
+    }
+}
 _CustomerId = Annotated[PathIdParam, Path(description=f"Id of the customer, {ENCODED}.")]
 _PlanId = Annotated[PathIdParam, Path(description=f"Id of the plan, {ENCODED}.")]
 _Outcomes = Outcome | Annotated[list[Outcome], Field(min_length=1, max_length=MOST_OUTCOMES)]
@@ -63,6 +68,7 @@ def build_gateway(service: ChurnService, names_request: bool = True) -> Gateway:
         UnknownInterventionError: (404, "not-found"),
         ContradictedOutcomeError: (409, "conflict"),
         SwitchUnchangedError: (409, "unchanged"),
+        RepeatedSwitchError: (409, "conflict"),
     }
     return new_gateway("churn", summary, service, routes, names_request, refusals)
 

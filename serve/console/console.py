@@ -14,7 +14,7 @@ from lib.churn.intervention_repository import (
     ContradictedOutcomeError,
     UnknownInterventionError,
 )
-from lib.churn.intervention_switch import SwitchUnchangedError
+from lib.churn.intervention_switch import RepeatedSwitchError, SwitchUnchangedError
 from lib.churn.overrides import ExpiryError
 from lib.console.customer import StaleOverrideError, UnknownCustomerError
 from lib.console.source import SystemSource
@@ -52,7 +52,7 @@ from serve.framework.problem import Problem, problem_from
 _MOVED = (
     *(AliasMovedError, ExperimentEndedError, RulesMovedError),
     *(LeaseLostError, RepeatedOpinionError, ContradictedVerdictError, UndoRefusedError),
-    *(ContradictedOutcomeError, SwitchUnchangedError, StaleOverrideError),
+    *(ContradictedOutcomeError, SwitchUnchangedError, RepeatedSwitchError, StaleOverrideError),
     *(StaleScheduleError, RepeatedChangeError, ClosedOrderError, UnchangeableError),
 )
 _UNKNOWN = (

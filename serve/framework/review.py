@@ -357,14 +357,19 @@ class ReviewService:
         return None if self._lease_clock is None else self._lease_clock()
 
 
-def key_of(reviewer: str, context: RequestContext) -> ReviewKey:
-    """The key of a context.
+def key_of(name: str, context: RequestContext, field: str = "reviewer") -> ReviewKey:
+    """The key of a context, for a person's name.
+
+    Args:
+        name: under which somebody acts.
+        context: of the request.
+        field: of the request, which has the name.
 
     Raises:
-        Problem: 403 where it is bound to other names.
+        Problem: 403 where the key is bound to other names.
     """
-    if context.reviewers is not None and reviewer not in context.reviewers:
-        text = "reviewer: expected a name that this API key is bound to, got another one"
+    if context.reviewers is not None and name not in context.reviewers:
+        text = f"{field}: expected a name that this API key is bound to, got another one"
         raise Problem(403, "forbidden", text)
     return ReviewKey(context.key_id, context.reviewers is not None)
 

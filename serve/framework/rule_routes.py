@@ -168,7 +168,7 @@ def _step(service: RuleService, request: RulesStep, context: RequestContext) -> 
     Raises:
         Problem: 403 for a name that the key may not act under.
     """
-    key_of(request.by, context)
+    key_of(request.by, context, "by")
     return RuleStep(
         by=actor_text(request.by, context.key_id),
         reason=request.reason,

@@ -38,22 +38,22 @@ class Inspections:
         self, machine_id: str, request: InspectRequest, context: RequestContext
     ) -> InspectResponse:
         """The review item of a machine; see `ask_inspection`."""
-        key, decision = key_of(request.author, context), await self._newest(machine_id)
-        item_id, fresh = await self._threads.run(
+        key, decision = key_of(request.author, context, "author"), await self._newest(machine_id)
+        case = await self._threads.run(
             ask_inspection, self._queue, decision, request.author, key.id, request.note,
             self._clock.now(),
         )  # fmt: skip
         context.log_fields["machine_id"] = machine_id
         return InspectResponse(
-            machine_id=machine_id, item_id=item_id, repeated=not fresh,
-            request_id=context.request_id,
+            machine_id=machine_id, item_id=case.item_id, repeated=not case.is_new,
+            closed=case.is_closed, request_id=context.request_id,
         )  # fmt: skip
 
     async def note(
         self, machine_id: str, request: MachineNoteRequest, context: RequestContext
     ) -> MachineNoteResponse:
         """A note about a machine; see `note_machine`."""
-        key, decision = key_of(request.author, context), await self._newest(machine_id)
+        key, decision = key_of(request.author, context, "author"), await self._newest(machine_id)
         fresh = await self._threads.run(
             note_machine, self._queue, decision, request.author, key, request.note,
             self._clock.now(),

@@ -48,6 +48,8 @@ class MachineStates(GuardedRepository[MachineStore]):
     ) -> Result:
         """Puts what `work` makes of a machine's past in its place; `work` may be called again.
 
+        Nothing is written where `work` changes nothing.
+
         Raises:
             MachineStoreError: the store is out, or others change this machine all the time.
         """
@@ -55,6 +57,8 @@ class MachineStates(GuardedRepository[MachineStore]):
             stored, revision = await self._guard.run(lambda: self._store.read(machine_id))
             after, result = work(self._read(stored))
             memory, at = pack(self.features, after), revision
+            if memory == stored:
+                return result
             if await self._guard.run(
                 lambda memory=memory, at=at: self._store.write(machine_id, memory, at)
             ):  # type: ignore[misc]

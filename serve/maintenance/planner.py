@@ -10,7 +10,7 @@ from lib.maintenance.schedule.basis import Basis, pack_curves
 from lib.maintenance.schedule.costs import cost_of
 from lib.maintenance.schedule.export import orders_of
 from lib.maintenance.schedule.placement import other_plans
-from lib.maintenance.schedule.planned_week import plan_json, read_week
+from lib.maintenance.schedule.planned_week import UnchangeableError, plan_json, read_week
 from lib.maintenance.schedule.problem import ScheduleError
 from lib.maintenance.schedule.request import WeekRequest
 from lib.maintenance.schedule.revision import Revision, solve_again
@@ -30,7 +30,8 @@ def solve_plan(payload: Payload) -> Payload:
 
     Returns:
         `schedule`, `orders` and `basis`, or `update` of a stored week; or `refused` (`kind`, `text`
-        and `shortages`), where the week cannot be planned.
+        and `shortages`), where the week cannot be planned
+        or changed.
     """
     try:
         return _again(payload) if "stored" in payload else _fresh(payload)
@@ -38,7 +39,8 @@ def solve_plan(payload: Payload) -> Payload:
         shortages = [str(shortage) for shortage in error.shortages]
         return {"refused": {"kind": "infeasible-week", "text": str(error), "shortages": shortages}}
     except ScheduleError as error:
-        return {"refused": {"kind": "invalid-field", "text": str(error), "shortages": []}}
+        kind = "not-changeable" if isinstance(error, UnchangeableError) else "invalid-field"
+        return {"refused": {"kind": kind, "text": str(error), "shortages": []}}
 
 
 def _again(payload: Payload) -> Payload:

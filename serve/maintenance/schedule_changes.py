@@ -145,7 +145,7 @@ class ScheduleChanges:
         content: str,
         context: RequestContext,
     ) -> Revision:
-        key = key_of(request.author, context)
+        key = key_of(request.author, context, "author")
         parts = f"{context.request_id}\n{request.revision}\n{content}"
         return Revision(
             schedule_id=schedule_id,

@@ -562,8 +562,14 @@ class InspectResponse(BaseModel):
     """The review item of the machine."""
 
     machine_id: MachineId
-    item_id: str = Field(description="Id of the review item; a machine has one a day.")
+    item_id: str = Field(
+        description="Id of the review item; a machine has one a day, that of the request, in UTC."
+    )
     repeated: bool = Field(description="True if the item existed before; nothing was changed.")
+    closed: bool = Field(
+        description="True if people have decided the item of the day already: nobody looks again "
+        "before it is asked for on another day."
+    )
     request_id: fields.RequestId
 
 

@@ -6,6 +6,7 @@ from hashlib import sha256
 from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 
 from lib.concurrency.bounded_executor import BoundedExecutor
 from lib.maintenance.features import evaluate
@@ -174,6 +175,7 @@ class WorkOrderService:
         )
         # of an order that was closed before, too: that request may have ended here
         await self._follow(closed, order_outcome, at)
+        self._followed.add(closed.id)
         if fresh:
             self._meter.count(metrics.ORDERS, order_outcome.result)
         context.log_fields.update(order_id=order_id, result=order_outcome.result)
@@ -193,22 +195,30 @@ class WorkOrderService:
         """Lets outcomes take effect that were reported elsewhere, e.g. in the console.
 
         Reads orders that were closed of late, a little overlapping, as clocks differ; done again,
-        nothing changes. Returns how many there were; nothing happens while a store is out.
+        nothing changes. Returns of how many orders that was done; an order that fails holds up no
+        other, and is tried again for a week.
         """
+        now, known = self._clock.now(), set(self._followed)
+        since = max(now - _FIRST_US, (self._followed_at or 0) - _OVERLAP_US)
         try:
-            return await self._follow_since(self._clock.now())
-        except (RecordsUnavailableError, Problem):
+            orders = await self._threads.run(self.repository.list_closed, since, now + _OVERLAP_US)
+        except RecordsUnavailableError:
             return 0
+        fresh = [order for order in orders if order.id not in known]
+        done = [order.id for order in fresh if await self._is_followed(order, now)]
+        self._followed |= set(done)
+        self._followed -= known - {order.id for order in orders}
+        if len(done) == len(fresh):
+            self._followed_at = now
+        return len(done)
 
-    async def _follow_since(self, now: int) -> int:
-        since = now - _FIRST_US if self._followed_at is None else self._followed_at - _OVERLAP_US
-        orders = await self._threads.run(self.repository.list_closed, since, now + _OVERLAP_US)
-        fresh = [order for order in orders if order.id not in self._followed]
-        for order in fresh:
+    async def _is_followed(self, order: WorkOrder, now: int) -> bool:
+        """Lets an outcome take effect; False while a store is out, or where it cannot be read."""
+        try:
             await self._follow(order, Outcome.model_validate(order.outcome), now)
-        self._followed_at = now
-        self._followed = {order.id for order in orders}
-        return len(fresh)
+        except (RecordsUnavailableError, Problem, ValidationError):
+            return False
+        return True
 
     async def _follow(self, order: WorkOrder, outcome: Outcome, now: int) -> None:
         """What follows from an outcome for the machine's features and its labels."""
@@ -283,7 +293,9 @@ def _payload(
 
 
 def refusal(refused: dict[str, Any]) -> Problem:
-    """The 422 for a week that the planner refuses."""
+    """The 422 for a week that the planner refuses, or the 409 for one that it cannot change."""
+    if refused["kind"] == "not-changeable":
+        return Problem(409, refused["kind"], refused["text"])
     if refused["kind"] == "invalid-field":
         field = refused["text"].split(":", 1)[0]
         return Problem(

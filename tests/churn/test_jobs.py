@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,20 +18,28 @@ from jobs.churn import features, plan, score, simulate, train, tune
 from jobs.churn.features import FeaturesConfig
 from jobs.churn.plan import PlanConfig
 from jobs.churn.score import ScoreConfig
+from jobs.churn.scoring import keep_health
 from jobs.churn.simulate import Simulate
 from jobs.churn.training_config import TrainConfig
 from jobs.churn.tune import TuneConfig
+from jobs.framework.row_folder import RowFolder
 from lib.churn.consistency import NOTICE_WITHOUT_FLAG
 from lib.churn.events import stream
+from lib.churn.health_repository import HealthRepository
+from lib.churn.intervention_repository import InterventionRepository
 from lib.churn.interventions.playbooks import PLAYBOOKS_FILE, PlaybookError
 from lib.churn.model.model import load_model
-from lib.churn.model.scores import features_in
+from lib.churn.model.scores import CHANCES, NOTE, features_in
+from lib.churn.overrides import set_override
 from lib.churn.snapshots import features_at, snapshots, to_table
 from lib.churn.standing_repository import StandingFilter, StandingRepository
 from lib.churn.target import Target
 from lib.churn.vocabulary import ChurnError
 from lib.contract import ContractError
+from lib.feature import DAY
+from lib.records import RecordsError
 from lib.registry import Registry
+from lib.storage import open_storage
 from tests.churn.small_model import SMALL_TREES
 from tests.churn.tables import base_in
 from tests.conftest import on_two_cores
@@ -156,6 +166,15 @@ def test_scores_are_added_to_the_history_of_health(scored):
     assert [standing.mrr for standing in listed] == table["mrr"].to_pylist()
 
 
+def test_health_of_a_day_that_has_not_ended_counts_from_now_on(scored, tmp_path):
+    records, before = f"sqlite:///{tmp_path}/records.sqlite", time.time_ns() // 1000
+    folder = RowFolder(open_storage(str(scored)), NOTE)
+    assert keep_health(folder, records, before + DAY, "v1")
+    with StandingRepository(records) as standings:
+        listed = standings.list_standings(StandingFilter(), "id", 1000)
+    assert {before <= standing.at <= time.time_ns() // 1000 for standing in listed} == {True}
+
+
 def test_a_day_is_planned_from_scores(scored, tmp_path, capsys):
     config = PlanConfig(scores=str(scored), output=str(tmp_path), hours=30, budget=3000)
     first = pq.read_table(plan.main(config))
@@ -176,6 +195,61 @@ def test_all_interventions_can_be_switched_off(scored, tmp_path, capsys):
     )
     assert pq.read_table(plan.main(config)).num_rows == 0
     assert "switched off" in capsys.readouterr().out
+
+
+def with_chances(scored: Path, folder: Path, chances: list[float] | None) -> str:
+    """The same scores, with other probabilities that health scores are worth, or without any."""
+    shutil.copytree(scored, folder)
+    note = json.loads((scored / NOTE).read_text())
+    assert len(note[CHANCES]) == 101
+    changed = {name: value for name, value in (note | {CHANCES: chances}).items() if value}
+    (folder / NOTE).write_text(json.dumps(changed))
+    return str(folder)
+
+
+def test_a_plan_obeys_scores_that_people_set_and_their_stop(scored, tmp_path, capsys):
+    now, records = time.time_ns() // 1000, f"sqlite:///{tmp_path}/records.sqlite"
+    by = {"author": "ann", "key_id": "k", "reason": "prices were wrong"}
+    scores = with_chances(scored, tmp_path / "s", np.linspace(0.0, 1.0, 101).tolist())
+    config = PlanConfig(scores=scores, output=str(tmp_path / "p"), hours=30, budget=3000)
+    first = pq.read_table(plan.main(config))["customer_id"].to_pylist()
+    with InterventionRepository(records) as repository:
+        repository.migrate()
+        health = repository.sharing(HealthRepository)
+        for customer_id, until in ((first[0], DAY), (first[1], 1), ("unknown", DAY)):
+            set_override(health, customer_id, 100.0, **by, now=now, until=now + until)
+        capsys.readouterr()
+        obeying = replace(config, records=records)
+        second = pq.read_table(plan.main(obeying))["customer_id"].to_pylist()
+        assert first[0] not in second
+        assert first[1] in second
+        words = "by the score that a person set, not by the model's: 1; not chosen of them: 1"
+        assert words in capsys.readouterr().out
+        repository.set_switch(stopped=True, at=now, request_id="r", **by)
+        assert pq.read_table(plan.main(obeying)).num_rows == 0
+    count = pq.read_table(scored / "data").num_rows
+    left_out = f"all {count} customers are left out: ann stopped all interventions (prices"
+    assert left_out in capsys.readouterr().out
+    assert left_out in json.loads((tmp_path / "p" / "report.json").read_text())["notes"][0]
+    assert left_out in (tmp_path / "p" / "report.html").read_text()
+
+
+def test_older_scores_are_refused_where_people_set_some(scored, tmp_path):
+    older, records = with_chances(scored, tmp_path / "s", None), f"sqlite:///{tmp_path}/r.sqlite"
+    config = PlanConfig(
+        scores=older, output=str(tmp_path / "p"), hours=30, budget=3000, records=records
+    )
+    with pytest.raises(RecordsError, match="expected a database that a service wrote"):
+        config.check()
+    customer_id = pq.read_table(scored / "data")["customer_id"][0].as_py()
+    now = time.time_ns() // 1000
+    with HealthRepository(records) as health:
+        health.migrate()
+        plan.main(config)
+        by = {"author": "ann", "key_id": "k", "reason": "met", "now": now, "until": now + DAY}
+        set_override(health, customer_id, 9.0, **by)
+    with pytest.raises(ChurnError, match=r"\(there are 1\), got older ones"):
+        plan.main(config)
 
 
 def test_a_plan_is_refused_for_what_cannot_be_meant(scored, tmp_path):

@@ -117,15 +117,17 @@ def test_an_inspection_is_one_case_a_day_and_its_finding_is_asked_for(own: Seede
     with own.source("maintenance") as source:
         decision = newest_decision(source.records, "pump t3")
         asks = (source.queue, decision, "ann", KEY, "it hums")
-        item_id, fresh = ask_inspection(*asks, NOW)
-        again, repeated = ask_inspection(*asks, NOW + HOUR)
-        item = source.records.find_item(item_id).item
+        first = ask_inspection(*asks, NOW)
+        again = ask_inspection(*asks, NOW + HOUR)
+        item = source.records.find_item(first.item_id).item
         notes = (source.queue, decision, "ann", ReviewKey(KEY, bound=True), "seen from the gate")
         assert note_machine(*notes, NOW)
         assert not note_machine(*notes, NOW)
         page = read_machine(source, "pump t3")
         audit = read_audit(source, AuditFilter("review"), 100).rows
-    assert (item_id, fresh, repeated) == (again, True, False)
+    assert first == (again.item_id, True, False)
+    assert (again.is_new, again.is_closed) == (False, False)
+    assert item.shown["event_time"] == decision.event_time
     assert item.policies.keys() == {"fault"}
     assert item.shown["asked_for"] == "it hums"
     assert [(entry.who, entry.after) for entry in page.notes] == [
@@ -133,6 +135,22 @@ def test_an_inspection_is_one_case_a_day_and_its_finding_is_asked_for(own: Seede
     ]
     assert [(entry.rule, entry.key_id) for entry in page.notes] == [("noted", KEY)]
     assert {"opened", "noted"} <= {row.action for row in audit if row.person == "ann"}
+
+
+def test_a_closed_inspection_is_named_on_its_day_and_opens_again_on_a_later_day(
+    own: Seeded,
+) -> None:
+    with own.source("maintenance") as source:
+        decision = newest_decision(source.records, "pump t3")
+        asks = (source.queue, decision, "ann", KEY, None)
+        first = ask_inspection(*asks, NOW)
+        claim = source.queue.take(first.item_id, "bob", NOW)
+        source.queue.decide(first.item_id, "bob", claim.token, {"fault": False}, NOW)
+        same_day = ask_inspection(*asks, NOW + 1)
+        later = ask_inspection(*asks, NOW + 3 * 24 * HOUR)
+    assert same_day == (first.item_id, False, True)
+    assert later.item_id != first.item_id
+    assert (later.is_new, later.is_closed) == (True, False)
 
 
 def test_a_week_shows_what_binds_it_and_what_it_leaves_out(lived: Seeded) -> None:

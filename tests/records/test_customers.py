@@ -4,6 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
+from alembic import command
+from sqlalchemy import text
 
 from lib.churn.customer_steps import CustomerStepRepository
 from lib.churn.health_repository import HealthRepository, Override
@@ -15,10 +17,14 @@ from lib.churn.intervention_repository import (
     StoredPlan,
     UnknownInterventionError,
 )
-from lib.churn.intervention_switch import SwitchUnchangedError
+from lib.churn.intervention_switch import RepeatedSwitchError, SwitchUnchangedError
+from lib.churn.interventions.outcome_labels import notice_labels
 from lib.churn.overrides import LONGEST_US, ExpiryError, set_override
 from lib.churn.standing_repository import StandingFilter, StandingRepository
-from lib.records import RecordsError
+from lib.records import Records, RecordsError
+from lib.records.database import Database
+from lib.records.migration import alembic_config
+from lib.records.retention import Retention
 from tests.records.conftest import NOVEMBER, SECOND
 from tests.records.customer_factories import health_entry, intervention
 
@@ -105,6 +111,22 @@ def test_a_withdrawn_override_stays_withdrawn_when_the_withdrawal_expires(health
     assert [step.action for step in steps] == ["override withdrawn", "overridden"]
 
 
+def test_an_override_that_was_replaced_never_returns_when_records_age(health, url):
+    health.insert_override(override(1, expires_at=NOVEMBER + 100 * SECOND))
+    health.insert_override(override(2, score=20.0, expires_at=NOVEMBER + 30 * SECOND))
+    health.insert_override(override(3, customer_id="c2", expires_at=NOVEMBER + 100 * SECOND))
+    health.insert_override(override(60, customer_id="c2", score=None))
+    now = NOVEMBER + 50 * SECOND
+    assert [entry.id for entry in health.list_in_force(now)] == []
+    for count_only in (True, False):
+        with Retention(url, count_only=count_only) as retention:
+            assert (
+                retention.delete_health(NOVEMBER + 40 * SECOND).deleted == 3 + 2
+            )  # steps, overrides
+    assert health.list_in_force(now) == []
+    assert [entry.id for entry in health.list_overrides("c2")] == ["o60", "o3"]
+
+
 @pytest.mark.parametrize("until", [NOVEMBER, NOVEMBER + LONGEST_US + 1])
 def test_an_override_expires_within_a_year(health, until):
     by = {"author": "ann", "key_id": "k", "reason": "met"}
@@ -125,6 +147,57 @@ def test_a_customer_stands_where_its_newest_entry_put_it(health):
     assert len(standings.list_standings(StandingFilter(left=True), "id", 10)) == 1
     health.insert_entries([health_entry(4)])
     assert standings.find_standing("c1").noticed_at is None
+
+
+def test_a_notice_that_is_sent_again_neither_counts_twice_nor_moves(health):
+    standings, records = health.sharing(StandingRepository), health.sharing(Records)
+    notices = [NOVEMBER + SECOND, NOVEMBER + 2 * SECOND]
+    health.insert_entries([health_entry(0)])
+    standings.note_notices({"c1": notices[1]})
+    standings.note_notices({"c1": notices[0]})
+    assert standings.find_standing("c1").noticed_at == notices[1]
+    records.record_labels(notice_labels([("c1", at) for at in notices], NOVEMBER))
+    health.insert_entries([health_entry(9)])
+    standings.note_notices({"c1": notices[1]})
+    assert standings.find_standing("c1").noticed_at is None
+    standings.note_notices({"c1": NOVEMBER + 10 * SECOND})
+    assert standings.find_standing("c1").noticed_at == NOVEMBER + 10 * SECOND
+
+
+def test_standings_of_earlier_records_say_who_gave_notice(url, opened):
+    rows = {
+        # customer: when its health is of, was computed, the notice was observed, was received
+        "before": (5, 6, 3, 4), "late": (5, 6, 3, 7), "after": (5, 6, 7, 8), "never": (5, 6, 0, 0),
+    }  # fmt: skip
+    database = Database(url)
+    with database.migrating() as connection:
+        command.upgrade(alembic_config(connection), "0013")
+        for name, (at, computed, observed, received) in rows.items():
+            connection.execute(
+                text(
+                    "INSERT INTO customer_health (customer_id, at, created_at, band, chance, "
+                    "score, components, reasons) "
+                    "VALUES (:name, :at, :computed, 'red', 0.5, 9, '{}', '[]')"
+                ),
+                {"name": name, "at": NOVEMBER + at, "computed": NOVEMBER + computed},
+            )
+            fact = (
+                "INSERT INTO facts (system, subject_id, kind, source, value, observed_at,"
+                " received_at) VALUES ('churn', :name, :kind, 'event', true, :observed, :received)"
+            )
+            connection.execute(
+                text(fact),
+                {
+                    "name": name, "kind": "notice" if observed else "left",
+                    "observed": NOVEMBER + observed, "received": NOVEMBER + received,
+                },
+            )  # fmt: skip
+    database.close()
+    standings = opened(StandingRepository)
+    noticed = {name: standings.find_standing(name).noticed_at for name in rows}
+    assert noticed == {
+        "before": None, "late": NOVEMBER + 3, "after": NOVEMBER + 7, "never": None
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("order", ["risk", "health", "id"])
@@ -256,6 +329,33 @@ def test_no_plan_with_contacts_is_kept_while_interventions_are_stopped(book):
     assert book.set_switch(stopped=True, request_id="r1", **switch) == book.find_stop()
     book.set_switch(stopped=False, request_id="r3", **switch)
     assert book.find_stop() is None
+
+
+def set_switch(book: InterventionRepository, request_id: str, stopped: bool, at: int = NOVEMBER):
+    return book.set_switch(
+        stopped=stopped, request_id=request_id, author="ann", key_id="k", reason="prices", at=at
+    )
+
+
+def test_a_request_that_is_sent_again_never_undoes_what_came_after(book):
+    first = set_switch(book, "stop", True)
+    resumed = set_switch(book, "resume", False, NOVEMBER + 1)
+    assert set_switch(book, "stop", True, NOVEMBER + 2) == first
+    assert book.find_stop() is None
+    with pytest.raises(RepeatedSwitchError, match="interventions resumed by ann"):
+        set_switch(book, "resume", True, NOVEMBER + 3)
+    set_switch(book, "again", True, NOVEMBER + 4)
+    assert set_switch(book, "resume", False, NOVEMBER + 5) == resumed
+    assert book.find_stop().subject_id == "again"
+
+
+def test_a_stop_holds_that_a_replica_with_a_slow_clock_wrote(book):
+    set_switch(book, "1", True)
+    set_switch(book, "2", False, NOVEMBER + 60 * SECOND)
+    slow = set_switch(book, "3", True, NOVEMBER + SECOND)
+    assert book.find_stop() == slow
+    with pytest.raises(SwitchUnchangedError):
+        set_switch(book, "4", True, NOVEMBER + 2 * SECOND)
 
 
 def test_of_people_who_stop_at_once_one_does(book):

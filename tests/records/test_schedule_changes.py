@@ -1,10 +1,11 @@
 """Changes of schedules keep their promises on SQLite and on PostgreSQL."""
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
+from sqlalchemy import event
 
 from lib.maintenance.repository import (
     RepeatedChangeError,
@@ -12,6 +13,7 @@ from lib.maintenance.repository import (
     UnknownOrderError,
     WorkOrderRepository,
 )
+from lib.maintenance.schedule.change import change_service
 from lib.maintenance.schedule.costs import cost_of
 from lib.maintenance.schedule.planned_week import load_week
 from lib.maintenance.schedule.revision import (
@@ -75,6 +77,53 @@ def test_of_changes_of_one_revision_at_once_one_is_made(repository):
     assert sum(not isinstance(result, StaleScheduleError) for result in results) == 1
     assert len(repository.list_changes(SCHEDULE)) == 1
     assert repository.find_schedule(SCHEDULE)[0].revision == 1
+
+
+@pytest.mark.parametrize("action", ["drop", "move"])
+def test_an_order_that_is_closed_while_its_service_is_changed_stays_as_it_is(
+    repository, url, action
+):
+    order = next(
+        order
+        for order in repository.find_schedule(SCHEDULE)[1]
+        if (order.machine_id, order.component) == DROP.name
+    )
+    start = None if action == "drop" else free_start(repository)
+    asks = replace(DROP, action=action, start_at=start)
+    closings: list[Future] = []
+    with WorkOrderRepository(url) as other, ThreadPoolExecutor(1) as pool:
+
+        def close_meanwhile(connection, _cursor, statement, *_):
+            is_change = connection.get_execution_options().get("forewarn_write")
+            if is_change and "FROM work_orders" in statement and not closings:
+                closings.append(pool.submit(close, other, order.id))
+                wait(closings, timeout=0.5)
+
+        event.listen(repository._database._engine, "after_cursor_execute", close_meanwhile)
+        assert make_change(repository, revision(0, "c"), asks)[1]
+        (closed,) = (closing.result(timeout=10) for closing in closings)
+    orders = {each.id: each for each in repository.find_schedule(SCHEDULE)[1]}
+    assert orders.get(order.id) == closed
+
+
+def free_start(repository: WorkOrderRepository) -> int:
+    """Another start at which the service that is changed breaks no constraint."""
+    week = load_week(repository, SCHEDULE)
+    planned = week.time_of(int(week.starts[week.number_of(DROP.name)]))
+    return next(
+        week.time_of(slot)
+        for slot in range(160)
+        if week.time_of(slot) != planned
+        and not change_service(week, "move", DROP.name, week.time_of(slot), NOVEMBER).broken
+    )
+
+
+def close(orders: WorkOrderRepository, order_id: str):
+    """The order as it was closed; None where a change removed it before."""
+    try:
+        return orders.close_order(order_id, {"result": "done"}, NOVEMBER)[0]
+    except UnknownOrderError:
+        return None
 
 
 def test_an_id_of_another_change_is_refused_and_an_unknown_week_too(repository):

@@ -46,9 +46,14 @@ def published(folder: Path) -> Path:
 
 
 @asynccontextmanager
-async def churn(folder: Path, now_us: int | None = NOW, **changes: Any) -> AsyncIterator[Running]:
+async def churn(
+    folder: Path,
+    now_us: int | None = NOW,
+    reviewers: tuple[str, ...] | None = None,
+    **changes: Any,
+) -> AsyncIterator[Running]:
     """The application in a folder."""
-    token = add_token(folder, SCOPES)
+    token = add_token(folder, SCOPES, reviewers=reviewers)
     if "registry" not in changes and not (folder / "registry").exists():
         published(folder)
     settings = {"profile_store": f"sqlite:///{folder}/profiles.sqlite", **changes}

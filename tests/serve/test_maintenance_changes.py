@@ -2,6 +2,9 @@
 
 import asyncio
 import re
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -139,6 +142,17 @@ async def test_a_closed_service_stays_and_an_unknown_week_is_not_found(app, at):
     await app.post("schedules/none/change", change_of(order, "lock"), 404)
 
 
+async def test_a_week_that_cannot_be_read_again_is_not_solved_again(app, at):
+    name, _ = await planned(app, at)
+    repository = app.service.orders.repository
+    schedule, basis = repository.find_schedule(name)[0], repository.find_basis(name)
+    plan = {key: value for key, value in schedule.plan.items() if key != "sites"}
+    repository.insert_schedule(replace(schedule, id="old", plan=plan), [], basis)
+    refused = await app.post("schedules/old/solve", {"revision": 0, "author": "ann"}, 409)
+    assert refused["type"] == "urn:forewarn:not-changeable"
+    assert "plan the week again" in refused["detail"]
+
+
 async def test_solving_again_keeps_what_people_locked_and_is_done_once(app, at):
     name, order = await planned(app, at)
     start = later(order, days=2)
@@ -158,6 +172,49 @@ async def test_solving_again_keeps_what_people_locked_and_is_done_once(app, at):
         ("ann", "move"), ("bob", "solve"), ("ann", "accept"),
     }  # fmt: skip
     assert all(re.fullmatch("[0-9a-f]{12}", change.key_id) for change in changes)
+
+
+async def test_an_outcome_that_was_reported_at_this_replica_is_not_followed_again(app, at):
+    _, order = await planned(app, at)
+    outcome = {"result": "done", "event_time": iso(at - MINUTE)}
+    await app.post(f"work_orders/{order['order_id']}/outcome", outcome)
+    assert await app.service.orders.follow_closed() == 0
+
+
+async def test_an_outcome_that_took_effect_before_writes_nothing(app, at):
+    _, order = await planned(app, at)
+    outcome = {"result": "done", "event_time": iso(at - MINUTE)}
+    machines = app.service.machines._store
+    path = f"work_orders/{order['order_id']}/outcome"
+    await app.post(path, outcome)
+    before = await machines.read("M00003")
+    assert (await app.post(path, outcome))["repeated"]
+    assert await machines.read("M00003") == before
+
+
+async def test_an_outcome_that_cannot_be_read_holds_up_no_other(app, at):
+    _, first = await planned(app, at)
+    _, second = await planned(app, at)
+    orders, repository = app.service.orders, app.service.orders.repository
+    done = Outcome.model_validate({"result": "done", "event_time": iso(at - MINUTE)})
+    repository.close_order(first["order_id"], {"result": "forgotten"}, at - 1)
+    close_with(repository, second["order_id"], done, at, at)
+    assert [await orders.follow_closed(), await orders.follow_closed()] == [1, 0]
+
+
+async def test_an_outcome_that_cannot_take_effect_holds_up_no_other(app, at, tmp_path):
+    _, first = await planned(app, at)
+    _, second = await planned(app, at)
+    orders, repository = app.service.orders, app.service.orders.repository
+    done = Outcome.model_validate({"result": "done", "event_time": iso(at - MINUTE)})
+    failure = {"result": "failed_before", "failure_mode": "seal", "failed_at": done.event_time}
+    close_with(repository, first["order_id"], done.model_copy(update=failure), at - 1, at)
+    close_with(repository, second["order_id"], done, at, at)
+    with closing(sqlite3.connect(tmp_path / "a" / "records.sqlite")) as other:
+        other.execute("BEGIN IMMEDIATE")  # labels cannot be written meanwhile
+        assert await orders.follow_closed() == 1
+    assert [await orders.follow_closed(), await orders.follow_closed()] == [1, 0]
+    assert len(await app.service.decision_store.labels("M00003")) == 1
 
 
 async def test_outcomes_that_were_reported_elsewhere_take_effect_once(app, at):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import yaml
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -82,6 +83,11 @@ class Playbooks:
         columns = Columns(table)
         masks = [np.asarray(columns.mask(condition)) for condition in self.conditions]
         return np.column_stack(masks) if masks else np.zeros((len(matrix), 0), dtype=bool)
+
+
+def switched_off(text: str) -> str:
+    """The YAML of playbooks with all of them switched off."""
+    return yaml.safe_dump({**yaml.safe_load(text), "enabled": False}, sort_keys=False)
 
 
 def load_playbooks(text: str, names: Iterable[str], origin: str = "playbooks") -> Playbooks:

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from itertools import starmap
 from typing import Any
 
@@ -28,24 +29,27 @@ def plan_report(
     as_of: str,
     effects: dict[str, Effect] | None = None,
     currency: str = "",
+    notes: Sequence[str] = (),
 ) -> report.Report:
-    """The report of a planned day."""
+    """The report of a planned day; `notes` say why customers are left out."""
     treated = log.filter(pa.array(~log["held_out"].to_numpy(zero_copy_only=False)))
     return report.Report(
         title="Churn: interventions of the day",
         subtitle=f"as of {as_of}; amounts in {currency or 'the settlement currency'}",
         sections=[
-            _overview(day, log, scores, limits, economics),
+            _overview(day, log, scores, limits, economics, notes),
             _people(treated, scores, playbooks),
             _ways(day, log),
             _spent(day, treated, playbooks, limits),
             _effects(playbooks, effects or {}),
         ],
-        facts=facts(day, log, as_of, effects or {}),
+        facts=facts(day, log, as_of, effects or {}, notes),
     )
 
 
-def facts(day: DailyPlan, log: pa.Table, as_of: str, effects: dict[str, Effect]) -> dict[str, Any]:
+def facts(
+    day: DailyPlan, log: pa.Table, as_of: str, effects: dict[str, Effect], notes: Sequence[str]
+) -> dict[str, Any]:
     """The figures, for programs."""
     return {
         "as_of": as_of,
@@ -57,11 +61,17 @@ def facts(day: DailyPlan, log: pa.Table, as_of: str, effects: dict[str, Effect])
         "hours": day.plan.hours,
         "other_ways": day.other_ways,
         "effects": {name: vars(effect) for name, effect in effects.items()},
+        "notes": list(notes),
     }
 
 
 def _overview(
-    day: DailyPlan, log: pa.Table, scores: pa.Table, limits: Budget, economics: Economics
+    day: DailyPlan,
+    log: pa.Table,
+    scores: pa.Table,
+    limits: Budget,
+    economics: Economics,
+    notes: Sequence[str],
 ) -> report.Section:
     mrr = np.nan_to_num(scores["mrr"].fill_null(0.0).to_numpy())
     at_risk = float((day.probabilities * mrr).sum()) * 12.0
@@ -87,8 +97,9 @@ def _overview(
         f"{economics.months:g} months. The gain is computed with the playbooks' effects below; "
         "where these are assumptions, the gain is one, too."
     )
+    blocks = [report.Note(note) for note in (*notes, text)]
     return report.Section(
-        "Summary", [report.KeyFigures(tuple(starmap(report.KeyFigure, figures))), report.Note(text)]
+        "Summary", [report.KeyFigures(tuple(starmap(report.KeyFigure, figures))), *blocks]
     )
 
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from lib.churn.model.model import ChurnModel
 
 NOTE = "scores.json"
+CHANCES = "chances"
+"""Field of the note: which probability a health score is worth, see `HealthReference.chances`."""
 KEYS = ("customer_id", "as_of", "chance", "score", "band", "flagged", "mrr", "segment", "reasons")
 
 

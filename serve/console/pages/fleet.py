@@ -10,7 +10,7 @@ from lib.console.fleet import ROWS, FleetFilter, list_fleet, read_fleet
 from lib.console.machine import read_machine
 from lib.console.rows_csv import rows_csv
 from lib.console.source import SystemSource
-from lib.maintenance.inspection import ask_inspection, newest_decision, note_machine
+from lib.maintenance.inspection import InspectionCase, ask_inspection, newest_decision, note_machine
 from lib.records.review import ReviewKey
 from lib.registry import to_iso
 from serve.console.console import Console
@@ -70,11 +70,12 @@ async def inspect(console: Console, visit: Visit) -> Response:
     """Puts the machine into the queue of people."""
     visit.require(f"{SYSTEM}:review")
     system = console.system(visit, "read", SYSTEM)
-    fresh = await system.read(
+    case = await system.read(
         _ask, _id(visit), visit.name, visit.session.key_id, read_note(visit), console.service.now()
     )
-    console.service.meter.count(ACTIONS.name, "inspect", "done" if fresh else "known")
-    return console.redirect(_path(visit), done="inspect" if fresh else "known")
+    console.service.meter.count(ACTIONS.name, "inspect", "done" if case.is_new else "known")
+    known = "closed" if case.is_closed else "known"
+    return console.redirect(_path(visit), done="inspect" if case.is_new else known)
 
 
 async def note(console: Console, visit: Visit) -> Response:
@@ -90,9 +91,9 @@ async def note(console: Console, visit: Visit) -> Response:
 
 def _ask(
     source: SystemSource, machine_id: str, by: str, key_id: str, text: str | None, now: int
-) -> bool:
+) -> InspectionCase:
     decision = newest_decision(source.records, machine_id)
-    return ask_inspection(source.queue, decision, by, key_id, text, now)[1]
+    return ask_inspection(source.queue, decision, by, key_id, text, now)
 
 
 def _keep(
