@@ -141,6 +141,14 @@ async def test_a_change_that_breaks_a_constraint_has_no_button_and_is_refused(ow
     assert starts_of(own) == before
 
 
+async def test_a_week_says_in_which_zone_its_times_are(running: RunningConsole) -> None:
+    reader = await running.signed_in()
+    page = await reader.get(WEEK)
+    assert "Times of the week are in Europe/Berlin" in page.text
+    assert "Times are in UTC" not in page.text
+    assert "Times are in UTC" in (await reader.get("/console/fleet")).text
+
+
 async def test_a_work_order_is_closed_once_with_a_finding(own: Seeded) -> None:
     order = first_order(own)
     async with console(own) as running:
