@@ -97,21 +97,13 @@ def decide_payment(
         UnknownItemError: no decision is recorded about it, or it has no amount.
     """
     decision = _decision(source, payment_id)
-    verdicts = {FRAUD: is_fraud}
     if effect.item_id:
+        verdicts = {FRAUD: is_fraud}
         _decide_item(source, reviewer, payment_id, effect, verdicts, now, lease_now)
         return
     if not source.records.list_stated(effect.id):
         _require_unchanged(source, payment_id, effect)
-    statement = Statement(
-        id=effect.id,
-        reviewer=reviewer.name,
-        verdicts=verdicts,
-        at=now,
-        note=effect.note,
-        key=reviewer.key,
-    )
-    _state(source, [decision], statement, lease_now)
+    _state(source, reviewer, [decision], is_fraud, effect, now, lease_now)
 
 
 def refer_payment(
@@ -173,15 +165,7 @@ def label_together(
     decisions = _decisions(source, unlabelled)
     if not decisions:
         raise LeaseLostError("all of these payments are labelled fraud already")
-    statement = Statement(
-        id=effect.id,
-        reviewer=reviewer.name,
-        verdicts={FRAUD: True},
-        at=now,
-        note=effect.note,
-        key=reviewer.key,
-    )
-    return _state(source, decisions, statement, lease_now)
+    return _state(source, reviewer, decisions, True, effect, now, lease_now)
 
 
 def read_left_out(
@@ -257,28 +241,32 @@ def take_back(
     decisions = _decisions(source, view.standing)
     if not decisions:
         raise LeaseLostError("something else became known of these payments since")
-    statement = Statement(
-        id=statement_id + _BACK,
-        reviewer=reviewer.name,
-        verdicts={FRAUD: False},
-        at=now,
-        note=None,
-        key=reviewer.key,
-    )
-    return _state(source, decisions, statement, lease_now)
+    effect = Effect(statement_id + _BACK)
+    return _state(source, reviewer, decisions, False, effect, now, lease_now)
 
 
 def _state(
     source: SystemSource,
+    reviewer: Reviewer,
     decisions: Sequence[Decision],
-    statement: Statement,
+    is_fraud: bool,
+    effect: Effect,
+    now: int,
     lease_now: int | None,
 ) -> StatementResult:
-    """State a verdict of some payments.
+    """State a verdict of some payments, once.
 
     Raises:
         LeaseLostError: all of them are left out.
     """
+    statement = Statement(
+        id=effect.id,
+        reviewer=reviewer.name,
+        verdicts={FRAUD: is_fraud},
+        at=now,
+        note=effect.note,
+        key=reviewer.key,
+    )
     result = source.queue.state(policy_of(source), decisions, statement, lease_now)
     if not result.stated:
         raise LeaseLostError("all of these payments wait for somebody else")

@@ -77,9 +77,10 @@ async def _read(
 
 
 def _away(names: list[str]) -> Problem:
-    detail = f"What {' and '.join(names)} did cannot be read now: its records do not answer. "
     return Problem.unavailable(
-        f"{detail}Choose another system, or load the page again in a moment.", retry_after=5
+        f"The records of {' and '.join(names)} do not answer now. Choose another system, or load "
+        "the page again in a moment.",
+        retry_after=5,
     )
 
 

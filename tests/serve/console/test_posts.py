@@ -101,6 +101,9 @@ async def test_a_post_that_measures_a_reviewer_looks_like_any_that_waits(own: Se
         for name, page in pages.items():
             assert "an opinion is due, so what people said is not shown" in page.text, name
             assert "Take it and decide" in page.text, name
+        take = re.search(r'action="([^"]+/take)"', pages["t8001"].text)
+        assert take
+        assert (await post(bob, PAGE, take[1])).status_code == 200
         cleo = await running.signed_in(*REVIEWING, name="cleo")
         assert "an opinion is due" not in (await cleo.get("/console/posts/t8001")).text
 
