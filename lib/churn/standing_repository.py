@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from sqlalchemy import ColumnElement, and_, case, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, case, exists, func, or_, select, update
 
 from lib.churn.model import SYSTEM
 from lib.churn.outcomes import NOTICE
@@ -17,6 +17,8 @@ from lib.records.schema import CUSTOMER_HEALTH, CUSTOMER_STANDINGS, FACTS
 
 Order: TypeAlias = Literal["risk", "health", "id"]
 MONTHS_A_YEAR = 12.0
+MOST_FOLLOWED = 200
+"""Customers of a segment whose scores make its curve."""
 _WEEK = 7 * DAY
 _LATE_US = 60 * DAY
 
@@ -58,6 +60,7 @@ class StandingFilter:
         text: whose id holds it.
         overridden: ids of customers; only they.
         left: whether those who gave notice are listed, instead of the others.
+        set_bands: by customer, the band that counts instead of the newest health's.
     """
 
     segment: str | None = None
@@ -65,6 +68,7 @@ class StandingFilter:
     text: str | None = None
     overridden: tuple[str, ...] | None = None
     left: bool = False
+    set_bands: Mapping[str, str] = field(default_factory=dict)
 
     def conditions(self) -> list[ColumnElement[bool]]:
         """The same for the columns of the table."""
@@ -77,7 +81,9 @@ class StandingFilter:
             is_of = table.segment == self.segment if self.segment else table.segment.is_(None)
             conditions.append(is_of)
         if self.band is not None:
-            conditions.append(table.band == self.band)
+            names = [name for name, band in self.set_bands.items() if band == self.band]
+            is_set, is_meant = (table.customer_id.in_(part) for part in (self.set_bands, names))
+            conditions.append(or_(and_(table.band == self.band, ~is_set), is_meant))
         if self.text is not None:
             conditions.append(table.customer_id.contains(self.text, autoescape=True))
         if self.overridden is not None:
@@ -168,7 +174,11 @@ class StandingRepository(Repository):
         )
 
     def weekly_scores(self, until: int, weeks: int) -> list[WeeklyScore]:
-        """Mean scores by segment and week, of the `weeks` before a moment, the earliest first."""
+        """Mean scores by segment and week, of the `weeks` before a moment, the earliest first.
+
+        They are those of the same customers each week: of each segment every n-th by id, so that
+        no more than `MOST_FOLLOWED` are read.
+        """
         table, since = CUSTOMER_HEALTH.c, until - weeks * _WEEK
         week = case(
             *((table.at < since + number * _WEEK, number - 1) for number in range(1, weeks)),
@@ -176,7 +186,7 @@ class StandingRepository(Repository):
         ).label("week")
         query = (
             select(table.segment, week, func.avg(table.score))
-            .where(table.at >= since, table.at < until)
+            .where(table.customer_id.in_(_followed()), table.at >= since, table.at < until)
             .group_by(table.segment, week)
             .order_by(table.segment, week)
         )
@@ -227,6 +237,18 @@ class StandingRepository(Repository):
                     ~exists(select(FACTS.c.id).where(fact)),
                 )
                 connection.execute(update(CUSTOMER_STANDINGS).where(which).values(noticed_at=at))
+
+
+def _followed() -> Select[tuple[str]]:
+    """Every n-th customer of each segment, `MOST_FOLLOWED` of each at most."""
+    table = CUSTOMER_STANDINGS.c
+    places = select(
+        table.customer_id,
+        func.row_number().over(partition_by=table.segment, order_by=table.customer_id).label("at"),
+        func.count().over(partition_by=table.segment).label("size"),
+    ).subquery()
+    step = (places.c.size + MOST_FOLLOWED - 1) // MOST_FOLLOWED
+    return select(places.c.customer_id).where(places.c.at % step == 0)
 
 
 def _comes_after(order: Order, last: CustomerStanding) -> ColumnElement[bool]:

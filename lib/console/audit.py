@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from operator import attrgetter
 
 from sqlalchemy import ColumnElement
 
 from lib.churn.customer_steps import CustomerStep, CustomerStepRepository
 from lib.console.actor import read_actor
-from lib.console.rows_csv import csv_cell
+from lib.console.review_steps import is_open_to_all
+from lib.console.rows_csv import rows_csv
 from lib.console.source import SystemSource
 from lib.console.system_records import StepFilter
 from lib.experiment.models import ExperimentChange
@@ -26,6 +25,8 @@ from lib.rules.repository import RuleChange
 KINDS = ("review", "experiment", "model", "rules", "customer", "schedule")
 """What an entry is about."""
 MOST_EXPORTED = 10_000
+NOT_YET = "shown once no opinion is due"
+"""Stands for who did what to a subject that waits for an opinion."""
 _PARTS_SHOWN = 6
 _LONGEST_PART = 120
 _ABSENT = object()
@@ -43,9 +44,9 @@ class AuditRow:
         at: microseconds since 1970 UTC.
         system: in which it did.
         kind: see `KINDS`.
-        person: who did it, or the part of the service.
+        person: who did it, or the part of the service; "" while it would sway who judges next.
         key_id: of the API key; None where the audit has none.
-        action: what was done.
+        action: what was done; "" like the person.
         subject: to what.
         detail: from where to where, in words.
     """
@@ -110,13 +111,8 @@ def audit_csv(rows: Sequence[AuditRow]) -> str:
 
     A cell that a spreadsheet would compute is led by an apostrophe.
     """
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(_COLUMNS)
-    for row in rows:
-        values = (getattr(row, name) for name in _COLUMNS[1:])
-        writer.writerow([to_iso(row.at), *(csv_cell(value) for value in values)])
-    return text.getvalue()
+    values = attrgetter(*_COLUMNS[1:])
+    return rows_csv(_COLUMNS, [(to_iso(row.at), *values(row)) for row in rows])
 
 
 def _rows_of(source: SystemSource, audit_filter: AuditFilter, most: int) -> list[AuditRow]:
@@ -124,7 +120,7 @@ def _rows_of(source: SystemSource, audit_filter: AuditFilter, most: int) -> list
     kinds = KINDS if audit_filter.kind is None else (audit_filter.kind,)
     steps, rows = audit_filter.steps, list[AuditRow]()
     if "review" in kinds:
-        rows += map(_of_review, source.records.list_review_steps(steps, most))
+        rows += _review_rows(source, steps, most)
     if "experiment" in kinds:
         entries = source.records.list_experiment_steps(steps, most)
         rows += (_of_experiment(source.system, entry) for entry in entries)
@@ -155,6 +151,23 @@ def _is_meant(row: AuditRow, steps: StepFilter) -> bool:
         and steps.person in (None, row.person)
         and steps.action in (None, row.action)
     )
+
+
+def _review_rows(source: SystemSource, steps: StepFilter, most: int) -> list[AuditRow]:
+    """What happened to items; of subjects that wait for an opinion, nothing that would sway it."""
+    entries = source.records.list_review_steps(steps, most)
+    telling = dict.fromkeys(entry.subject_id for entry in entries if not is_open_to_all(entry))
+    waiting = source.records.open_subjects(list(telling))
+    return [
+        _of_review(entry)
+        if is_open_to_all(entry) or entry.subject_id not in waiting
+        else _blinded(_of_review(entry))
+        for entry in entries
+    ]
+
+
+def _blinded(row: AuditRow) -> AuditRow:
+    return replace(row, person="", key_id=None, action="", detail=NOT_YET)
 
 
 def _of_review(entry: AuditEntry) -> AuditRow:

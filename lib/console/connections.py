@@ -18,7 +18,7 @@ from lib.console.payments import (
     USER,
     PaymentLine,
     describe,
-    read_labels,
+    read_unmeasured,
 )
 from lib.console.sketch import GRAPH_HEIGHT, GRAPH_WIDTH, Dot, ring_dots
 from lib.console.source import SystemSource
@@ -132,8 +132,8 @@ class ConnectedPayments:
     has_more: bool
 
 
-def read_graph(source: SystemSource, decision: Decision) -> Graph:
-    """What the customer of a payment shares with others, within 30 days of it."""
+def read_graph(source: SystemSource, decision: Decision, reviewer: str) -> Graph:
+    """What the customer of a payment shares with others, within 30 days of it, to a reviewer."""
     own = line_of(decision)
     lines = _customer_lines(source, own)
     devices, few_devices = _frequent(lines, DEVICE, own, _MOST_DEVICES)
@@ -141,7 +141,8 @@ def read_graph(source: SystemSource, decision: Decision) -> Graph:
     choose = partial(_shares, devices=devices, merchants=merchants)
     others = source.records.scan_around(own.key, _GRAPH_SPAN, choose, _MOST_SCANNED)
     unique = {line.subject_id: line for line in (*lines, *others)}
-    labels = read_labels(source, list(unique))
+    waiting = source.records.list_waiting_items(list(unique), reviewer)
+    labels = read_unmeasured(source, list(unique), waiting)
     frauds = {name for name, label in labels.items() if label.is_fraud}
     drawing = _Drawing(own, tuple(unique.values()), frozenset(frauds))
     return drawing.graph(devices, merchants, few_devices + few_merchants)
@@ -194,7 +195,7 @@ def read_connected(
         key=lambda line: (abs(line.event_time - own.event_time), line.subject_id),
     ):
         lines.setdefault(line.subject_id, line)
-    payments = describe(source, list(lines.values()))
+    payments = describe(source, list(lines.values()), reviewer)
     unlabelled = [p for p in payments if p.label is None or not p.label.is_fraud]
     free = [
         payment

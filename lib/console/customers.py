@@ -165,6 +165,11 @@ def list_customers(
         shown.text,
         tuple(in_force) if shown.overridden else None,
         shown.left,
+        {
+            name: band_of(override.score)
+            for name, override in in_force.items()
+            if override.score is not None
+        },
     )
     last = None if after is None else standings.find_standing(after)
     rows = standings.list_standings(standing_filter, shown.order, most + 1, last)

@@ -104,6 +104,11 @@ class DecisionLine:
         """Its place in the order of a search."""
         return (self.event_time, self.subject_id)
 
+    @property
+    def score_text(self) -> str:
+        """The score in six digits; "" without one."""
+        return "" if self.score is None else f"{self.score:.6g}"
+
 
 def line_of(decision: Decision) -> DecisionLine:
     """A decision as a line of a list."""
@@ -274,23 +279,34 @@ class DecisionSearch(Repository):
 
     def has_open_item(self, subject_id: str) -> bool:
         """Whether anybody is to judge a subject, be it to measure them."""
+        return bool(self.open_subjects([subject_id]))
+
+    def is_open(self, subject_id: ColumnElement[str]) -> ColumnElement[bool]:
+        """Whether anybody is to judge the subject that a column names."""
         table = ITEMS.c
         about = (table.system == self._system, table.subject_id == subject_id)
-        query = select(table.id).where(*about, table.decided_at.is_(None)).limit(1)
+        return select(table.id).where(*about, table.decided_at.is_(None)).exists()
+
+    def open_subjects(self, subjects: Sequence[str]) -> frozenset[str]:
+        """Those of some subjects that anybody is to judge, be it to measure them."""
+        table, names = ITEMS.c, set[str]()
         with self._database.reading() as connection:
-            return connection.execute(query).first() is not None
+            for part in subjects_in_parts(subjects):
+                about = (table.system == self._system, table.subject_id.in_(part))
+                query = select(table.subject_id).where(*about, table.decided_at.is_(None))
+                names.update(connection.execute(query).scalars())
+        return frozenset(names)
 
     def list_waiting_items(
-        self, subjects: Sequence[str], with_golden: bool = False
+        self, subjects: Sequence[str], reviewer: str = ""
     ) -> dict[str, WaitingItem]:
-        """The undecided item of each of some subjects; golden ones only where asked for."""
+        """The undecided item of each of some subjects, of golden ones those of a reviewer alone."""
         table, items = ITEMS.c, dict[str, WaitingItem]()
         with self._database.reading() as connection:
             for part in subjects_in_parts(subjects):
                 about = (table.system == self._system, table.subject_id.in_(part))
-                waits = [*about, table.decided_at.is_(None)]
-                if not with_golden:
-                    waits.append(table.kind != "golden")
+                is_shown = or_(table.kind != "golden", table.for_reviewer == reviewer)
+                waits = [*about, table.decided_at.is_(None), is_shown]
                 order = [table.created_at.desc(), table.id]
                 for item in list_rows(connection, WaitingItem, ITEMS, *waits, order=order):
                     items[item.subject_id] = item

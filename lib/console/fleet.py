@@ -15,8 +15,10 @@ ROWS = 50
 """Machines that a page shows."""
 DAYS = 30
 """Machines without a decision in so many days are left out."""
-SPARK_WIDTH, SPARK_HEIGHT = 96, 20
 _MOST_DECISIONS = 20_000
+MOST_PAGES = -(-_MOST_DECISIONS // ROWS)
+"""Pages that a fleet fills at most."""
+SPARK_WIDTH, SPARK_HEIGHT = 96, 20
 _SPARK_POINTS = 24
 
 

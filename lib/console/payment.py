@@ -165,7 +165,7 @@ def read_payment(
         return None
     own = line_of(decision)
     around = _lines_around(source, own)
-    payments = {payment.id: payment for payment in describe(source, around)}
+    payments = {payment.id: payment for payment in describe(source, around, reviewer)}
     payment = payments[payment_id]
     rules = _rule_hits(decision)
     ground, points = _ground(payment, tuple(payments.values()))

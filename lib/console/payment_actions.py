@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lib.console.payments import FRAUD, PaymentLine, amount_of, describe, policy_of, read_labels
+from lib.console.payments import (
+    FRAUD,
+    PaymentLine,
+    amount_of,
+    describe,
+    policy_of,
+    read_labels,
+    read_unmeasured,
+)
 from lib.console.queue import Reviewer
 from lib.console.source import SystemSource
 from lib.records import Decision
@@ -33,6 +41,14 @@ class Effect:
     item_id: str = ""
     label_at: int = 0
     note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A payment of which nothing was stated, and why, in words."""
+
+    payment_id: str
+    why: str
 
 
 @dataclass(frozen=True)
@@ -81,23 +97,13 @@ def decide_payment(
         UnknownItemError: no decision is recorded about it, or it has no amount.
     """
     decision = _decision(source, payment_id)
-    verdicts = {FRAUD: is_fraud}
     if effect.item_id:
+        verdicts = {FRAUD: is_fraud}
         _decide_item(source, reviewer, payment_id, effect, verdicts, now, lease_now)
         return
     if not source.records.list_stated(effect.id):
         _require_unchanged(source, payment_id, effect)
-    statement = Statement(
-        id=effect.id,
-        reviewer=reviewer.name,
-        verdicts=verdicts,
-        at=now,
-        note=effect.note,
-        key=reviewer.key,
-    )
-    result = source.queue.state(policy_of(source), [decision], statement, lease_now)
-    if result.left_out:
-        raise LeaseLostError(f"payment {payment_id!r} waits for somebody else")
+    _state(source, reviewer, [decision], is_fraud, effect, now, lease_now)
 
 
 def refer_payment(
@@ -148,23 +154,47 @@ def label_together(
     Raises:
         LeaseLostError: none of them can be labelled.
     """
-    labels = read_labels(source, payment_ids)
-    labelled = {payment_id for payment_id, label in labels.items() if label.is_fraud}
+    waiting = source.records.list_waiting_items(payment_ids, reviewer.name)
+    known = read_unmeasured(source, payment_ids, waiting)
+    labelled = {payment_id for payment_id, label in known.items() if label.is_fraud}
     if (first := source.records.find_statement_result(effect.id)) is not None:
         labelled -= {*first.stated, *first.left_out}
     unlabelled = [name for name in dict.fromkeys(payment_ids) if name not in labelled]
     decisions = _decisions(source, unlabelled)
     if not decisions:
         raise LeaseLostError("all of these payments are labelled fraud already")
-    statement = Statement(
-        id=effect.id,
-        reviewer=reviewer.name,
-        verdicts={FRAUD: True},
-        at=now,
-        note=effect.note,
-        key=reviewer.key,
-    )
-    return source.queue.state(policy_of(source), decisions, statement, lease_now)
+    return _state(source, reviewer, decisions, True, effect, now, lease_now)
+
+
+def read_left_out(
+    source: SystemSource, payment_ids: Sequence[str], reviewer: str, now: int
+) -> tuple[LeftOut, ...]:
+    """Say of payments that a statement left out why, as they are now.
+
+    Args:
+        source: of the system.
+        payment_ids: that were left out.
+        reviewer: who made the statement.
+        now: microseconds since 1970 UTC.
+    """
+    waiting = source.records.list_waiting_items(payment_ids, reviewer)
+    labels = read_unmeasured(source, payment_ids, waiting)
+    lines = {line.subject_id: line for line in source.records.list_lines(payment_ids)}
+    left_out = []
+    for payment_id in payment_ids:
+        item, label = waiting.get(payment_id), labels.get(payment_id)
+        line = lines.get(payment_id)
+        if item is not None:
+            is_held = item.is_with_another(reviewer, now)
+            why = "it is with another reviewer" if is_held else "it waits for another opinion"
+        elif label is not None:
+            why = f"it was labelled {label.word} already"
+        elif line is None or amount_of(line.request) is None:
+            why = "it is not recorded with an amount"
+        else:
+            why = "it was with another reviewer then"
+        left_out.append(LeftOut(payment_id, why))
+    return tuple(left_out)
 
 
 def read_statement(source: SystemSource, statement_id: str) -> StatementView | None:
@@ -173,7 +203,7 @@ def read_statement(source: SystemSource, statement_id: str) -> StatementView | N
     if not verdicts:
         return None
     subjects = [verdict.subject_id for verdict in verdicts]
-    payments = describe(source, source.records.list_lines(subjects))
+    payments = describe(source, source.records.list_lines(subjects), "")
     labels = read_labels(source, subjects)
     standing = tuple(
         verdict.subject_id
@@ -209,15 +239,36 @@ def take_back(
     decisions = _decisions(source, view.standing)
     if not decisions:
         raise LeaseLostError("something else became known of these payments since")
+    effect = Effect(statement_id + _BACK)
+    return _state(source, reviewer, decisions, False, effect, now, lease_now)
+
+
+def _state(
+    source: SystemSource,
+    reviewer: Reviewer,
+    decisions: Sequence[Decision],
+    is_fraud: bool,
+    effect: Effect,
+    now: int,
+    lease_now: int | None,
+) -> StatementResult:
+    """State a verdict of some payments, once.
+
+    Raises:
+        LeaseLostError: all of them are left out.
+    """
     statement = Statement(
-        id=statement_id + _BACK,
+        id=effect.id,
         reviewer=reviewer.name,
-        verdicts={FRAUD: False},
+        verdicts={FRAUD: is_fraud},
         at=now,
-        note=None,
+        note=effect.note,
         key=reviewer.key,
     )
-    return source.queue.state(policy_of(source), decisions, statement, lease_now)
+    result = source.queue.state(policy_of(source), decisions, statement, lease_now)
+    if not result.stated:
+        raise LeaseLostError("all of these payments wait for somebody else")
+    return result
 
 
 def _decide_item(

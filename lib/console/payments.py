@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,7 +13,7 @@ from lib.console.decision_search import (
     Key,
     WaitingItem,
 )
-from lib.console.rows_csv import csv_cell
+from lib.console.rows_csv import rows_csv
 from lib.console.source import SystemSource
 from lib.fraud.outcomes import AMOUNT
 from lib.fraud.review import PaymentReview
@@ -104,19 +102,27 @@ class PaymentList:
 
 
 def read_payments(
-    source: SystemSource, sought: DecisionFilter, most: int, before: Key | None = None
+    source: SystemSource,
+    sought: DecisionFilter,
+    most: int,
+    before: Key | None = None,
+    reviewer: str = "",
 ) -> PaymentList:
-    """Search payments, the latest first; see `DecisionSearch.search`."""
+    """Search payments, the latest first; see `DecisionSearch.search` and `describe`."""
     part: DecisionPart = source.records.search(sought, most, before)
-    return PaymentList(describe(source, part.lines), part.after, part.is_cut)
+    return PaymentList(describe(source, part.lines, reviewer), part.after, part.is_cut)
 
 
-def describe(source: SystemSource, lines: Sequence[DecisionLine]) -> tuple[PaymentLine, ...]:
-    """Payments with what is known of them and whether they wait, in the same order."""
+def describe(
+    source: SystemSource, lines: Sequence[DecisionLine], reviewer: str
+) -> tuple[PaymentLine, ...]:
+    """Payments with what is known of them and whether they wait, in the same order.
+
+    One that measures the reviewer looks like any that waits: nothing is known of it yet.
+    """
     subjects = [line.subject_id for line in lines]
-    records = source.records
-    labels = read_labels(source, subjects)
-    waiting = records.list_waiting_items(subjects)
+    waiting = source.records.list_waiting_items(subjects, reviewer)
+    labels = read_unmeasured(source, subjects, waiting)
     return tuple(
         PaymentLine(
             line,
@@ -127,6 +133,14 @@ def describe(source: SystemSource, lines: Sequence[DecisionLine]) -> tuple[Payme
         )
         for line in lines
     )
+
+
+def read_unmeasured(
+    source: SystemSource, subjects: Sequence[str], waiting: Mapping[str, WaitingItem]
+) -> dict[str, LabelState]:
+    """What is known of payments but for those that are to measure whom their items wait for."""
+    measuring = {name for name, item in waiting.items() if item.kind == "golden"}
+    return read_labels(source, [name for name in subjects if name not in measuring])
 
 
 def read_labels(source: SystemSource, subjects: Sequence[str]) -> dict[str, LabelState]:
@@ -170,31 +184,24 @@ def policy_of(source: SystemSource) -> PaymentReview:
 
 
 def payments_csv(payments: Sequence[PaymentLine]) -> str:
-    """Payments as CSV (RFC 4180) with a header; see `csv_cell`."""
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(_COLUMNS)
-    for payment in payments:
-        line, label = payment.line, payment.label
-        score = "" if line.score is None else f"{line.score:.6g}"
-        writer.writerow(
-            [
-                csv_cell(value)
-                for value in (
-                    payment.id,
-                    to_iso(line.event_time),
-                    line.decision,
-                    score,
-                    payment.amount.replace(",", ""),
-                    payment.currency,
-                    payment.entity(USER),
-                    payment.entity(MERCHANT),
-                    payment.entity(DEVICE),
-                    line.rule_id,
-                    None if label is None else label.word,
-                    None if label is None else label.source,
-                    "yes" if payment.waiting else "no",
-                )
-            ]
-        )
-    return text.getvalue()
+    """Payments as CSV (RFC 4180) with a header; see `rows_csv`."""
+    return rows_csv(_COLUMNS, [_cells(payment) for payment in payments])
+
+
+def _cells(payment: PaymentLine) -> tuple[str | None, ...]:
+    line, label = payment.line, payment.label
+    return (
+        payment.id,
+        to_iso(line.event_time),
+        line.decision,
+        line.score_text,
+        payment.amount.replace(",", ""),
+        payment.currency,
+        payment.entity(USER),
+        payment.entity(MERCHANT),
+        payment.entity(DEVICE),
+        line.rule_id,
+        None if label is None else label.word,
+        None if label is None else label.source,
+        "yes" if payment.waiting else "no",
+    )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +17,7 @@ from lib.console.decision_search import (
     WaitingItem,
     line_of,
 )
-from lib.console.rows_csv import csv_cell
+from lib.console.rows_csv import rows_csv
 from lib.console.source import SystemSource
 from lib.console.subject_history import HistoryLine, read_history
 from lib.moderation.author import AUTHORS
@@ -231,37 +229,41 @@ def packaged_policies() -> Policies:
 
 
 def read_posts(
-    source: SystemSource, sought: DecisionFilter, most: int, before: Key | None = None
+    source: SystemSource,
+    sought: DecisionFilter,
+    most: int,
+    before: Key | None = None,
+    reviewer: str = "",
 ) -> PostList:
-    """Search posts, the latest first; see `DecisionSearch.search`."""
+    """Search posts, the latest first; see `DecisionSearch.search`.
+
+    One that measures the reviewer looks like any that waits.
+    """
     part = source.records.search(sought, most, before)
-    return PostList(_described(source, part.lines), part.after, part.is_cut)
+    return PostList(_described(source, part.lines, reviewer), part.after, part.is_cut)
 
 
 def posts_csv(posts: Sequence[PostLine]) -> str:
-    """Posts as CSV (RFC 4180) with a header; see `csv_cell`."""
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(_COLUMNS)
-    for post in posts:
-        score = "" if post.line.score is None else f"{post.line.score:.6g}"
-        row = (
+    """Posts as CSV (RFC 4180) with a header; see `rows_csv`."""
+    rows = [
+        (
             post.id,
             to_iso(post.line.event_time),
             post.author,
             post.line.decision,
             post.standing,
             post.by,
-            score,
+            post.line.score_text,
             post.excerpt,
             "yes" if post.waiting else "no",
         )
-        writer.writerow([csv_cell(value) for value in row])
-    return text.getvalue()
+        for post in posts
+    ]
+    return rows_csv(_COLUMNS, rows)
 
 
-def read_post(source: SystemSource, post_id: str) -> PostPage | None:
-    """Read a post; None where no decision is recorded about it."""
+def read_post(source: SystemSource, post_id: str, reviewer: str) -> PostPage | None:
+    """Read a post as a reviewer sees it; None where no decision is recorded about it."""
     decision = source.records.find_decision(post_id)
     if decision is None:
         return None
@@ -271,7 +273,7 @@ def read_post(source: SystemSource, post_id: str) -> PostPage | None:
         lines = source.records.list_around(author, own.key, _BEFORE, _AFTER)
     if all(line.subject_id != post_id for line in lines):
         lines = [own, *lines]
-    posts = {post.id: post for post in _described(source, lines)}
+    posts = {post.id: post for post in _described(source, lines, reviewer)}
     return PostPage(
         post=posts[post_id],
         decision=decision,
@@ -307,9 +309,11 @@ def _content(source: SystemSource, decision: Decision) -> PostContent:
     )
 
 
-def _described(source: SystemSource, lines: Sequence[DecisionLine]) -> tuple[PostLine, ...]:
+def _described(
+    source: SystemSource, lines: Sequence[DecisionLine], reviewer: str
+) -> tuple[PostLine, ...]:
     subjects, records = [line.subject_id for line in lines], source.records
-    waiting = records.list_waiting_items(subjects, with_golden=True)
+    waiting = records.list_waiting_items(subjects, reviewer)
     outcomes = records.list_latest_outcomes(subjects)
     later = records.list_later_answers(subjects)
     posts = []

@@ -87,7 +87,9 @@ class SessionRepository(Repository):
             self._insert(connection, CONSOLE_SESSIONS, [session])
         return secret, session
 
-    def find(self, secret: str, limits: SessionLimits, now: int) -> Session | None:
+    def find(
+        self, secret: str, limits: SessionLimits, now: int, is_used: bool = True
+    ) -> Session | None:
         """The session of a secret; None where there is none or it ended.
 
         A session that is over is ended here; one that is used is noted to be, once a minute.
@@ -96,6 +98,7 @@ class SessionRepository(Repository):
             secret: as the browser sent it.
             limits: how long sessions last.
             now: microseconds since 1970 UTC.
+            is_used: whether somebody asks, not a page by itself: only that makes it last.
         """
         if not 0 < len(secret) <= _LONGEST_SECRET:
             return None
@@ -107,7 +110,7 @@ class SessionRepository(Repository):
         if limits.is_over(session, now):
             self.end(session.id, "expired", now)
             return None
-        if now - session.seen_at >= _SEEN_EVERY_US:
+        if is_used and now - session.seen_at >= _SEEN_EVERY_US:
             self._set(session.id, seen_at=now)
             session = replace(session, seen_at=now)
         return session

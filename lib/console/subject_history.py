@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from lib.console.review_steps import NEUTRAL
 from lib.console.source import SystemSource
 from lib.records.review.models import AuditEntry
 
 _SHOWN = 50
-_NEUTRAL = ("noted", "assigned", "snoozed", "escalated")
-"""Steps that say nothing of who was asked before, and what they said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,7 @@ def read_history(source: SystemSource, subject_id: str) -> tuple[HistoryLine, ..
     notes = {verdict.item_id: verdict.note for verdict in verdicts}
     entries = records.list_history(subject_id)[-_SHOWN:]
     return tuple(
-        _line(entry, notes) for entry in reversed(entries) if not is_blind or entry.what in _NEUTRAL
+        _line(entry, notes) for entry in reversed(entries) if not is_blind or entry.what in NEUTRAL
     )
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, case, func, select
 from lib.business.repository import StatementRepository
 from lib.console.actor import is_actor
 from lib.console.decision_search import DecisionSearch
+from lib.console.review_steps import open_to_all
 from lib.console.rule_records import RuleHitRecords
 from lib.experiment.exposure import Span
 from lib.experiment.models import ExperimentChange
@@ -149,12 +150,17 @@ class SystemRecords(
         return counts
 
     def list_review_steps(self, step_filter: StepFilter, most: int) -> list[AuditEntry]:
-        """What happened to items of the queue, the newest first."""
+        """What happened to items of the queue, the newest first.
+
+        By a person or an action, without what would tell either to whoever judges a subject next.
+        """
         table = AUDIT.c
-        conditions = (
+        conditions = [
             table.system == self._system,
             *step_filter.conditions(table.who, table.what, table.at),
-        )
+        ]
+        if (step_filter.person, step_filter.action) != (None, None):
+            conditions.append(open_to_all(table) | ~self.is_open(table.subject_id))
         order = [table.at.desc(), table.number.desc()]
         return self._list(AuditEntry, AUDIT, *conditions, order=order, limit=most)
 

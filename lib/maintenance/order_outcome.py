@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from lib.contract.fields import Amount, Id, Moment, Note, text_of
-from lib.maintenance.repository import WorkOrder, WorkOrderRepository
+from lib.maintenance.repository import OrderCloser, WorkOrder, WorkOrderRepository
 
 if TYPE_CHECKING:
     _Parts = str
@@ -63,7 +63,12 @@ class UnreportableOutcomeError(ValueError):
 
 
 def close_with(
-    repository: WorkOrderRepository, order_id: str, outcome: Outcome, at: int, latest: int
+    repository: WorkOrderRepository,
+    order_id: str,
+    outcome: Outcome,
+    at: int,
+    latest: int,
+    closer: OrderCloser,
 ) -> tuple[WorkOrder, bool]:
     """Close a work order; returns it, and whether it was open until now.
 
@@ -76,6 +81,7 @@ def close_with(
         outcome: of the service.
         at: when it is reported, microseconds since 1970 UTC.
         latest: event times after it are refused, microseconds since 1970 UTC.
+        closer: who reports it.
 
     Raises:
         UnknownOrderError, ClosedOrderError: see `WorkOrderRepository.close_order`.
@@ -84,4 +90,4 @@ def close_with(
     if outcome.event_time.timestamp() * 1e6 > latest:
         raise UnreportableOutcomeError("event_time: expected a time that is not in the future")
     reported = outcome.model_dump(mode="json", exclude_none=True)
-    return repository.close_order(order_id, reported, at)
+    return repository.close_order(order_id, reported, at, closer)

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from secrets import token_hex
 
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
+from lib.maintenance.schedule.request import WHOLE
 from lib.records.errors import RecordsError
 from lib.records.models import Json, require_fields
 from lib.records.repository import Repository, find_locked_row, find_row, list_locked_rows
@@ -71,7 +73,7 @@ class ScheduleChange:
 
     Attributes:
         schedule_id, id: of the schedule, and of the change within it.
-        action: `move`, `drop`, `lock`, `unlock`, `solve` or `accept`.
+        action: `move`, `drop`, `lock`, `unlock`, `solve`, `accept` or `close`.
         by: name of the person.
         key_id: of the API key.
         at: when.
@@ -135,6 +137,14 @@ class WorkOrder:
             ("id", "schedule_id", "machine_id", "skill"),
             ("starts_at", "ends_at", "created_at"),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class OrderCloser:
+    """Who closes a work order: name of the person, and public id of the API key."""
+
+    by: str
+    key_id: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -290,12 +300,22 @@ class WorkOrderRepository(Repository):
         )  # fmt: skip
 
     def close_order(
-        self, order_id: str, outcome: Mapping[str, Json], at: int
+        self,
+        order_id: str,
+        outcome: Mapping[str, Json],
+        at: int,
+        closer: OrderCloser | None = None,
     ) -> tuple[WorkOrder, bool]:
-        """Close an order with an outcome at `at`; returns it and whether it was open until now.
+        """Close an order with an outcome; returns it and whether it was open until now.
 
         The same outcome again changes nothing. Of several outcomes at once one closes the order,
         and the others find it closed.
+
+        Args:
+            order_id: of the order.
+            outcome: of the service.
+            at: when it is reported, microseconds since 1970 UTC.
+            closer: for the audit; None, of a load of old orders, leaves no step there.
 
         Raises:
             UnknownOrderError: there is none of that id.
@@ -310,6 +330,9 @@ class WorkOrderRepository(Repository):
                 closed = replace(order, closed_at=at, outcome=dict(outcome))
                 changes = {"closed_at": at, "outcome": closed.outcome}
                 connection.execute(update(WORK_ORDERS).where(is_order).values(changes))
+                if closer is not None:
+                    step = _closing(connection, closed, closer, at)
+                    connection.execute(insert(SCHEDULE_CHANGES), [asdict(step)])
                 return closed, True
         if dict(order.outcome or {}) != dict(outcome):
             raise ClosedOrderError(
@@ -343,6 +366,28 @@ def require_same_change(stored: ScheduleChange, digest: Json) -> ScheduleChange:
             f"change_id: {stored.id!r} names another change of schedule {stored.schedule_id!r}"
         )
     return stored
+
+
+def _closing(
+    connection: Connection, order: WorkOrder, closer: OrderCloser, at: int
+) -> ScheduleChange:
+    """The step of the audit by which an order was closed; it leaves the plan as it is."""
+    is_schedule = SCHEDULES.c.id == order.schedule_id
+    schedule = find_row(connection, StoredSchedule, SCHEDULES, is_schedule)
+    return ScheduleChange(
+        schedule_id=order.schedule_id,
+        id=f"close-{token_hex(8)}",
+        action="close",
+        by=closer.by,
+        key_id=closer.key_id,
+        at=at,
+        revision=0 if schedule is None else schedule.revision,
+        machine_id=order.machine_id,
+        component=order.component or WHOLE,
+        before=order.starts_at,
+        after=order.starts_at,
+        detail={"order_id": order.id, "result": (order.outcome or {}).get("result")},
+    )
 
 
 def _change(connection: Connection, schedule_id: str, change_id: str) -> ScheduleChange | None:

@@ -132,7 +132,7 @@ SCHEDULE_CHANGES = table(
     indexes={"by_time": ("at",)},
 )
 """The audit of schedules: a service moved, dropped or locked from `before` to `after`, a week that
-was solved again or accepted; a row is added, never changed."""
+was solved again or accepted, a work order that was closed; a row is added, never changed."""
 
 CUSTOMER_HEALTH = table(
     "customer_health",

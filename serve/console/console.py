@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -42,8 +42,9 @@ from lib.registry import AliasMovedError, ArtifactError, RegistryError
 from lib.retraining.promotion import EvidenceError
 from lib.rules.repository import RulesMovedError, UnknownRulesError
 from lib.storage import StorageError, redact_uri
+from serve.console.downloads import download
 from serve.console.navigation import linked_pages, tabs_of
-from serve.console.rendering import SUBJECTS, Pages
+from serve.console.rendering import SUBJECTS, Pages, day_text
 from serve.console.service import ConsoleService, SystemReader
 from serve.console.session import PREFIX, Visit
 from serve.framework.asgi import RequestContext
@@ -140,7 +141,18 @@ class Console:
         visit.require(f"{name}:{role}")
         return self.service.systems[name]
 
-    def redirect(self, path: str, **query: str) -> Response:
+    async def download_csv(self, name: str, write: Callable[..., str], *args: Any) -> Response:
+        """A CSV file of today, written in a thread, as it may be long.
+
+        Args:
+            name: of the file, without its day.
+            write: its text.
+            args: from which.
+        """
+        text = await self.service.writing.run(write, *args)
+        return download(text, f"{name}-{day_text(self.service.now())}.csv")
+
+    def redirect(self, path: str, **query: str | Sequence[str]) -> Response:
         """Sends the browser to a page of the console, which it loads."""
         return RedirectResponse(address(path, **query), 303)
 
@@ -158,8 +170,11 @@ class Console:
 
     async def on_error(self, request: Request, error: Exception) -> Response:
         """The answer to whatever a page raises."""
-        problem = _problem_of(error, is_reading=request.method in ("GET", "HEAD"))
-        return self.problem_page(request, problem)
+        return self.problem_page(request, self.problem_of(error, request))
+
+    def problem_of(self, error: Exception, request: Request) -> Problem:
+        """What a page answers to whatever it raises."""
+        return _problem_of(error, is_reading=request.method in ("GET", "HEAD"))
 
     def _values(self, request: Request) -> Mapping[str, Any]:
         context: RequestContext = request.scope["forewarn.context"]
@@ -182,9 +197,9 @@ def is_htmx(request: Request) -> bool:
     return request.headers.get("hx-request") == "true"
 
 
-def address(path: str, **query: str) -> str:
+def address(path: str, **query: str | Sequence[str]) -> str:
     """The address of a page of the console."""
-    return f"{PREFIX}{path}" + (f"?{urlencode(query)}" if query else "")
+    return f"{PREFIX}{path}" + (f"?{urlencode(query, doseq=True)}" if query else "")
 
 
 def local_path(text: str) -> str:

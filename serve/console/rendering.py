@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import quote
 
@@ -58,6 +58,7 @@ class Pages:
             exact=exact_time, iso=iso_time, age=age_text, number=number_text, share=share_text,
             percent=partial(share_text, digits=1), money=amount_text, capital=capital,
             measure=measure_text, hundredths="{:,.2f}".format, day=day_text, segment=path_segment,
+            file_name=file_name,
         )  # fmt: skip
         macros = self._environment.get_template("macros.html").module
         self._environment.globals["show"] = macros
@@ -111,6 +112,15 @@ def age_text(span_us: int) -> str:
 def path_segment(text: str) -> str:
     """An identifier as one part of a path, with a slash written as %2F."""
     return quote(text, safe="")
+
+
+def file_name(path: str) -> str:
+    """The name of a file, without where it lies on a server.
+
+    >>> file_name("/srv/forewarn/rules.yaml"), file_name("user_config")
+    ('rules.yaml', 'user_config')
+    """
+    return PurePosixPath(path).name
 
 
 def number_text(value: float) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from http import HTTPStatus
 from urllib.parse import parse_qsl
 
 from starlette.applications import Starlette
@@ -42,6 +44,8 @@ from serve.framework.problem import Problem
 Endpoint = Callable[[Request], Awaitable[Response]]
 Page = Callable[[Console, Visit], Awaitable[Response]]
 _MOST_FIELDS = 200
+_ESCAPED = 3
+"""Bytes of a form for one byte of a text at most."""
 _FOREVER = "public, max-age=31536000, immutable"
 
 READING: dict[str, Page] = {
@@ -129,6 +133,17 @@ CHANGING: dict[str, Page] = {
     "/queue/{system}/items/{item_id:path}/renew": queue.renew,
 }
 """What people do from pages, by path; each form carries the session's token."""
+LONG_FORMS: dict[str, int] = {
+    "/payment-statements": 256 * 1024,
+    "/rules/{system}/validate": 128 * 1024,
+    "/rules/{system}/backtest": 128 * 1024,
+    "/rules/{system}/publish": 128 * 1024,
+}
+"""Forms that hold as many bytes of text as the body of their endpoint, by path."""
+UNATTENDED = frozenset({
+    "/home/{system}", "/queue/{system}/figures", "/queue/{system}/items/{item_id:path}/renew",
+})  # fmt: skip
+"""What pages ask for by themselves: nobody need be there, so no session lasts longer by it."""
 
 
 class NoSessionError(Exception):
@@ -203,7 +218,7 @@ class _Access:
             visit = await self._visit(request)
             if not visit.name:
                 return self._console.redirect("/name", next=_path_of(request))
-            return await page(self._console, visit)
+            return await self._answer(page, visit)
 
         return endpoint
 
@@ -226,9 +241,7 @@ class _Access:
             _require_text([*form, *form.values()])
             if is_named and not visit.name:
                 return self._console.redirect("/name")
-            return await page(self._console, Visit(
-                visit.request, visit.session, visit.caller, visit.csrf, form
-            ))  # fmt: skip
+            return await self._answer(page, replace(visit, form=form))
 
         return endpoint
 
@@ -267,11 +280,21 @@ class _Access:
             end_session(response, self._service.args.https)
         return response
 
+    async def _answer(self, page: Page, visit: Visit) -> Response:
+        """A page, or why there is none; only what is no fault of the request is raised."""
+        try:
+            return await page(self._console, visit)
+        except Exception as error:
+            problem = self._console.problem_of(error, visit.request)
+            if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                raise
+            return self._console.problem_page(visit.request, problem)
+
     async def _visit(self, request: Request) -> Visit:
         secret, service = request.cookies.get(SESSION_COOKIE, ""), self._service
-        now = service.now()
+        now, is_used = service.now(), request.scope[ROUTE] not in UNATTENDED
         session = await service.sessions.run(
-            service.session_repository.find, secret, service.args.session_limits, now
+            service.session_repository.find, secret, service.args.session_limits, now, is_used
         )
         if session is None:
             raise NoSessionError
@@ -290,8 +313,10 @@ class _Access:
         Raises:
             Problem: 413 for a large one, 400 for what is no form.
         """
-        headers = dict(request.scope["headers"])
-        body = await read_body(headers, request.receive, self._service.limits.body_bytes)
+        headers, longest = dict(request.scope["headers"]), self._service.limits.body_bytes
+        if (text_bytes := LONG_FORMS.get(request.scope[ROUTE])) is not None:
+            longest = max(longest, _ESCAPED * text_bytes)
+        body = await read_body(headers, request.receive, longest)
         try:
             fields = parse_qsl(
                 body.decode(), keep_blank_values=True, strict_parsing=bool(body),

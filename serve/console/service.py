@@ -15,8 +15,10 @@ from lib.concurrency.guarded_call import GuardedCall
 from lib.console.sessions import SessionRepository
 from lib.console.source import SystemSource
 from lib.fraud.amounts import AmountScale
-from lib.records import RecordsUnavailableError
+from lib.records import RecordsError, RecordsUnavailableError
 from lib.records.partitions import DAY
+from lib.registry import ArtifactError
+from lib.storage import StorageError
 from serve.console.settings import ConsoleSettings, SystemSettings
 from serve.console.sign_in import SignInThrottle
 from serve.framework.health import Health, HealthChecks
@@ -83,6 +85,13 @@ class SystemReader:
         """A view model of this system; see `Reader.run`."""
         return await self.reader.run(view, self.source, *args, **kwargs)
 
+    async def read_if_there(self, view: Callable[..., Result], *args: Any) -> Result | None:
+        """The same; None where the records or the registry do not answer."""
+        try:
+            return await self.read(view, *args)
+        except (RecordsUnavailableError, RecordsError, ArtifactError, StorageError, OSError):
+            return None
+
 
 @dataclass
 class ConsoleService:
@@ -119,6 +128,7 @@ class ConsoleService:
         self.background = BackgroundTasks(self.log, fault_fields)
         self._logging = BoundedExecutor("logging", 1)
         self.solving = BoundedExecutor("solving", 1)
+        self.writing = BoundedExecutor("writing", 1)
         self._timeout = args.store_timeout_ms / 1000.0
         self.session_repository = SessionRepository(args.records)
         self.sessions = Reader("sessions", _SESSION_THREADS, self._timeout)
@@ -148,6 +158,7 @@ class ConsoleService:
             self.backtests.close()
             self.sessions.close()
             self.solving.close()
+            self.writing.close()
             self.session_repository.close()
             self._logging.close()
             self.meter.flush()

@@ -15,6 +15,7 @@ from lib.maintenance.machine_store import MachineStoreError
 from lib.maintenance.model.model import SurvivalModel
 from lib.maintenance.order_outcome import Outcome, close_with
 from lib.maintenance.repository import (
+    OrderCloser,
     StoredSchedule,
     UnknownOrderError,
     WorkOrder,
@@ -170,8 +171,9 @@ class WorkOrderService:
         """
         self._check(order_outcome)
         at = self._clock.now()
+        latest, closer = at + self._clock.ahead, OrderCloser(context.key_id, context.key_id)
         closed, fresh = await self._threads.run(
-            close_with, self.repository, order_id, order_outcome, at, at + self._clock.ahead
+            close_with, self.repository, order_id, order_outcome, at, latest, closer
         )
         # of an order that was closed before, too: that request may have ended here
         await self._follow(closed, order_outcome, at)

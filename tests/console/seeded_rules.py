@@ -50,7 +50,7 @@ def declare(url: str) -> None:
     text = RULES_FILE.read_text()
     declaration = RuleDeclaration(
         system="fraud",
-        origin="rules.yaml",
+        origin="/srv/forewarn/rules.yaml",
         text=text,
         revision=revision_of(language.load(text, "rules.yaml")),
         fields=language.kinds(),

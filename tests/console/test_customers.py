@@ -35,6 +35,7 @@ from lib.console.customer import (
     read_customer,
 )
 from lib.console.customers import (
+    BANDS,
     CURVE_HEIGHT,
     CURVE_WIDTH,
     CustomerFilter,
@@ -84,6 +85,26 @@ def test_the_list_is_filtered_by_segment_band_text_and_who_set_the_health(own: S
         source.records.sharing(StandingRepository).note_notices({"ct7": NOW})
         assert listed(left=True) == {"ct7"}
         assert "ct7" not in listed()
+
+
+def test_the_band_of_the_filter_is_the_one_that_is_shown(own: Seeded) -> None:
+    with own.source("churn") as source:
+        for name, score in (("ct1", 5.0), ("ct2", 95.0), ("ct3", 50.0)):
+            override_customer(
+                source, name, score, author="ann", key_id=KEY, reason="x",
+                now=NOW, until=NOW + DAY, present=None,
+            )  # fmt: skip
+        listed = {
+            band: {
+                line.standing.customer_id: line.band
+                for line in list_customers(source, CustomerFilter(band=band), NOW, 1000).customers
+            }
+            for band in BANDS
+        }
+    assert sum(map(len, listed.values())) == CUSTOMERS
+    for band, lines in listed.items():
+        assert set(lines.values()) == {band}
+    assert ("ct1" in listed["red"], "ct2" in listed["green"]) == (True, True)
 
 
 def test_the_score_that_counts_is_the_one_that_people_set(own: Seeded) -> None:

@@ -86,7 +86,7 @@ def test_parts_of_decisions_of_one_moment_are_the_whole_once(
 def test_connections_and_what_became_of_payments_are_read(source: SystemSource) -> None:
     decision = source.records.find_decision(NAMES(MAIN))
     assert decision is not None
-    graph = read_graph(source, decision)
+    graph = read_graph(source, decision, "ann")
     assert {node.id for node in graph.nodes if node.kind == "device_id" and node.frauds} == {
         NAMES(DEVICE)
     }

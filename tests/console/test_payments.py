@@ -175,7 +175,7 @@ def test_the_graph_has_the_customer_in_the_middle_and_frauds_marked(lived: Seede
     with lived.source() as source:
         decision = source.records.find_decision(MAIN)
         assert decision is not None
-        graph = read_graph(source, decision)
+        graph = read_graph(source, decision, "ann")
     nodes = {(node.word, node.id): node for node in graph.nodes}
     assert len(graph.nodes) == len(nodes) <= 40
     assert graph.nodes[0].id == CUSTOMER

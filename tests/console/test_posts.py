@@ -10,7 +10,7 @@ from lib.console.decision_search import DecisionFilter
 from lib.console.posts import content_of, mark_spans, policy_lines, posts_csv, read_post, read_posts
 from tests.console.seeded import NOW, Seeded
 from tests.console.seeded_posts import HIT, OTHERS, TEXT
-from tests.records.review_factories import HOUR, LEASE, close, golden_item, item
+from tests.records.review_factories import HOUR, LEASE, AlwaysGolden, close, golden_item, item
 
 POST, AUTHOR = "t8000", "t8100"
 spans = st.fixed_dictionaries(
@@ -60,8 +60,8 @@ def test_content_that_is_damaged_is_shown_as_far_as_it_goes(shown: dict[str, obj
 
 def test_a_post_shows_what_matched_its_media_and_the_policies(lived: Seeded) -> None:
     with lived.source("moderation") as source:
-        shown = read_post(source, POST)
-        assert read_post(source, "nothing") is None
+        shown = read_post(source, POST, "ann")
+        assert read_post(source, "nothing", "ann") is None
     assert shown is not None
     assert [piece.text for piece in shown.content.pieces if piece.matched] == ["vermin"]
     assert "".join(piece.text for piece in shown.content.pieces) == TEXT
@@ -101,14 +101,14 @@ def test_what_people_said_stands_and_is_not_shown_while_an_opinion_is_due(own: S
         claim = records.take("i700", "ann", now=NOW, lease=LEASE)
         verdicts = {"hate": True, "spam": False}
         records.decide("i700", "ann", claim.token, verdicts, now=NOW, next_step=close, note="clear")
-        shown = read_post(source, POST)
+        shown = read_post(source, POST, "ann")
         assert shown is not None
         assert (shown.post.standing, shown.post.by) == ("REMOVE", "people")
         decided = next(line for line in shown.history if line.action == "decided")
         assert (decided.verdicts, decided.note) == (verdicts, "clear")
         appeal = {**about, "kind": "appeal", "shown": {"appeal": "it is a quotation"}}
         records.admit([item(701, **appeal)], "author")
-        shown = read_post(source, POST)
+        shown = read_post(source, POST, "ann")
         assert shown is not None
         assert shown.content.appeal == "it is a quotation"
         assert shown.post.standing == ""
@@ -116,29 +116,18 @@ def test_what_people_said_stands_and_is_not_shown_while_an_opinion_is_due(own: S
 
 
 def test_a_post_that_measures_somebody_shows_no_verdict_either(own: Seeded) -> None:
-    class Always:
-        def draws(self, _: str, __: int) -> bool:
-            return True
-
-        def item(self, unseen, like, reviewer, _):  # type: ignore[no-untyped-def]
-            golden = unseen[0]
-            return item(
-                800,
-                kind="golden",
-                subject_id=golden.subject_id,
-                for_reviewer=reviewer,
-                known=golden.known,
-                policies=golden.policies,
-                policy_version=like.policy_version,
-            )
-
     with own.source("moderation") as source:
         source.records.insert_golden([golden_item(1, subject_id=POST)])
-        claims = source.records.claim("bob", 1, now=NOW, lease=LEASE, mixer=Always())
+        claims = source.records.claim("bob", 1, now=NOW, lease=LEASE, mixer=AlwaysGolden())
         assert [claim.subject_id for claim in claims] == [POST]
-        shown = read_post(source, POST)
-    assert shown is not None
-    assert shown.post.standing == ""
+        measured, other = (read_post(source, POST, name) for name in ("bob", "ann"))
+        listed = read_posts(source, DecisionFilter(subject_id=POST), 1, reviewer="bob").posts
+    assert measured is not None
+    assert other is not None
+    assert (measured.post.standing, measured.history) == ("", ())
+    assert measured.post.waiting is not None
+    assert [post.standing for post in listed] == [""]
+    assert (other.post.standing, other.post.waiting) == ("REVIEW", None)
 
 
 def test_policies_of_another_version_are_named_without_their_text() -> None:

@@ -20,7 +20,7 @@ from lib.churn.intervention_repository import (
 from lib.churn.intervention_switch import RepeatedSwitchError, SwitchUnchangedError
 from lib.churn.interventions.outcome_labels import notice_labels
 from lib.churn.overrides import LONGEST_US, ExpiryError, set_override
-from lib.churn.standing_repository import StandingFilter, StandingRepository
+from lib.churn.standing_repository import MOST_FOLLOWED, StandingFilter, StandingRepository
 from lib.records import Records, RecordsError
 from lib.records.database import Database
 from lib.records.migration import alembic_config
@@ -249,6 +249,32 @@ def test_segments_are_counted_and_followed_by_week(health):
         (None, 0, 40.0),
         (None, 2, 60.0),
     }
+
+
+def test_curves_follow_the_same_few_customers_of_each_segment_by_their_key(health):
+    standings = health.sharing(StandingRepository)
+    count = 2 * MOST_FOLLOWED + 50
+    health.insert_entries(
+        health_entry(
+            0,
+            customer_id=f"c{number:04}",
+            at=NOVEMBER - week * 7 * 86_400 * SECOND - 1,
+            score=float(number % 100),
+            segment="smb" if number else "one of its own",
+        )
+        for number in range(count)
+        for week in (1, 0)
+    )
+    points = {
+        (point.segment, point.week): point.mean_score
+        for point in standings.weekly_scores(NOVEMBER, 2)
+    }
+    followed = [float(number % 100) for number in range(3, count, 3)]
+    assert len(followed) <= MOST_FOLLOWED
+    assert points == pytest.approx(
+        {("smb", week): sum(followed) / len(followed) for week in (0, 1)}
+        | {("one of its own", week): 0.0 for week in (0, 1)}
+    )
 
 
 def test_an_override_that_ends_before_it_begins_is_refused():

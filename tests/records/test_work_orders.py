@@ -7,6 +7,7 @@ import pytest
 
 from lib.maintenance.repository import (
     ClosedOrderError,
+    OrderCloser,
     StoredSchedule,
     UnknownOrderError,
     WorkOrder,
@@ -53,6 +54,20 @@ def test_a_schedule_is_kept_once_and_its_orders_come_by_start(book):
         "w-1"
     ]
     assert book.list_closed(NOVEMBER, NOVEMBER + SECOND) == []
+
+
+def test_who_closes_an_order_is_kept_once_with_it(book):
+    schedule = StoredSchedule(
+        id="w", week_start=NOVEMBER, created_at=NOVEMBER, model_version=None, request={},
+        plan={"revision": 3},
+    )  # fmt: skip
+    book.insert_schedule(schedule, [order(1)])
+    for name in ("ann", "bob"):
+        book.close_order("w-1", {"result": "done"}, NOVEMBER + SECOND, OrderCloser(name, "ab"))
+    (step,) = book.list_changes("w")
+    assert (step.action, step.by, step.key_id, step.at) == ("close", "ann", "ab", NOVEMBER + SECOND)
+    assert (step.revision, step.machine_id, step.component) == (3, "m", "machine")
+    assert step.detail == {"order_id": "w-1", "result": "done"}
 
 
 def test_what_is_not_there_is_said(book):

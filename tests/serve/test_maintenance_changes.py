@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from lib.maintenance.order_outcome import Outcome, close_with
+from lib.maintenance.repository import OrderCloser
 from tests.maintenance.small_fleet import monday
 from tests.serve.application import iso
 from tests.serve.maintenance_app import planning, schedule_request
@@ -226,7 +227,7 @@ async def test_outcomes_that_were_reported_elsewhere_take_effect_once(app, at):
             "failed_at": iso(at - 60 * MINUTE),
         }
     )  # fmt: skip
-    close_with(repository, order["order_id"], outcome, at, at)
+    close_with(repository, order["order_id"], outcome, at, at, OrderCloser("ann", "ab"))
     assert [await orders.follow_closed(), await orders.follow_closed()] == [1, 0]
     machine = await app.get("machines/M00003")
     assert machine["hours_since_service"][order["component"]] == 0.0

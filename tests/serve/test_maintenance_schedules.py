@@ -74,6 +74,11 @@ async def test_an_outcome_feeds_back_once(app, at):
     assert (first["repeated"], again["repeated"]) == (False, True)
     assert first["order"]["outcome"]["cost"] == 380
     assert "a different outcome" in other["detail"]
+    steps = app.service.orders.repository.list_changes(answer["schedule_id"])
+    assert [(step.action, step.detail["order_id"]) for step in steps] == [
+        ("close", order["order_id"])
+    ]
+    assert steps[0].by == steps[0].key_id != ""
     assert before is None or before > 1.0
     assert machine["hours_since_service"][order["component"]] == 0.0
     assert predicted["failure_within"]["7d"] is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import asyncio
 
 from starlette.responses import Response
 
@@ -17,7 +17,6 @@ from lib.console.audit import (
 )
 from lib.console.system_records import StepFilter
 from serve.console.console import Console
-from serve.console.downloads import download
 from serve.console.fields import read_page, read_query, read_span, set_fields
 from serve.console.session import Visit
 from serve.framework.problem import Problem
@@ -30,34 +29,59 @@ _FIELDS = ("system", "kind", "person", "action", "since", "until")
 async def audit(console: Console, visit: Visit) -> Response:
     """A page of it."""
     fields, number = _fields(visit), read_page(visit, _MOST_PAGES)
-    part = await _read(console, visit, fields, (number - 1) * _ROWS, _ROWS)
+    part, away = await _read(console, visit, fields, (number - 1) * _ROWS, _ROWS)
     return console.page(
-        visit.request, "audit.html", page="audit", part=part, fields=fields, number=number,
+        visit.request, "audit.html", page="audit", part=part, away=away,
+        fields=fields, number=number,
         has_next=part.has_more and number < _MOST_PAGES,
         filters=set_fields(fields),
     )  # fmt: skip
 
 
 async def export(console: Console, visit: Visit) -> Response:
-    """What the filter shows as CSV, the newest 10,000 rows at most."""
-    part = await _read(console, visit, _fields(visit), 0, MOST_EXPORTED)
-    day = datetime.fromtimestamp(console.service.now() / 1e6, UTC).date()
-    return download(audit_csv(part.rows), f"audit-{day}.csv")
+    """What the filter shows as CSV, the newest 10,000 rows at most; never with a system away.
+
+    Raises:
+        Problem: 503 where one is.
+    """
+    part, away = await _read(console, visit, _fields(visit), 0, MOST_EXPORTED)
+    if away:
+        raise _away(away)
+    return await console.download_csv("audit", audit_csv, part.rows)
 
 
 async def _read(
     console: Console, visit: Visit, fields: dict[str, str], first: int, most: int
-) -> AuditPart:
-    names = visit.systems("read", tuple(console.service.systems))
+) -> tuple[AuditPart, list[str]]:
+    """A part of the audit, and the systems that are not in it, as they do not answer.
+
+    Raises:
+        Problem: 503 where none answers.
+    """
+    service = console.service
+    names = visit.systems("read", tuple(service.systems))
     if fields["system"]:
         visit.require(f"{fields['system']}:read")
         names = tuple(name for name in names if name == fields["system"])
     audit_filter = AuditFilter(fields["kind"] or None, _steps(fields))
-    parts = [
-        await console.service.systems[name].read(read_audit, audit_filter, first + most)
+    reads = (
+        service.systems[name].read_if_there(read_audit, audit_filter, first + most)
         for name in names
-    ]
-    return merge_audits(parts, first, most)
+    )
+    parts = dict(zip(names, await asyncio.gather(*reads), strict=True))
+    present = [part for part in parts.values() if part is not None]
+    away = [name for name, part in parts.items() if part is None]
+    if away and not present:
+        raise _away(away)
+    return await service.writing.run(merge_audits, present, first, most), away
+
+
+def _away(names: list[str]) -> Problem:
+    return Problem.unavailable(
+        f"The records of {' and '.join(names)} do not answer now. Choose another system, or load "
+        "the page again in a moment.",
+        retry_after=5,
+    )
 
 
 def _fields(visit: Visit) -> dict[str, str]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import cast, get_args
 
 from starlette.responses import Response
 
-from lib.churn.standing_repository import Order
+from lib.churn.standing_repository import MOST_FOLLOWED, Order
 from lib.console.customer import override_customer, read_customer
 from lib.console.customers import (
     BANDS,
@@ -21,7 +21,6 @@ from lib.console.customers import (
 )
 from lib.records.partitions import DAY, start_of
 from serve.console.console import Console
-from serve.console.downloads import download
 from serve.console.fields import (
     LONGEST_ID,
     read_form_day,
@@ -60,6 +59,7 @@ async def customers(console: Console, visit: Visit) -> Response:
         orders=ORDERS,
         bands=BANDS,
         weeks=WEEKS,
+        followed=MOST_FOLLOWED,
         no_segment=NO_SEGMENT,
     )
 
@@ -68,7 +68,7 @@ async def export(console: Console, visit: Visit) -> Response:
     """What the filter shows as CSV, 10,000 rows at most."""
     system, now = console.system(visit, "read", SYSTEM), console.service.now()
     part = await system.read(list_customers, _filter(_fields(visit)), now, MOST_EXPORTED)
-    return download(customers_csv(part.customers), f"customers-{_day_of(now)}.csv")
+    return await console.download_csv("customers", customers_csv, part.customers)
 
 
 async def customer(console: Console, visit: Visit) -> Response:
@@ -133,10 +133,6 @@ def key_of(visit: Visit, name: str) -> str | None:
 def customer_path(customer_id: str) -> str:
     """The path of a customer's page, below that of the console."""
     return f"/customers/{path_segment(customer_id)}"
-
-
-def _day_of(now: int) -> date:
-    return datetime.fromtimestamp(now / 1e6, UTC).date()
 
 
 def _id_of(visit: Visit) -> str:

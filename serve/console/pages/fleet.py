@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from urllib.parse import quote
 
 from starlette.responses import Response
 
-from lib.console.fleet import ROWS, FleetFilter, list_fleet, read_fleet
+from lib.console.fleet import (
+    MOST_PAGES,
+    ROWS,
+    FleetFilter,
+    MachineRow,
+    list_fleet,
+    read_fleet,
+)
 from lib.console.machine import read_machine
 from lib.console.rows_csv import rows_csv
 from lib.console.source import SystemSource
@@ -14,14 +22,13 @@ from lib.maintenance.inspection import InspectionCase, ask_inspection, newest_de
 from lib.records.review import ReviewKey
 from lib.registry import to_iso
 from serve.console.console import Console
-from serve.console.downloads import download
 from serve.console.fields import read_note, read_page, read_query, set_fields
 from serve.console.metrics import ACTIONS
 from serve.console.session import Visit
 from serve.framework.problem import Problem
 
 SYSTEM = "maintenance"
-_LONGEST_WORD, _MOST_PAGES = 128, 99
+_LONGEST_WORD = 128
 _FIELDS = ("decision", "plant", "text")
 _COLUMNS = (
     *("machine_id", "plant", "line", "decision", "risk_7d", "change", "method", "decided_for"),
@@ -44,16 +51,7 @@ async def export(console: Console, visit: Visit) -> Response:
     """The machines of the filter as CSV."""
     system = console.system(visit, "read", SYSTEM)
     machines = await system.read(list_fleet, _filter(visit), console.service.now())
-    rows = [
-        (
-            row.newest.machine_id, row.plant, row.line, row.newest.decision, row.newest.score,
-            row.change, row.newest.method, to_iso(row.newest.event_time),
-            None if row.order is None else to_iso(row.order.starts_at),
-            None if row.order is None else row.order.component,
-        )
-        for row in machines
-    ]  # fmt: skip
-    return download(rows_csv(_COLUMNS, rows), "fleet.csv")
+    return await console.download_csv("fleet", _csv, machines)
 
 
 async def machine(console: Console, visit: Visit) -> Response:
@@ -89,6 +87,19 @@ async def note(console: Console, visit: Visit) -> Response:
     return console.redirect(_path(visit), done="note")
 
 
+def _csv(machines: Sequence[MachineRow]) -> str:
+    rows = [
+        (
+            row.newest.machine_id, row.plant, row.line, row.newest.decision, row.newest.score,
+            row.change, row.newest.method, to_iso(row.newest.event_time),
+            None if row.order is None else to_iso(row.order.starts_at),
+            None if row.order is None else row.order.component,
+        )
+        for row in machines
+    ]  # fmt: skip
+    return rows_csv(_COLUMNS, rows)
+
+
 def _ask(
     source: SystemSource, machine_id: str, by: str, key_id: str, text: str | None, now: int
 ) -> InspectionCase:
@@ -108,7 +119,7 @@ def _fields(visit: Visit) -> dict[str, str]:
 
 
 def _filter(visit: Visit) -> FleetFilter:
-    fields, number = _fields(visit), read_page(visit, _MOST_PAGES)
+    fields, number = _fields(visit), read_page(visit, MOST_PAGES)
     return FleetFilter(
         fields["decision"] or None, fields["plant"] or None, fields["text"] or None, number
     )

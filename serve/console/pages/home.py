@@ -7,7 +7,6 @@ import asyncio
 from starlette.responses import Response
 
 from lib.console.home import SystemToday, read_today
-from lib.records import RecordsError, RecordsUnavailableError
 from serve.console.console import Console
 from serve.console.service import SystemReader
 from serve.console.session import Visit
@@ -32,7 +31,4 @@ async def card(console: Console, visit: Visit) -> Response:
 
 async def _today(console: Console, system: SystemReader) -> SystemToday | None:
     """None where the records do not answer."""
-    try:
-        return await system.read(read_today, console.service.now())
-    except (RecordsUnavailableError, RecordsError):
-        return None
+    return await system.read_if_there(read_today, console.service.now())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from typing import Any
 
 from starlette.responses import Response
@@ -22,6 +22,7 @@ from lib.console.payment_actions import (
     decide_payment,
     label_together,
     note_payment,
+    read_left_out,
     read_statement,
     refer_payment,
     take_back,
@@ -39,8 +40,8 @@ from lib.console.source import SystemSource
 from lib.fraud.outcomes import AMOUNT
 from lib.fraud.rules import ACTIONS
 from lib.records import Decision
+from lib.records.review.statements import StatementResult
 from serve.console.console import Console, is_htmx
-from serve.console.downloads import download
 from serve.console.fields import (
     LONGEST_ID,
     new_effect,
@@ -67,6 +68,7 @@ _FIELDS = (
 )
 _VERDICTS = {"fraud": True, "fine": False}
 _CHOSEN = "payment."
+_LONGEST_NAMED, _DIGITS = 2_000, 4
 _MISSING = "No decision is recorded about this payment. Search for another, or check its id."
 
 
@@ -74,7 +76,7 @@ async def payments(console: Console, visit: Visit) -> Response:
     """What a search finds."""
     system, fields = _system(console, visit, "read"), _fields(visit)
     sought, before = _sought(system.source, fields), read_key(visit)
-    part = await system.read(read_payments, sought, _ROWS, before)
+    part = await system.read(read_payments, sought, _ROWS, before, visit.name)
     filters = set_fields(fields)
     return console.page(
         visit.request,
@@ -93,11 +95,9 @@ async def payments(console: Console, visit: Visit) -> Response:
 async def export(console: Console, visit: Visit) -> Response:
     """What a search finds as CSV, the newest 5,000 payments at most."""
     system = _system(console, visit, "read")
-    part = await system.read(
-        read_payments, _sought(system.source, _fields(visit)), MOST_EXPORTED, read_key(visit)
-    )
-    day = datetime.fromtimestamp(console.service.now() / 1e6, UTC).date()
-    return download(payments_csv(part.payments), f"payments-{day}.csv")
+    sought, before = _sought(system.source, _fields(visit)), read_key(visit)
+    part = await system.read(read_payments, sought, MOST_EXPORTED, before, visit.name)
+    return await console.download_csv("payments", payments_csv, part.payments)
 
 
 async def payment(console: Console, visit: Visit) -> Response:
@@ -122,7 +122,7 @@ async def payment(console: Console, visit: Visit) -> Response:
 async def graph(console: Console, visit: Visit) -> Response:
     """What a payment shares with others, as a part of its page."""
     system, decision = await _decided(console, visit)
-    shown = await system.read(read_graph, decision)
+    shown = await system.read(read_graph, decision, visit.name)
     return _part(console, visit, "payment_graph.html", "Connections", decision, graph=shown)
 
 
@@ -167,11 +167,17 @@ async def statement(console: Console, visit: Visit) -> Response:
     view = await system.read(read_statement, name)
     if view is None:
         raise Problem.not_found("Nothing was labelled under this name.")
+    left, more = visit.request.query_params.getlist("left"), read_query(visit, ["more"])["more"]
+    left_out = await system.read(
+        read_left_out, left[:MOST_CONNECTED], visit.name, console.service.now()
+    )
     return console.page(
         visit.request,
         "payment_statement.html",
         page="payments",
         view=view,
+        left_out=left_out,
+        more=int(more) if more.isdecimal() and len(more) < _DIGITS else 0,
         total=system.source.scale.text(view.total),
         may_review=visit.may(FRAUD, "review"),
     )
@@ -251,17 +257,32 @@ async def label(console: Console, visit: Visit) -> Response:
         label_together, _reviewer(visit), chosen, effect, service.now(), service.lease_now()
     )
     service.meter.count(DONE.name, "label", "done")
-    left_out = str(len(chosen) - len(result.stated))
-    return console.redirect(f"/payment-statements/{effect.id}", done="labelled", left_out=left_out)
+    return _stated(console, effect.id, "labelled", chosen, result)
 
 
 async def unlabel(console: Console, visit: Visit) -> Response:
     """Takes a verdict back that was stated of several payments."""
     system, service = _system(console, visit, "review"), console.service
     name = require_effect(visit.request.path_params["statement"])
-    await system.read(take_back, _reviewer(visit), name, service.now(), service.lease_now())
+    result = await system.read(
+        take_back, _reviewer(visit), name, service.now(), service.lease_now()
+    )
     service.meter.count(DONE.name, "take-back", "done")
-    return console.redirect(f"/payment-statements/{name}", done="taken-back")
+    return _stated(console, name, "taken-back", result.left_out, result)
+
+
+def _stated(
+    console: Console, name: str, done: str, chosen: Sequence[str], result: StatementResult
+) -> Response:
+    """Leads to a statement; the address names what was left out, as far as it may be long."""
+    left_out = list(dict.fromkeys(chosen).keys() - set(result.stated))
+    named, length = list[str](), 0
+    for payment_id in sorted(left_out):
+        length += len(payment_id.encode())
+        if length <= _LONGEST_NAMED:
+            named.append(payment_id)
+    more = str(len(left_out) - len(named))
+    return console.redirect(f"/payment-statements/{name}", done=done, left=named, more=more)
 
 
 def _undo(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from starlette.responses import Response
 
 from lib.console.decision_search import DecisionFilter
@@ -17,7 +15,6 @@ from lib.console.posts import (
 from lib.console.source import SystemSource
 from lib.storage import StorageError
 from serve.console.console import Console
-from serve.console.downloads import download
 from serve.console.fields import read_bounds, read_key, read_query, read_span, set_fields
 from serve.console.service import SystemReader
 from serve.console.session import Visit
@@ -40,7 +37,7 @@ async def posts(console: Console, visit: Visit) -> Response:
     """What a search finds."""
     system, fields = _system(console, visit), _fields(visit)
     before = read_key(visit)
-    part = await system.read(read_posts, _sought(fields), _ROWS, before)
+    part = await system.read(read_posts, _sought(fields), _ROWS, before, visit.name)
     return console.page(
         visit.request,
         "posts.html",
@@ -57,23 +54,20 @@ async def posts(console: Console, visit: Visit) -> Response:
 async def export(console: Console, visit: Visit) -> Response:
     """What a search finds as CSV, the newest 5,000 posts at most."""
     system = _system(console, visit)
-    part = await system.read(read_posts, _sought(_fields(visit)), MOST_EXPORTED, read_key(visit))
-    day = datetime.fromtimestamp(console.service.now() / 1e6, UTC).date()
-    return download(posts_csv(part.posts), f"posts-{day}.csv")
+    part = await system.read(
+        read_posts, _sought(_fields(visit)), MOST_EXPORTED, read_key(visit), visit.name
+    )
+    return await console.download_csv("posts", posts_csv, part.posts)
 
 
 async def post(console: Console, visit: Visit) -> Response:
     """One post with what speaks for and against it."""
     system = _system(console, visit)
-    shown = await system.read(read_post, visit.request.path_params["post_id"])
+    shown = await system.read(read_post, visit.request.path_params["post_id"], visit.name)
     if shown is None:
         raise Problem.not_found("No decision is recorded about this post. Check its id.")
     waiting = shown.post.waiting
-    is_free = (
-        waiting is not None
-        and waiting.kind != "golden"
-        and not waiting.is_with_another(visit.name, console.service.now())
-    )
+    is_free = waiting is not None and not waiting.is_with_another(visit.name, console.service.now())
     return console.page(
         visit.request,
         "post.html",
@@ -87,8 +81,7 @@ async def post(console: Console, visit: Visit) -> Response:
 
 async def medium(console: Console, visit: Visit) -> Response:
     """An image of a post, for those who review; the page blurs it until it is asked for."""
-    visit.require(f"{MODERATION}:review")
-    system = _system(console, visit)
+    system = console.system(visit, "review", MODERATION)
     content = await system.read(_read_medium, visit.request.path_params["digest"])
     kind = next((kind for begin, kind in _IMAGES if (content or b"").startswith(begin)), None)
     if content is not None and content[:4] == b"RIFF" and content[8:12] == b"WEBP":

@@ -25,7 +25,7 @@ from lib.console.schedule import (
 from lib.console.source import SystemSource
 from lib.console.week_times import WeekTimes
 from lib.maintenance.order_outcome import Outcome, close_with
-from lib.maintenance.repository import ScheduleUpdate, require_revision
+from lib.maintenance.repository import OrderCloser, ScheduleUpdate, require_revision
 from lib.maintenance.schedule.change import CHANGE_ACTIONS, ChangeAction
 from lib.maintenance.schedule.planned_week import PlannedWeek, load_week
 from lib.maintenance.schedule.request import WHOLE
@@ -136,8 +136,9 @@ async def close(console: Console, visit: Visit) -> Response:
     """Closes a work order with what people found."""
     visit.require(f"{SYSTEM}:label")
     system, form = console.system(visit, "read", SYSTEM), visit.form
+    closer = OrderCloser(visit.name, visit.session.key_id)
     await system.read(
-        _close, _id(visit), _text(form, "order_id"), dict(form), console.service.now()
+        _close, _id(visit), _text(form, "order_id"), dict(form), closer, console.service.now()
     )
     return _done(
         console, visit, "close", machine=form.get("machine", ""),
@@ -167,12 +168,18 @@ def _store(source: SystemSource, revision: Revision, updated: ScheduleUpdate) ->
 
 
 def _close(
-    source: SystemSource, schedule_id: str, order_id: str, form: dict[str, str], now: int
+    source: SystemSource,
+    schedule_id: str,
+    order_id: str,
+    form: dict[str, str],
+    closer: OrderCloser,
+    now: int,
 ) -> None:
     schedule, orders = source.records.find_schedule(schedule_id)
     if order_id not in {order.id for order in orders}:
         raise Problem.not_found("This week has no such work order. Nothing was changed.")
-    close_with(source.records, order_id, _outcome(form, WeekTimes.of(schedule)), now, now)
+    reported = _outcome(form, WeekTimes.of(schedule))
+    close_with(source.records, order_id, reported, now, now, closer)
 
 
 def _outcome(form: dict[str, str], times: WeekTimes) -> Outcome:

@@ -255,10 +255,13 @@
   });
   document.body.classList.toggle("no-keys", !keysAct());
 
-  document.addEventListener("htmx:sendError", () => {
+  document.addEventListener("htmx:sendError", (event) => {
+    const isAskedAgain = event.detail.elt.matches("[hx-trigger*=every]");
     const line = document.createElement("p");
     line.className = "message bad";
-    line.textContent = "The console does not answer. It is asked again each minute.";
+    line.textContent = isAskedAgain
+      ? "The console does not answer. It is asked again by itself."
+      : "The console does not answer, so nobody knows whether this was kept. Load the page again.";
     document.getElementById("messages").replaceChildren(line);
   });
 })();

@@ -54,6 +54,22 @@ async def test_a_session_ends_when_it_is_idle_and_when_it_is_old(lived: Seeded) 
         assert f'{SESSION_COOKIE}=""' in ended.headers["set-cookie"]
 
 
+async def test_what_a_page_asks_for_by_itself_lets_no_session_last(own: Seeded) -> None:
+    async with console(own, session_minutes=30.0) as running:
+        browser = await running.signed_in(*EVERYTHING)
+        claimed = await post(browser, HOME, "/console/queue/fraud/next")
+        renew = re.search(r'data-renew="([^"]+)" data-token="([0-9]+)"', claimed.text)
+        assert renew
+        form = {"csrf": token_of(claimed), "token": renew[2]}
+        for _ in range(2):
+            running.clock.now += 14 * MINUTE
+            for path in ("/console/home/fraud", "/console/queue/fraud/figures"):
+                assert (await browser.get(path)).status_code == 200
+            assert (await browser.post(renew[1], data=form)).status_code in (204, 409)
+        running.clock.now += 3 * MINUTE
+        assert (await browser.get("/console/home/fraud")).status_code == 303
+
+
 async def test_a_part_of_a_page_sends_the_whole_page_to_the_sign_in(
     running: RunningConsole,
 ) -> None:
@@ -267,6 +283,20 @@ async def test_what_is_no_form_is_refused(running: RunningConsole) -> None:
         answer = await browser.post("/console/sign-out", content=body)
         assert answer.status_code == status
         assert "Request id" in answer.text
+
+
+async def test_a_form_may_be_as_long_as_the_body_of_its_endpoint(own: Seeded) -> None:
+    async with console(own) as running:
+        admin = await running.signed_in(*EVERYTHING)
+        text = "# é\n" * 25_000
+        checked = await post(admin, HOME, "/console/rules/fraud/validate", text=text)
+        assert checked.status_code == 200, checked.text
+        ids = {f"payment.{number}": f"{number}-{'é' * 200}" for number in range(150)}
+        stated = await post(admin, HOME, "/console/payment-statements", effect="ab" * 16, **ids)
+        assert stated.status_code == 409, stated.text
+        longer = await post(admin, HOME, "/console/rules/fraud/validate", text="#" * 400_000)
+        noted = await post(admin, HOME, "/console/fleet/x/note", note="#" * 70_000)
+        assert {longer.status_code, noted.status_code} == {413}
 
 
 async def test_two_sessions_of_one_key_are_two(running: RunningConsole) -> None:

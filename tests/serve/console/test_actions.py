@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import re
+import threading
+from collections.abc import Callable
+from typing import Any
+
 import httpx
 import pytest
 
 from lib.registry import Registry
+from serve.console.pages import audit
 from tests.console.seeded import EXPERIMENT, NOW, Seeded
 from tests.serve.console.console_app import READING, console, post
 
@@ -24,6 +30,43 @@ def history(seeded: Seeded) -> list[tuple[str, str, str]]:
     """Changes of aliases since the console runs."""
     changes = Registry(seeded.registry).history("fraud")
     return [(change.action, change.after, change.by) for change in changes if change.at >= NOW]
+
+
+async def test_each_key_of_a_page_acts_once_also_where_both_aliases_can_go_back(
+    own: Seeded,
+) -> None:
+    with own.source() as source:
+        for at, version in enumerate((own.versions[0], own.versions[1]), 1):
+            source.registry.set_alias(
+                "fraud", "challenger", version, at=NOW + at, by="ann", reason="x"
+            )
+    async with console(own) as running:
+        admin = await running.signed_in(*READING, "admin")
+        page = await admin.get(f"/console/models/fraud/{own.versions[1]}")
+    assert page.text.count("to the version before") == 2
+    keys = re.findall(r'data-key="([^"]+)"', page.text)
+    assert sorted(keys) == sorted(set(keys))
+
+
+async def test_the_audit_is_put_together_beside_what_answers_requests(
+    own: Seeded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[str] = []
+
+    def watched(call: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*args: Any) -> Any:
+            threads.append(threading.current_thread().name)
+            return call(*args)
+
+        return run
+
+    for name in ("merge_audits", "audit_csv"):
+        monkeypatch.setattr(audit, name, watched(getattr(audit, name)))
+    async with console(own) as running:
+        reader = await running.signed_in()
+        answer = await reader.get("/console/audit.csv")
+    assert answer.text.startswith("at,system,kind,person")
+    assert [name.partition("_")[0] for name in threads] == ["writing", "writing"]
 
 
 async def test_a_promotion_with_a_reason_is_kept_under_name_and_key(own: Seeded) -> None:

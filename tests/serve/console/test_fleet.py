@@ -7,8 +7,11 @@ import io
 
 import pytest
 
+from lib.records import Records
 from tests.console.seeded import STORED_SCRIPT, Seeded
-from tests.console.seeded_fleet import MACHINES
+from tests.console.seeded_fleet import MACHINES, machine_decision
+from tests.records.conftest import NOVEMBER, keep_decisions
+from tests.records.review_factories import HOUR
 from tests.serve.console.console_app import READING, REVIEWING, RunningConsole, console, post
 
 pytestmark = pytest.mark.anyio
@@ -25,6 +28,20 @@ async def test_the_export_has_the_machines_of_the_filter(running: RunningConsole
     filtered = await browser.get("/console/fleet.csv?plant=plant+0&decision=SERVICE")
     assert len(filtered.text.splitlines()) == 3
     assert answer.headers["content-disposition"].startswith("attachment")
+
+
+async def test_a_fleet_of_more_than_a_hundred_pages_is_shown_to_its_last(own: Seeded) -> None:
+    machines = [
+        machine_decision(f"press {number:04}", NOVEMBER - HOUR, 0.2) for number in range(5_000)
+    ]
+    with Records(own.records("maintenance")) as records:
+        keep_decisions(records, machines)
+    async with console(own) as running:
+        browser = await running.signed_in()
+        page = await browser.get("/console/fleet?number=101")
+        assert "page 101 of 101" in page.text
+        assert page.text.count('href="/console/fleet/') == MACHINES
+        assert (await browser.get("/console/fleet?number=401")).status_code == 422
 
 
 async def test_a_machine_is_inspected_once_and_noted_under_name_and_key(own: Seeded) -> None:

@@ -181,6 +181,20 @@ def test_home_looks_again_by_itself(own_console: Served, page: Page) -> None:
     expect(card.get_by_text("None runs.")).to_be_visible()
 
 
+def test_a_console_that_is_away_is_asked_again_only_where_a_page_looks_by_itself(
+    shared_console: Served, page: Page
+) -> None:
+    sign_in(page, shared_console, admin_key(shared_console))
+    page.route("**/console/home/*", lambda route: route.abort())
+    page.evaluate("htmx.trigger('#card-fraud', 'refresh')")
+    expect(page.get_by_text("It is asked again by itself.")).to_be_visible()
+    page.keyboard.press("Q")
+    page.wait_for_url("**/queue/fraud")
+    page.route("**/next", lambda route: route.abort())
+    page.keyboard.press("n")
+    expect(page.get_by_text("nobody knows whether this was kept")).to_be_visible()
+
+
 def test_a_session_that_ended_leads_to_the_sign_in_and_back(
     own_console: Served, page: Page
 ) -> None:

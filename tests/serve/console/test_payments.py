@@ -7,12 +7,13 @@ from urllib.parse import quote
 import httpx
 import pytest
 
+from lib.console.connections import read_graph
 from lib.records import Records
 from lib.records.review import ReviewItem
 from tests.console.seeded import NOW, STORED_SCRIPT, Seeded
-from tests.console.seeded_payments import AT, MAIN, label, payment
+from tests.console.seeded_payments import AT, CUSTOMER, MAIN, label, payment
 from tests.records.conftest import SECOND, keep_decisions
-from tests.records.review_factories import HOUR, item
+from tests.records.review_factories import HOUR, AlwaysGolden, golden_item, item
 from tests.serve.console.console_app import (
     READING,
     REVIEWING,
@@ -25,6 +26,8 @@ from tests.serve.console.console_app import (
 pytestmark = pytest.mark.anyio
 ID = f"t{MAIN}"
 PAGE = f"/console/payments/{ID}"
+BUYER, OTHER = f"t{CUSTOMER}", "t9031"
+"""Who paid, and another payment of theirs."""
 
 
 async def act(
@@ -34,6 +37,16 @@ async def act(
     shown = await browser.get(page)
     form = fields_of(shown, f"{page}/decide")
     return await browser.post(f"{page}/{action}", data={**form, **fields})
+
+
+def lines_about(page: httpx.Response, subject_id: str = ID) -> list[str]:
+    """Lines of an audit about a payment."""
+    return [line for line in page.text.splitlines() if subject_id in line]
+
+
+def row_of(page: httpx.Response, payment_id: str) -> str:
+    """The row of a payment in a list."""
+    return page.text.partition(f">{payment_id}</a>")[2].partition("</tr>")[0]
 
 
 def queued(seeded: Seeded, subject_id: str = ID, **changes: object) -> ReviewItem:
@@ -134,6 +147,54 @@ async def test_earlier_verdicts_are_not_shown_while_another_opinion_is_due(own: 
         assert "clearly" not in (await bob.get(PAGE)).text
 
 
+@pytest.mark.parametrize("path", ["audit", "audit.csv"])
+async def test_the_audit_shows_no_opinion_while_another_is_due(own: Seeded, path: str) -> None:
+    async with console(own) as running:
+        ann = await running.signed_in(*REVIEWING, name="anna-lena")
+        assert (await act(ann, "decide", verdict="fraud", note="clearly")).status_code == 303
+        bob = await running.signed_in(*REVIEWING, name="bob")
+        pages = [f"/console/{path}?kind=review{more}" for more in ("", "&action=decided")]
+        for page in pages:
+            assert any("fraud yes" in line for line in lines_about(await bob.get(page)))
+        queued(own, kind="appeal", id="i-again", case_id="i-again")
+        hidden = lines_about(await bob.get(pages[0]))
+        assert hidden
+        assert all("shown once no opinion is due" in line for line in hidden)
+        telling = ("anna", "yes", "decided", "closed")
+        assert not any(word in line for line in hidden for word in telling)
+        assert lines_about(await bob.get(pages[1])) == []
+
+
+async def test_a_payment_that_measures_a_reviewer_looks_like_any_that_waits(own: Seeded) -> None:
+    async with console(own) as running:
+        ann = await running.signed_in(*REVIEWING)
+        assert (await act(ann, "decide", verdict="fraud", note="clearly")).status_code == 303
+        known = {"fraud": True}
+        golden = golden_item(
+            1, system="fraud", subject_id=ID, policies={"fraud": 0.62}, known=known
+        )
+        queued(own, OTHER)
+        with own.source() as source:
+            source.records.insert_golden([golden])
+            claims = source.records.claim("bob", 2, now=NOW, lease=HOUR, mixer=AlwaysGolden())
+            decision = source.records.find_decision(ID)
+            assert decision is not None
+            graphs = [read_graph(source, decision, name) for name in ("bob", "ann")]
+        assert ID in {claim.subject_id for claim in claims}
+        frauds = [sum(node.frauds for node in graph.nodes) for graph in graphs]
+        assert frauds[0] < frauds[1]
+        bob = await running.signed_in(*REVIEWING, name="bob")
+        both = f"/console/payments?customer={BUYER}"
+        rows = {name: row_of(await bob.get(both), name) for name in (ID, OTHER)}
+        assert all("waits" in row and "by review" not in row for row in rows.values())
+        assert "by review" in row_of(await ann.get(both), ID)
+        answer = await act(bob, "decide", verdict="fine")
+        assert answer.headers["location"] == f"{PAGE}?done=decided-fine"
+    with own.source() as source:
+        (answered,) = source.records.list_golden_answers()
+    assert (answered.reviewer, dict(answered.known)) == ("bob", known)
+
+
 @pytest.mark.parametrize("waits", [True, False])
 async def test_a_payment_is_left_to_seniors_once(own: Seeded, waits: bool) -> None:
     if waits:
@@ -188,6 +249,7 @@ async def test_all_that_is_connected_is_labelled_and_taken_back(own: Seeded) -> 
         statement = answer.headers["location"].partition("?")[0]
         shown = await ann.get(answer.headers["location"])
         assert "7 payments labelled fraud" in shown.text
+        assert "left out" not in shown.text
         with own.source() as source:
             stated = source.records.list_stated(form["effect"])
             labels = [label for label in source.records.iterate_labels() if label.violates]
@@ -204,6 +266,28 @@ async def test_all_that_is_connected_is_labelled_and_taken_back(own: Seeded) -> 
             {*chosen.values()} - {"t9014"}, False
         )
         assert len(source.records.list_outcomes(ID)) == 2
+
+
+async def test_what_cannot_be_labelled_together_is_named_with_the_reason(own: Seeded) -> None:
+    queued(own, "t9012")
+    async with console(own) as running:
+        ann = await running.signed_in(*REVIEWING)
+        path = "/console/payment-statements"
+        form = fields_of(await ann.get(f"/console/payment-connected/{ID}?device_id=yes"), path)
+        fraud = "t9010"
+        form |= {"payment.98": fraud, "payment.99": "nothing"}
+        with own.source() as source:
+            source.records.take("i-pay", "bob", now=running.clock.now, lease=HOUR)
+        shown = await ann.get((await ann.post(path, data=form)).headers["location"])
+        assert "3 left out" in shown.text
+        assert "t9012</a>: it is with another reviewer" in shown.text
+        assert f"{fraud}</a>: it was labelled fraud already" in shown.text
+        assert "nothing</a>: it is not recorded with an amount" in shown.text
+        alone = {name: form[name] for name in ("csrf", "effect")} | {"payment.0": "t9012"}
+        alone["effect"] = "ab" * 16
+        refused = await ann.post(path, data=alone)
+        assert refused.status_code == 409
+        assert "wait for somebody else" in refused.text
 
 
 async def test_taking_back_leaves_what_became_known_since(own: Seeded) -> None:

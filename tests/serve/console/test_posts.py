@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from jobs.moderation.select import SelectConfig
+from jobs.moderation.selection import find_scores, select_posts
+from lib.console.posts import packaged_policies
 from lib.moderation.media.media_store import MediaStore
 from tests.console.seeded import NOW, Seeded
 from tests.console.seeded_posts import HIT, PNG, TEXT, policies_version
-from tests.records.review_factories import HOUR, item
+from tests.records.review_factories import HOUR, AlwaysGolden, golden_item, item
 from tests.serve.console.browsing import Served, chromium, served, sign_in
 from tests.serve.console.console_app import READING, REVIEWING, RunningConsole, console, post
 
@@ -67,6 +75,40 @@ async def test_a_post_is_shown_with_marks_and_media_for_reviewers_alone(
 
 
 @pytest.mark.anyio
+async def test_media_of_an_item_are_shown_by_the_scope_of_its_queue(own: Seeded) -> None:
+    queued(own)
+    async with console(own) as running:
+        moderator = await running.signed_in("moderation:review")
+        path = "/console/queue/moderation"
+        shown = await post(moderator, path, f"{path}/items/i700/take")
+        assert f'src="/console/post-media/{DIGEST}"' in shown.text
+        image = await moderator.get(f"/console/post-media/{DIGEST}")
+        assert (image.status_code, image.content) == (200, PNG)
+        assert (await moderator.get(PAGE)).status_code == 403
+
+
+@pytest.mark.anyio
+async def test_a_post_that_measures_a_reviewer_looks_like_any_that_waits(own: Seeded) -> None:
+    queued(own)
+    with own.source("moderation") as source:
+        source.records.insert_golden([golden_item(1, subject_id="t8001")])
+        ask = {"now": NOW, "lease": HOUR, "mixer": AlwaysGolden()}
+        claims = source.records.claim("bob", 1, **ask)
+    assert [claim.subject_id for claim in claims] == ["t8001"]
+    async with console(own) as running:
+        bob = await running.signed_in(*REVIEWING, name="bob")
+        pages = {name: await bob.get(f"/console/posts/{name}") for name in (POST, "t8001")}
+        for name, page in pages.items():
+            assert "an opinion is due, so what people said is not shown" in page.text, name
+            assert "Take it and decide" in page.text, name
+        take = re.search(r'action="([^"]+/take)"', pages["t8001"].text)
+        assert take
+        assert (await post(bob, PAGE, take[1])).status_code == 200
+        cleo = await running.signed_in(*REVIEWING, name="cleo")
+        assert "an opinion is due" not in (await cleo.get("/console/posts/t8001")).text
+
+
+@pytest.mark.anyio
 async def test_what_is_no_image_is_not_shown(own: Seeded) -> None:
     store = MediaStore(str(own.media))
     texts = (b"<script>alert(1)</script>", b"<svg onload=alert(1)>", b"%PDF-1.7", b"")
@@ -99,6 +141,69 @@ async def test_an_item_is_taken_from_the_page_of_its_post(own: Seeded) -> None:
         assert (await post(reader, PAGE, path)).status_code == 403
         again = await post(ann, PAGE, "/console/queue/moderation/next")
         assert POST in again.text
+
+
+def scored(folder: Path, *posts: str) -> str:
+    """Scores of posts, as a model writes them."""
+    policies = packaged_policies()
+    rows = [
+        {
+            "post_id": name,
+            "embedding": [float(number == place) for place in range(4)],
+            "text_key": number,
+            "image_presence": 0,
+            "video_presence": 0,
+            "reach": 10,
+            "language": "en",
+            **{f"p_{policy}": 0.4 + number / 10 for policy in policies.ids},
+        }
+        for number, name in enumerate(posts)
+    ]
+    (folder / "data").mkdir(parents=True)
+    pq.write_table(pa.Table.from_pylist(rows), folder / "data" / "part-0.parquet")
+    note = {"policies": policies.model_dump(mode="json"), "model_version": "m1"}
+    (folder / "scores.json").write_text(json.dumps(note))
+    return str(folder)
+
+
+@pytest.mark.anyio
+async def test_a_post_leaves_the_pool_of_what_is_to_be_labelled_once_it_is_decided(
+    own: Seeded, tmp_path: Path
+) -> None:
+    queued(own)
+    names = (POST, "t8001", "t8002")
+    config = SelectConfig(
+        scores=scored(tmp_path / "scores", *names),
+        output=str(tmp_path / "batch"),
+        records=own.records("moderation"),
+        count=3,
+        at=NOW,
+    )
+
+    def chosen() -> set[str]:
+        return set(pq.read_table(select_posts(config))["post_id"].to_pylist())
+
+    assert POST not in find_scores(config).known
+    path, item_path = "/console/queue/moderation", "/console/queue/moderation/items/i700"
+    answers = {f"verdict.{name}": "no" for name in ("hate", "spam")}
+    async with console(own) as running:
+        for name in ("ann", "bob"):  # a sample gets a second opinion
+            reviewer = await running.signed_in(*REVIEWING, name=name)
+            shown = await post(reviewer, PAGE, f"{item_path}/take")
+            found = re.search(r'items/([^/"]+)/decide', shown.text)
+            token = re.search(r'name="token" value="([0-9]+)"', shown.text)
+            assert found
+            assert token
+            item_path = f"{path}/items/{found[1]}"
+            sent = {**answers, "token": token[1], "subject_id": POST}
+            assert (await post(reviewer, PAGE, f"{item_path}/decide", **sent)).status_code == 200
+            with own.source("moderation") as source:
+                waiting = source.records.list_waiting_items([POST]).get(POST)
+            assert (POST in find_scores(config).known) == (waiting is None)
+            if waiting is None:
+                break
+            item_path = f"{path}/items/{waiting.id}"
+    assert chosen() == {*names} - {POST}
 
 
 @pytest.fixture(scope="module")

@@ -53,6 +53,13 @@ async def test_a_rule_gets_another_status_in_a_new_version(own: Seeded) -> None:
         )
 
 
+async def test_a_file_of_rules_is_shown_by_its_name_alone(running: RunningConsole) -> None:
+    reader = await running.signed_in()
+    for path in (RULES, f"{RULES}/versions"):
+        assert "/srv/" not in (await reader.get(path)).text
+    assert "rules.yaml, " in (await reader.get(f"{RULES}/versions")).text
+
+
 async def test_a_text_is_published_and_the_file_restored(own: Seeded) -> None:
     async with console(own) as running:
         admin = await running.signed_in(*READING, "admin")

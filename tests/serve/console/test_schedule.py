@@ -141,6 +141,14 @@ async def test_a_change_that_breaks_a_constraint_has_no_button_and_is_refused(ow
     assert starts_of(own) == before
 
 
+async def test_a_week_says_in_which_zone_its_times_are(running: RunningConsole) -> None:
+    reader = await running.signed_in()
+    page = await reader.get(WEEK)
+    assert "Times of the week are in Europe/Berlin" in page.text
+    assert "Times are in UTC" not in page.text
+    assert "Times are in UTC" in (await reader.get("/console/fleet")).text
+
+
 async def test_a_work_order_is_closed_once_with_a_finding(own: Seeded) -> None:
     order = first_order(own)
     async with console(own) as running:
@@ -158,6 +166,15 @@ async def test_a_work_order_is_closed_once_with_a_finding(own: Seeded) -> None:
         other = await planner.post(f"{WEEK}/close", data={**fields, "cost": "1"})
         assert other.status_code == 409
         assert "is closed; it stays as it is" in shown.text
+        again = (await planner.get(WEEK)).text
+        assert "<strong>ann</strong> closed the work order of pump t12" in again
+        assert again.count("closed the work order of") == 1
+        audit = await planner.get("/console/audit?kind=schedule&action=close&person=ann")
+        assert "pump t12 bearing" in audit.text
+        assert "result done" in audit.text
+    with own.source("maintenance") as source:
+        (step,) = [each for each in source.records.list_changes(SCHEDULE) if each.action == "close"]
+    assert (step.by, len(step.key_id)) == ("ann", 12)
     stored = first_order(own)
     assert stored.outcome == {
         "result": "done", "event_time": "2026-11-23T12:00:00Z", "cost": 410.5,

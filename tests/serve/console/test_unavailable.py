@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 
 from tests.console.seeded import DECISIONS, Seeded
-from tests.serve.console.console_app import READING, RunningConsole, console, settings, sign_in
+from tests.serve.console.console_app import (
+    EVERYTHING,
+    READING,
+    RunningConsole,
+    console,
+    post,
+    settings,
+    sign_in,
+)
 
 pytestmark = pytest.mark.anyio
 AWAY = "postgresql+psycopg://nobody:secret@127.0.0.1:1/records"
@@ -30,7 +38,8 @@ async def test_home_shows_the_systems_that_answer(lived: Seeded) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/models/fraud", "/experiments/fraud/smaller-model", "/audit", "/audit.csv"]
+    "path",
+    ["/models/fraud", "/experiments/fraud/smaller-model", "/audit?system=fraud", "/audit.csv"],
 )
 async def test_a_page_of_records_that_are_away_says_so(lived: Seeded, path: str) -> None:
     async with console(lived, systems=systems(lived, records=AWAY)) as running:
@@ -42,6 +51,16 @@ async def test_a_page_of_records_that_are_away_says_so(lived: Seeded, path: str)
     assert answer.headers["retry-after"] == "5"
     assert "secret" not in answer.text
     assert "127.0.0.1" not in answer.text
+
+
+async def test_the_audit_shows_the_systems_that_answer(lived: Seeded) -> None:
+    async with console(lived, systems=systems(lived, records=AWAY)) as running:
+        browser = await running.signed_in()
+        page = await browser.get("/console/audit?kind=review")
+    assert page.status_code == 200
+    assert "Without fraud: the records do not answer now" in page.text
+    assert "<td>maintenance</td>" in page.text
+    assert "<td>fraud</td>" not in page.text
 
 
 async def test_a_part_of_a_page_gets_a_line_for_the_messages(lived: Seeded) -> None:
@@ -90,6 +109,29 @@ async def test_an_error_of_our_own_is_a_page_with_a_request_id(
     assert "<code>ask-2</code>" in answer.text
     assert "secret detail" not in answer.text
     assert '"error":"ZeroDivisionError"' in (running.seeded.folder / "console.jsonl").read_text()
+
+
+async def test_what_is_refused_is_no_fault_of_the_log(running: RunningConsole) -> None:
+    admin = await running.signed_in(*EVERYTHING)
+    log = running.seeded.folder / "console.jsonl"
+    await running.service._flush()
+    before = len(log.read_text())
+    version = running.seeded.versions[2]
+    refused = {
+        "/console/rules/fraud/activate": ({"version": "2", "present": "1", "reason": "x"}, 409),
+        f"/console/models/fraud/{version}/promote": (
+            {"alias": "champion", "present": "", "reason": "x"}, 409
+        ),
+        "/console/queue/fraud/items/none/take": ({}, 404),
+    }  # fmt: skip
+    for path, (fields, status) in refused.items():
+        answer = await post(admin, "/console/", path, **fields)
+        assert answer.status_code == status, path
+        assert "Nothing was changed" in answer.text
+    await running.service._flush()
+    lines = log.read_text()[before:]
+    assert "/console" in lines or "/queue" in lines
+    assert '"error"' not in lines
 
 
 async def test_too_many_pages_at_a_time_are_refused_in_words(lived: Seeded) -> None:
