@@ -60,7 +60,12 @@ class Bar(Block):
 
 @dataclass(frozen=True, slots=True)
 class CrewRow:
-    """A row: its name where that stands, and where the row ends."""
+    """A row of the drawing.
+
+    Attributes:
+        name: of the crew, at the height where it stands.
+        bottom: where the row ends, units of the drawing from the top.
+    """
 
     name: Tick
     bottom: float

@@ -20,7 +20,12 @@ _SHARE_OF_WIDTH = 0.35
 
 @dataclass(frozen=True, slots=True)
 class Dot:
-    """Where a drawing has something."""
+    """Where a drawing has something, in its units.
+
+    Attributes:
+        x: from the left edge.
+        y: from the top.
+    """
 
     x: float
     y: float
