@@ -70,4 +70,19 @@ class TuneOptions(JobOptions):
     @property
     def gpus(self) -> float:
         """GPUs of each trial."""
-        return float(getattr(self, "gpus_per_trial", 0.0))
+        return 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkTuneOptions(TuneOptions):
+    """A search of the settings of a network."""
+
+    gpus_per_trial: float = 0.0
+    """GPUs of each trial"""
+    epochs: int = 25
+    """maximum number of epochs of a trial"""
+
+    @property
+    def gpus(self) -> float:
+        """See `TuneOptions`."""
+        return self.gpus_per_trial
