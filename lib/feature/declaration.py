@@ -255,36 +255,56 @@ class Feature:
 
 
 @dataclass(frozen=True)
-class Direct:
-    """A feature of the event alone: `formula` over its columns."""
-
+class _Named:
     name: str
     unit: str
+
+
+@dataclass(frozen=True)
+class Direct(_Named):
+    """A feature of the event alone.
+
+    Args:
+        name, unit: as of `Feature`.
+        columns: of the event.
+        formula: of their values.
+        hidden: an intermediate that no model sees.
+    """
+
     columns: tuple[str, ...]
     formula: Callable[..., Value]
     hidden: bool = False
 
 
 @dataclass(frozen=True)
-class Derived:
-    """A feature made of features declared before it: `formula` over their values."""
+class Derived(_Named):
+    """A feature made of others.
 
-    name: str
-    unit: str
+    Args:
+        name, unit: as of `Feature`.
+        inputs: names of features declared before it.
+        formula: of their values.
+        hidden: an intermediate that no model sees.
+    """
+
     inputs: tuple[str, ...]
     formula: Callable[..., Value]
     hidden: bool = False
 
 
 @dataclass(frozen=True)
-class Category:
+class Category(_Named):
     """The place of a column's value in a frozen vocabulary, from 1; 0 for any other value.
 
     The vocabulary never changes under a trained model: it is part of the feature set's digest.
+
+    Args:
+        name, unit: as of `Feature`.
+        column: of the event.
+        vocabulary: values in their order.
+        hidden: an intermediate that no model sees.
     """
 
-    name: str
-    unit: str
     column: str
     vocabulary: tuple[str, ...]
     hidden: bool = False

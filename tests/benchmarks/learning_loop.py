@@ -120,9 +120,7 @@ def run_platform(config: Config, system: System, seed: int) -> dict[str, Any]:
 
 def _world(config: Config, system: System, folder: Path, seed: int) -> World:
     new_world, platforms = (
-        (PaymentWorld, config.payments)
-        if system == "fraud"
-        else (MachineWorld, config.machines)
+        (PaymentWorld, config.payments) if system == "fraud" else (MachineWorld, config.machines)
     )
     return new_world(folder, seed, platforms.entities, platforms.weeks, config.change_week)
 
