@@ -256,20 +256,15 @@ class Feature:
 
 @dataclass(frozen=True)
 class _Named:
+    """What a feature is called; see `Feature`."""
+
     name: str
     unit: str
 
 
 @dataclass(frozen=True)
 class Direct(_Named):
-    """A feature of the event alone.
-
-    Args:
-        name, unit: as of `Feature`.
-        columns: of the event.
-        formula: of their values.
-        hidden: an intermediate that no model sees.
-    """
+    """A feature of the event alone: `formula` over its columns, in their order."""
 
     columns: tuple[str, ...]
     formula: Callable[..., Value]
@@ -281,9 +276,8 @@ class Derived(_Named):
     """A feature made of others.
 
     Args:
-        name, unit: as of `Feature`.
-        inputs: names of features declared before it.
-        formula: of their values.
+        inputs: names of features that are declared before it.
+        formula: over their values, in their order.
         hidden: an intermediate that no model sees.
     """
 
@@ -299,7 +293,6 @@ class Category(_Named):
     The vocabulary never changes under a trained model: it is part of the feature set's digest.
 
     Args:
-        name, unit: as of `Feature`.
         column: of the event.
         vocabulary: values in their order.
         hidden: an intermediate that no model sees.

@@ -19,6 +19,7 @@ from lib.records import RecordsUnavailableError
 from lib.records.partitions import DAY
 from serve.console.settings import ConsoleSettings, SystemSettings
 from serve.console.sign_in import SignInThrottle
+from serve.framework.flushing import FLUSH_SECONDS, Flusher
 from serve.framework.health import Health, HealthChecks
 from serve.framework.json_log import JsonLog
 from serve.framework.metrics import Metrics
@@ -27,7 +28,7 @@ from serve.framework.validation import system_clock
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
-_FLUSH_SECONDS, _PREPARE_SECONDS, _FORGET_SECONDS = 0.25, 5.0, 3_600.0
+_PREPARE_SECONDS, _FORGET_SECONDS = 5.0, 3_600.0
 _SESSION_THREADS = 4
 _BACKTEST_THREADS = 1
 
@@ -117,7 +118,7 @@ class ConsoleService:
         self.keys = ApiKeys(args.api_keys)
         self.throttle = SignInThrottle(args.sign_in_failures)
         self.background = BackgroundTasks(self.log, fault_fields)
-        self._logging = BoundedExecutor("logging", 1)
+        self._flusher = Flusher(self.meter, self.log)
         self.solving = BoundedExecutor("solving", 1)
         self._timeout = args.store_timeout_ms / 1000.0
         self.session_repository = SessionRepository(args.records)
@@ -135,7 +136,7 @@ class ConsoleService:
     async def lifespan(self) -> AsyncIterator[None]:
         """What goes on beside requests."""
         await self._prepare()
-        self.background.schedule(_FLUSH_SECONDS, self._flush)
+        self.background.schedule(FLUSH_SECONDS, self._flusher.flush)
         self.background.schedule(_PREPARE_SECONDS, self._prepare)
         self.background.schedule(_FORGET_SECONDS, self._forget)
         try:
@@ -149,9 +150,7 @@ class ConsoleService:
             self.sessions.close()
             self.solving.close()
             self.session_repository.close()
-            self._logging.close()
-            self.meter.flush()
-            self.log.close()
+            self._flusher.close()
 
     def lease_now(self) -> int | None:
         """The time by which leases end; None leaves it to the database."""
@@ -180,12 +179,6 @@ class ConsoleService:
     async def _forget(self) -> None:
         before = self.now() - round(self.args.session_days * DAY)
         await self.sessions.run(self.session_repository.forget, before)
-
-    async def _flush(self) -> None:
-        try:
-            self.meter.flush()
-        finally:
-            await self._logging.run(self.log.flush)
 
     async def _check_keys(self) -> Health:
         return Health(self.keys.fault is None, {"error": self.keys.fault}, required=True)
