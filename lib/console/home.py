@@ -23,7 +23,7 @@ class DecisionCount:
     Attributes:
         decision: the kind.
         today: decisions since midnight UTC.
-        before: on the same day of last week up to the same time.
+        before: decisions on the same day of last week, up to the same time of day.
     """
 
     decision: str

@@ -23,8 +23,7 @@ class Dot:
     """Where a drawing has something, in its units.
 
     Attributes:
-        x: from the left edge.
-        y: from the top.
+        x, y: from the left edge, and from the top.
     """
 
     x: float

@@ -57,12 +57,23 @@ class Count:
 
 
 @dataclass(frozen=True)
-class Sum:
-    """The sum of a quantity, divided by `scale` (100 turns cents into currency units)."""
+class _OfQuantity:
+    """What is computed of a quantity of events.
+
+    Args:
+        quantity: of each event.
+        scale: by which the result is divided; 100 turns cents into currency units.
+        without: a fact; events for which it is known do not count.
+    """
 
     quantity: Quantity
     scale: float = 1.0
     without: str | None = None
+
+
+@dataclass(frozen=True)
+class Sum(_OfQuantity):
+    """The sum of a quantity."""
 
     def measures(self, key: Key, window: Window | None) -> tuple[Measure, ...]:
         return (Total(key, self.quantity, window, without=self.without),)
@@ -72,12 +83,8 @@ class Sum:
 
 
 @dataclass(frozen=True)
-class Mean:
-    """The mean of a quantity, divided by `scale`; `empty` where there is no event."""
-
-    quantity: Quantity
-    scale: float = 1.0
-    without: str | None = None
+class Mean(_OfQuantity):
+    """The mean of a quantity; `empty` where there is no event."""
 
     def measures(self, key: Key, window: Window | None) -> tuple[Measure, ...]:
         return (

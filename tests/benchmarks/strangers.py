@@ -55,7 +55,10 @@ AT_A_TIME = 64
 
 @dataclass(frozen=True)
 class Config(Phases):
-    """Strangers beside a caller with a key."""
+    """Strangers beside a caller with a key.
+
+    The phases that take turns are the caller alone, strangers elsewhere, and strangers beside it.
+    """
 
     rate: float = 100.0
     """Payments of the caller with a key, a second."""
