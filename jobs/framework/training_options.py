@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal, Self
 
 from jobs.cluster.admission import Request
-from jobs.framework.paths import OutputPath
+from jobs.framework.paths import InputPath, OutputPath
 from jobs.framework.progress import JobOptions
 
 
@@ -75,8 +75,10 @@ class TuneOptions(JobOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkTuneOptions(TuneOptions):
-    """A search of the settings of a network."""
+    """A search of the settings of a network, on rows that were computed before."""
 
+    features: InputPath
+    """folder or URI of rows, as written by the features job of the same system"""
     gpus_per_trial: float = 0.0
     """GPUs of each trial"""
     epochs: int = 25

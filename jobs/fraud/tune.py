@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 
 from jobs.framework.command import run_job
-from jobs.framework.paths import InputPath
 from jobs.framework.training_options import NetworkTuneOptions
 from lib.fraud.model.time_split import Lengths
 
@@ -17,8 +16,6 @@ class TuneConfig(NetworkTuneOptions):
     OUTPUT/best.yaml, which `jobs.fraud.train --config` reads.
     """
 
-    features: InputPath
-    """folder or URI of features, as written by jobs.fraud.features"""
     trials: int = 20
     """number of trials (combinations of settings) for the trees and for the network each"""
     trees: int = 500

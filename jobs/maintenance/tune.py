@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from jobs.framework.command import run_job
-from jobs.framework.paths import InputPath
 from jobs.framework.training_options import NetworkTuneOptions
 
 
@@ -17,8 +16,6 @@ class TuneConfig(NetworkTuneOptions):
     OUTPUT/best.yaml, which `jobs.maintenance.train --config` reads.
     """
 
-    features: InputPath
-    """folder or URI of rows, as written by jobs.maintenance.features"""
     folds: int = 4
     """number of cross-validation folds, grouped by machine, of a trial"""
     horizon_hours: float = 1440.0

@@ -21,7 +21,7 @@ class PlannedBar:
     """A service to draw.
 
     Attributes:
-        crew: whose row it is in.
+        crew: name of the crew in whose row it is drawn.
         start, end: hours since the week's start.
         text: on it.
         title: of it.
