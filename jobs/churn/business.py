@@ -8,7 +8,6 @@ import pyarrow as pa
 from jobs.churn.notices import NoticeOptions
 from jobs.framework.business import BusinessOptions, PagePart, SystemPage, write_business
 from jobs.framework.command import run_job
-from jobs.framework.decision_source import DecisionSource
 from jobs.framework.paths import LocalInput
 from lib.business.period import Period
 from lib.business.spans import standing_events
@@ -63,10 +62,6 @@ class ChurnPage(SystemPage):
         playbooks = load_playbooks(read_yaml_text(config.playbooks), names, str(config.playbooks))
         self.outcomes = CustomerOutcomes(config.economics, playbooks.playbooks, config.target)
         self._config = config
-
-    def labels(self, source: DecisionSource) -> pa.Table:
-        """See `SystemPage`."""
-        return self._config.notice_labels(source)
 
     def segments(
         self, decisions: pa.Table, _outcomes: pa.Table

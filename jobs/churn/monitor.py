@@ -2,11 +2,8 @@
 
 from dataclasses import dataclass, field
 
-import pyarrow as pa
-
 from jobs.churn.notices import NoticeOptions
 from jobs.framework.command import run_job
-from jobs.framework.decision_source import DecisionSource
 from jobs.framework.monitoring_options import MonitorOptions, main
 from lib.churn.interventions.daily import Economics
 from lib.churn.outcomes import CustomerOutcomes
@@ -42,10 +39,6 @@ class Options(MonitorOptions, NoticeOptions):
             CustomerOutcomes(self.economics),
             (RocAuc(), AveragePrecision(), capacity, ObservedOverExpected(), Money()),
         )
-
-    def known_labels(self, source: DecisionSource) -> pa.Table:
-        """See `MonitorOptions`."""
-        return self.notice_labels(source)
 
 
 if __name__ == "__main__":

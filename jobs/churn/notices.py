@@ -5,9 +5,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from jobs.framework.decision_source import DecisionOptions, DecisionSource
-from jobs.framework.outcomes import labels_of, with_events
+from jobs.framework.outcomes import EventFile, with_events
 from jobs.framework.paths import InputPath
-from jobs.ingestion import checked_mapping
 from lib.churn.contracts import CHURN
 from lib.churn.outcomes import NOTICE
 
@@ -25,16 +24,12 @@ class NoticeOptions(DecisionOptions):
     def check(self) -> None:
         """See `JobOptions`."""
         super().check()
-        if self.notices is not None:
-            checked_mapping(CHURN, self.mapping_notices, self.notices)
+        self._file.check()
 
-    def notice_labels(self, source: DecisionSource) -> pa.Table:
+    @property
+    def _file(self) -> EventFile:
+        return EventFile(CHURN, self.notices, self.mapping_notices)
+
+    def known_labels(self, source: DecisionSource) -> pa.Table:
         """Notices and what interventions came to, as rows of `LABEL_SCHEMA`."""
-        return with_events(
-            labels_of(source, None),
-            CHURN,
-            self.notices,
-            self.mapping_notices,
-            "customer_id",
-            NOTICE,
-        )
+        return with_events(super().known_labels(source), self._file, "customer_id", NOTICE)

@@ -20,7 +20,13 @@ _HEAD = "node:__internal_head__"
 
 @dataclass(frozen=True)
 class Node:
-    """A node that is up: its type where the autoscaler started it, all and free CPU and GPU."""
+    """A node that is up.
+
+    Attributes:
+        node_id: of Ray.
+        type_name: as the autoscaler names it; "" where it did not start the node.
+        total, free: all CPU and GPU, and those that nothing has reserved.
+    """
 
     node_id: str
     type_name: str
@@ -30,7 +36,13 @@ class Node:
 
 @dataclass(frozen=True)
 class NodeType:
-    """A type of node and how many more of it may be started."""
+    """A type of node that the autoscaler starts.
+
+    Attributes:
+        name: as its configuration names it.
+        resources: CPU and GPU of each.
+        more: nodes of it that may be started beside those that are up.
+    """
 
     name: str
     resources: Resources

@@ -11,10 +11,9 @@ import pyarrow as pa
 
 from jobs.framework.decision_source import DecisionOptions, DecisionSource
 from jobs.framework.options import declared_options
-from jobs.framework.outcomes import labels_of, outcomes_of, with_events
+from jobs.framework.outcomes import EventFile, labels_of, outcomes_of, with_events
 from jobs.framework.paths import InputPath, LocalInput
 from jobs.framework.progress import JobOptions
-from jobs.ingestion import checked_mapping
 from lib.business.outcomes import SystemOutcomes
 from lib.contract import Contract
 from lib.declaration import read_yaml, read_yaml_text
@@ -109,22 +108,21 @@ class EventOptions(JobOptions):
             ValueError: names the option.
         """
         for name, owner in _OWNERS.items():
-            path, mapping = self._file(name)
-            if path is not None and owner != system:
+            if getattr(self, name) is not None and owner != system:
                 raise ExperimentError(f"--{name}: expected none for {system}; it is of {owner}")
-            if path is not None:
-                checked_mapping(_EVENTS[owner]()[0], mapping, path)
+            if owner == system:
+                self._file(name, _EVENTS[owner]()[0]).check()
 
     def labels_with_events(self, labels: pa.Table, system: str) -> pa.Table:
         """Labels of a system and what its file adds to them."""
         for name, owner in _OWNERS.items():
             if owner == system:
                 contract, entity, kind = _EVENTS[owner]()
-                labels = with_events(labels, contract, *self._file(name), entity, kind)
+                labels = with_events(labels, self._file(name, contract), entity, kind)
         return labels
 
-    def _file(self, name: str) -> tuple[str | None, str | None]:
-        return getattr(self, name), getattr(self, f"mapping_{name}")
+    def _file(self, name: str, contract: Contract) -> EventFile:
+        return EventFile(contract, getattr(self, name), getattr(self, f"mapping_{name}"))
 
 
 def _failures() -> tuple[Contract, str, str]:

@@ -117,10 +117,6 @@ class SystemPage(ABC):
     by_row: bool
 
     @abstractmethod
-    def labels(self, source: DecisionSource) -> pa.Table:
-        """What became known, as rows of `LABEL_SCHEMA`."""
-
-    @abstractmethod
     def segments(
         self, decisions: pa.Table, outcomes: pa.Table
     ) -> Mapping[str, Sequence[str | None]]:
@@ -218,7 +214,7 @@ def _statement(
             f"--as-of: expected a time after the period begins, {to_time(source.window.since)}, "
             f"got {to_time(as_of)}"
         )
-    labels = page.labels(source)
+    labels = options.known_labels(source)
     period = Period(
         rows=_rows(source, page, labels, as_of),
         since=source.window.since,

@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 import tyro
 
 from jobs.framework.options import parse_time
+from jobs.framework.outcomes import labels_of
 from jobs.framework.paths import InputPath
 from jobs.framework.progress import JobOptions, progress
 from lib.contract import ContractError
@@ -109,6 +110,10 @@ class DecisionOptions(JobOptions):
                 f"{TimeRange(max(0, since), max(0, until))}"
             )
         return TimeRange(since, until)
+
+    def known_labels(self, source: DecisionSource) -> pa.Table:
+        """What became known of a system's subjects, as rows of `LABEL_SCHEMA`."""
+        return labels_of(source, self.records)
 
 
 def window_time(option: str, text: str) -> int:

@@ -3,10 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-import pyarrow as pa
-
-from jobs.framework.decision_source import DecisionOptions, DecisionSource
-from jobs.framework.outcomes import labels_of
+from jobs.framework.decision_source import DecisionOptions
 from jobs.framework.paths import InputPath, LocalInput, LocalOutput, OutputPath
 from lib.contract import ContractError
 from lib.monitoring import ErrorBudget
@@ -76,10 +73,6 @@ class MonitorOptions(DecisionOptions):
     def watched(self) -> WatchedSystem:
         """The system and what is followed of it."""
         raise NotImplementedError
-
-    def known_labels(self, source: DecisionSource) -> pa.Table:
-        """What became known, as rows of `lib.records.decision_table.LABEL_SCHEMA`."""
-        return labels_of(source, self.records)
 
 
 def main(options: MonitorOptions, now: int | None = None) -> None:

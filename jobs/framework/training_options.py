@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal, Self
 
 from jobs.cluster.admission import Request
-from jobs.framework.paths import OutputPath
+from jobs.framework.paths import InputPath, OutputPath
 from jobs.framework.progress import JobOptions
 
 
@@ -70,4 +70,21 @@ class TuneOptions(JobOptions):
     @property
     def gpus(self) -> float:
         """GPUs of each trial."""
-        return float(getattr(self, "gpus_per_trial", 0.0))
+        return 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkTuneOptions(TuneOptions):
+    """A search of the settings of a network, on rows that were computed before."""
+
+    features: InputPath
+    """folder or URI of rows, as written by the features job of the same system"""
+    gpus_per_trial: float = 0.0
+    """GPUs of each trial"""
+    epochs: int = 25
+    """maximum number of epochs of a trial"""
+
+    @property
+    def gpus(self) -> float:
+        """See `TuneOptions`."""
+        return self.gpus_per_trial

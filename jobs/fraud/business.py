@@ -7,8 +7,6 @@ import pyarrow as pa
 
 from jobs.framework.business import BusinessOptions, PagePart, SystemPage, write_business
 from jobs.framework.command import run_job
-from jobs.framework.decision_source import DecisionSource
-from jobs.framework.outcomes import labels_of
 from lib.business.period import Period
 from lib.fraud.amounts import AmountScale
 from lib.fraud.business import WORDING, fraud_measures, fraud_notes, fraud_segments
@@ -40,10 +38,6 @@ class FraudPage(SystemPage):
 
     def __init__(self, outcomes: FraudOutcomes) -> None:
         self.outcomes = outcomes
-
-    def labels(self, source: DecisionSource) -> pa.Table:
-        """See `SystemPage`."""
-        return labels_of(source, None)
 
     def segments(
         self, decisions: pa.Table, outcomes: pa.Table

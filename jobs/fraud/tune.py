@@ -3,13 +3,12 @@
 from dataclasses import dataclass, field
 
 from jobs.framework.command import run_job
-from jobs.framework.paths import InputPath
-from jobs.framework.training_options import TuneOptions
+from jobs.framework.training_options import NetworkTuneOptions
 from lib.fraud.model.time_split import Lengths
 
 
 @dataclass(frozen=True, kw_only=True)
-class TuneConfig(TuneOptions):
+class TuneConfig(NetworkTuneOptions):
     """Search the settings of trees and network on the newest time-forward fold.
 
     Neither the calibration nor the test days are used. Trials that lag are stopped early
@@ -17,12 +16,8 @@ class TuneConfig(TuneOptions):
     OUTPUT/best.yaml, which `jobs.fraud.train --config` reads.
     """
 
-    features: InputPath
-    """folder or URI of features, as written by jobs.fraud.features"""
     trials: int = 20
     """number of trials (combinations of settings) for the trees and for the network each"""
-    gpus_per_trial: float = 0.0
-    """GPUs of each trial"""
     trees: int = 500
     """maximum number of trees of a trial"""
     epochs: int = 30

@@ -7,7 +7,6 @@ import pyarrow as pa
 
 from jobs.framework.business import BusinessOptions, PagePart, SystemPage, write_business
 from jobs.framework.command import run_job
-from jobs.framework.decision_source import DecisionSource
 from jobs.maintenance.plant_log import PlantLogOptions
 from lib.business.period import Period
 from lib.business.spans import standing_events
@@ -48,10 +47,6 @@ class MaintenancePage(SystemPage):
     def __init__(self, config: MaintenanceBusinessConfig) -> None:
         self.outcomes = MachineOutcomes(config.costs, config.horizon_hours)
         self._config = config
-
-    def labels(self, source: DecisionSource) -> pa.Table:
-        """See `SystemPage`."""
-        return self._config.failure_labels(source)
 
     def segments(
         self, decisions: pa.Table, _outcomes: pa.Table

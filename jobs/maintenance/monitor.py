@@ -2,10 +2,7 @@
 
 from dataclasses import dataclass, field
 
-import pyarrow as pa
-
 from jobs.framework.command import run_job
-from jobs.framework.decision_source import DecisionSource
 from jobs.framework.monitoring_options import MonitorOptions, main
 from jobs.maintenance.plant_log import PlantLogOptions
 from lib.maintenance.model.settings import Costs
@@ -39,10 +36,6 @@ class Options(MonitorOptions, PlantLogOptions):
             entity_is_segment=True,
             figures=FailureFigures(outcomes, self.services),
         )
-
-    def known_labels(self, source: DecisionSource) -> pa.Table:
-        """See `MonitorOptions`."""
-        return self.failure_labels(source)
 
 
 if __name__ == "__main__":

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from jobs.framework.decision_source import DecisionOptions, DecisionSource
-from jobs.framework.outcomes import labels_of, with_events
+from jobs.framework.outcomes import EventFile, with_events
 from jobs.framework.paths import InputPath
-from jobs.ingestion import checked_mapping, mapping_for, read_whole
 from lib.maintenance.contracts import FAILURES, MAINTENANCE
 from lib.maintenance.outcomes import FAILURE
 from lib.maintenance.repository import WorkOrderRepository
@@ -31,29 +30,26 @@ class PlantLogOptions(DecisionOptions):
     def check(self) -> None:
         """See `JobOptions`."""
         super().check()
-        for contract, path, mapping in (
-            (FAILURES, self.failures, self.mapping_failures),
-            (MAINTENANCE, self.maintenance, self.mapping_maintenance),
-        ):
-            if path is not None:
-                checked_mapping(contract, mapping, path)
+        self._failure_file.check()
+        self._service_file.check()
 
-    def failure_labels(self, source: DecisionSource) -> pa.Table:
+    @property
+    def _failure_file(self) -> EventFile:
+        return EventFile(FAILURES, self.failures, self.mapping_failures)
+
+    @property
+    def _service_file(self) -> EventFile:
+        return EventFile(MAINTENANCE, self.maintenance, self.mapping_maintenance)
+
+    def known_labels(self, source: DecisionSource) -> pa.Table:
         """Failures as rows of `LABEL_SCHEMA`."""
-        return with_events(
-            labels_of(source, None),
-            FAILURES,
-            self.failures,
-            self.mapping_failures,
-            "machine_id",
-            FAILURE,
-        )
+        return with_events(super().known_labels(source), self._failure_file, "machine_id", FAILURE)
 
     def services(self) -> pa.Table:
         """Services and repairs as rows of the contract `MAINTENANCE`."""
-        if self.maintenance is not None:
-            mapping = mapping_for(MAINTENANCE, self.mapping_maintenance, self.maintenance)
-            return read_whole(mapping, self.maintenance, may_be_empty=True)
+        logged = self._service_file.read()
+        if logged is not None:
+            return logged
         if self.records is None:
             return service_table([])
         with WorkOrderRepository(self.records) as orders:

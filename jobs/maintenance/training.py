@@ -23,6 +23,7 @@ from lib.maintenance.model.evaluation import (
     METHODS,
     OURS,
     WARNED,
+    AnsweredRows,
     Evaluation,
     evaluate,
 )
@@ -135,8 +136,11 @@ def _evaluation(
     )
     learnt = learn_from_folds(train, of_train["Cox"], of_train["deep"], horizon, config.model)
     step("measuring on the test rows")
-    findings = evaluate(train, test, of_train, of_test, learnt, horizon, config.model, config.costs,
-                   config.seed, config.bootstrap)  # fmt: skip
+    findings = evaluate(
+        AnsweredRows(train, of_train),
+        AnsweredRows(test, of_test),
+        learnt, horizon, config.model, config.costs, config.seed, config.bootstrap,
+    )  # fmt: skip
     return _Evaluation(train, test, horizon, learnt, findings)
 
 

@@ -4,12 +4,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from jobs.framework.command import run_job
-from jobs.framework.paths import InputPath
-from jobs.framework.training_options import TuneOptions
+from jobs.framework.training_options import NetworkTuneOptions
 
 
 @dataclass(frozen=True, kw_only=True)
-class TuneConfig(TuneOptions):
+class TuneConfig(NetworkTuneOptions):
     """Search the settings of the survival network by its Brier score on machines it did not see.
 
     Only the days before the test share are used. Trials that lag are stopped after a fold
@@ -17,12 +16,6 @@ class TuneConfig(TuneOptions):
     OUTPUT/best.yaml, which `jobs.maintenance.train --config` reads.
     """
 
-    features: InputPath
-    """folder or URI of rows, as written by jobs.maintenance.features"""
-    gpus_per_trial: float = 0.0
-    """GPUs of each trial"""
-    epochs: int = 25
-    """maximum number of epochs of a trial"""
     folds: int = 4
     """number of cross-validation folds, grouped by machine, of a trial"""
     horizon_hours: float = 1440.0

@@ -7,8 +7,6 @@ import pyarrow as pa
 
 from jobs.framework.business import BusinessOptions, PagePart, SystemPage, write_business
 from jobs.framework.command import run_job
-from jobs.framework.decision_source import DecisionSource
-from jobs.framework.outcomes import labels_of
 from jobs.framework.paths import LocalInput
 from lib.business.period import Period
 from lib.declaration import read_yaml_text
@@ -52,10 +50,6 @@ class ModerationPage(SystemPage):
         policies = load_policies(read_yaml_text(config.policies), str(config.policies))
         self.outcomes = PostOutcomes(policies, config.silent_days)
         self._records = config.records
-
-    def labels(self, source: DecisionSource) -> pa.Table:
-        """See `SystemPage`."""
-        return labels_of(source, self._records)
 
     def segments(
         self, decisions: pa.Table, _outcomes: pa.Table

@@ -6,7 +6,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class TreeSettings:
-    """How boosted trees grow; light to import, so that jobs can read their options first."""
+    """How boosted trees grow.
+
+    XGBoost is not imported, so that jobs can read their options first.
+    """
 
     trees: int = 500
     """most trees of one booster; early stopping keeps fewer"""

@@ -14,7 +14,12 @@ _TICKS = 5
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """A place on an axis, and what stands there."""
+    """A place on an axis.
+
+    Attributes:
+        at: distance from the left edge, of a vertical axis from the top, units of the drawing.
+        text: what stands there.
+    """
 
     at: float
     text: str

@@ -67,7 +67,12 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A line between two nodes; `frauds` counts payments with both that are known to be."""
+    """A line between two nodes.
+
+    Attributes:
+        start, end: where they are drawn.
+        frauds: payments with both of them that are known to be fraud.
+    """
 
     start: Dot
     end: Dot

@@ -96,7 +96,13 @@ class CustomerDecision:
 
 @dataclass(frozen=True, slots=True)
 class InterventionLine:
-    """An intervention and what came of it; None where nothing is known."""
+    """An intervention and what came of it.
+
+    Attributes:
+        intervention: as it was planned.
+        delivered: whether it took place; None where nothing is known.
+        left: whether the customer gave notice; None where nothing is known.
+    """
 
     intervention: Intervention
     delivered: InterventionOutcome | None

@@ -56,7 +56,12 @@ class ArmSize:
 
 @dataclass(frozen=True, slots=True)
 class DecisionPair:
-    """How often both models decided so about a subject; None is no decision."""
+    """What both models decided about subjects.
+
+    Attributes:
+        champion, challenger: their decisions; None is no decision.
+        rows: subjects about which they decided so.
+    """
 
     champion: str | None
     challenger: str | None
@@ -65,7 +70,12 @@ class DecisionPair:
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """A guardrail: what it watches, and the largest value that it allows."""
+    """A guardrail.
+
+    Attributes:
+        text: what it watches, in words.
+        most: the largest value that it allows, in the unit that `text` names.
+    """
 
     text: str
     most: float

@@ -21,7 +21,7 @@ class PlannedBar:
     """A service to draw.
 
     Attributes:
-        crew: whose row it is in.
+        crew: name of the crew in whose row it is drawn.
         start, end: hours since the week's start.
         text: on it.
         title: of it.
@@ -60,7 +60,12 @@ class Bar(Block):
 
 @dataclass(frozen=True, slots=True)
 class CrewRow:
-    """A row: its name where that stands, and where the row ends."""
+    """A row of the drawing.
+
+    Attributes:
+        name: of the crew, at the height where it stands.
+        bottom: where the row ends, units of the drawing from the top.
+    """
 
     name: Tick
     bottom: float

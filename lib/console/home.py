@@ -18,7 +18,13 @@ _INCIDENTS_SHOWN, _MOST_PLANS = 3, 20
 
 @dataclass(frozen=True, slots=True)
 class DecisionCount:
-    """A kind of decision: how often today, and last week up to the same time."""
+    """How often a system decided so.
+
+    Attributes:
+        decision: the kind.
+        today: decisions since midnight UTC.
+        before: decisions on the same day of last week, up to the same time of day.
+    """
 
     decision: str
     today: int

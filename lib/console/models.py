@@ -66,7 +66,13 @@ class ModelsOfSystem:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A number of a version beside the champion's; None where one has none."""
+    """A number of a version beside the champion's.
+
+    Attributes:
+        name: of the measure or threshold.
+        value: of the version; None where it has none.
+        champion: the champion's, likewise.
+    """
 
     name: str
     value: float | None

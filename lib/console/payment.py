@@ -31,7 +31,13 @@ _HOME = "distance_from_home_km"
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """A score from which on a payment is decided otherwise, and where it is drawn."""
+    """A score from which on a payment is decided otherwise.
+
+    Attributes:
+        decision: from there on.
+        value: the score.
+        x: where it is drawn, units of the drawing from its left edge.
+    """
 
     decision: str
     value: float
@@ -80,7 +86,14 @@ class RuleHit:
 
 @dataclass(frozen=True, slots=True)
 class FeatureLine:
-    """A value that the decision saw; None is missing. `fired` names the rules that read it."""
+    """A feature as the decision saw it.
+
+    Attributes:
+        name: of the feature.
+        value: None is missing.
+        unit: of the value, "" without one.
+        fired: rules that read it and fired.
+    """
 
     name: str
     value: float | None
@@ -100,7 +113,13 @@ class GroundPoint:
 
 @dataclass(frozen=True, slots=True)
 class Undoable:
-    """A verdict that can still be taken back, until when in microseconds since 1970 UTC."""
+    """A verdict that can still be taken back.
+
+    Attributes:
+        item_id: of the queue's item.
+        token: of the claim that decided it.
+        until: end of that time, microseconds since 1970 UTC.
+    """
 
     item_id: str
     token: int

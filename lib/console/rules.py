@@ -41,7 +41,14 @@ _BAR_WIDTH, _BAR_HEIGHT = 8, 28
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A day's hits, and its bar in a drawing of 8 by 28 units a day."""
+    """A day's hits as they are drawn, 8 by 28 units a day.
+
+    Attributes:
+        day: its start, microseconds since 1970 UTC.
+        hits: decisions that the rule hit.
+        x, y: upper left corner of the bar.
+        height: of the bar.
+    """
 
     day: int
     hits: int
@@ -77,7 +84,12 @@ class RuleUse:
 
 @dataclass(frozen=True)
 class RuleRow:
-    """A rule with its use."""
+    """A rule with its use.
+
+    Attributes:
+        rule: as it is written.
+        use: its hits among the decisions that were counted.
+    """
 
     rule: Rule
     use: RuleUse
@@ -156,7 +168,12 @@ class VersionsPage:
 
 @dataclass(frozen=True, slots=True)
 class DiffLine:
-    """A line of a comparison: ` ` of both, `-` of the first, `+` of the second, `@` between."""
+    """A line of a comparison.
+
+    Attributes:
+        mark: ` ` of both texts, `-` of the first, `+` of the second, `@` where lines are left out.
+        text: of the line.
+    """
 
     mark: str
     text: str

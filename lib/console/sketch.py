@@ -20,7 +20,11 @@ _SHARE_OF_WIDTH = 0.35
 
 @dataclass(frozen=True, slots=True)
 class Dot:
-    """Where a drawing has something."""
+    """Where a drawing has something, in its units.
+
+    Attributes:
+        x, y: from the left edge, and from the top.
+    """
 
     x: float
     y: float

@@ -36,7 +36,15 @@ Judge = Callable[[pa.Table], Mask]
 
 @dataclass
 class LineCounts:
-    """Physical lines of a file by what they are; `total` is counted apart."""
+    """Physical lines of a file by what they are.
+
+    Attributes:
+        header: those of the header.
+        blank: without any character.
+        in_rows: part of a row, one or several of each.
+        unreadable: set aside with a reason.
+        total: all line ends, counted apart from the others.
+    """
 
     header: int = 0
     blank: int = 0

@@ -25,7 +25,13 @@ class Status(IntEnum):
 
 
 class FieldUse(IntEnum):
-    """What the mapping does with a field."""
+    """What the mapping does with a field.
+
+    Attributes:
+        UNREAD: nothing; any text may stand in it.
+        SINGLE_LINE: reads values, in which no line ends are expected.
+        FREE_TEXT: reads texts, in which lines may end.
+    """
 
     UNREAD = 0
     SINGLE_LINE = 1

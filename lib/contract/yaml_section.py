@@ -15,7 +15,13 @@ _DEEPEST = 8
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
-    """One value: as YAML understands it, and as it was written."""
+    """One value of a mapping file.
+
+    Attributes:
+        value: as YAML understands it.
+        text: as it was written.
+        line: from 1.
+    """
 
     value: Any
     text: str

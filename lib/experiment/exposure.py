@@ -21,7 +21,12 @@ DAY = 86_400_000_000
 
 @dataclass(frozen=True)
 class Span:
-    """A time in which the share was the same, microseconds since 1970 UTC; `until` is exclusive."""
+    """A time in which the share was the same.
+
+    Attributes:
+        since, until: microseconds since 1970 UTC; `until` is exclusive.
+        share: of the entities that the challenger decides for, 0 to 1.
+    """
 
     since: int
     until: int

@@ -9,7 +9,14 @@ from typing import Literal, TypeAlias
 from lib.experiment.assignment import ARMS, Arm, Assignment
 from lib.experiment.declaration import Experiment
 from lib.records.errors import RecordsError
-from lib.records.models import Json, require_note, require_number, require_text, require_time
+from lib.records.models import (
+    Json,
+    require_fields,
+    require_note,
+    require_number,
+    require_text,
+    require_time,
+)
 
 Action: TypeAlias = Literal["started", "share raised", "judged", "ended"]
 _REQUIRED = ("system", "subject_id", "experiment_id", "entity_id", "event_time", "decided_at")
@@ -92,45 +99,55 @@ class ExperimentChange:
     detail: Mapping[str, Json]
 
     def __post_init__(self) -> None:
-        for name in ("experiment_id", "action", "by"):
-            require_text(name, getattr(self, name))
-        require_time("at", self.at)
+        require_fields(self, ("experiment_id", "action", "by"), ("at",))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ExperimentDecision:
-    """What both models said of a subject under an experiment.
+class RecordedDecision:
+    """What a judgement needs of a decision under an experiment; what is stored was checked.
 
     Attributes:
-        system, subject_id: of the decision.
-        experiment_id: `SYSTEM/NAME`.
+        subject_id: of the decision.
         entity_id: by which the arm was drawn.
         arm: whose decision was answered.
         event_time, decided_at: of the decision, microseconds since 1970 UTC.
-        champion_version, champion_decision, champion_score: what the champion said.
-        challenger_version, challenger_decision, challenger_score: what the challenger said.
-        challenger_ms: time to the challenger's score, milliseconds.
+        champion_version, challenger_version: that were asked.
+        challenger_decision: what the challenger said.
         fault: why the challenger has no score; None where it has one.
+    """
+
+    subject_id: str
+    entity_id: str
+    arm: Arm
+    event_time: int
+    decided_at: int
+    champion_version: str | None = None
+    challenger_version: str | None = None
+    challenger_decision: str | None = None
+    fault: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExperimentDecision(RecordedDecision):
+    """What both models said of a subject under an experiment.
+
+    Attributes:
+        system: of the decision.
+        experiment_id: `SYSTEM/NAME`.
+        champion_decision, champion_score: what the champion said.
+        challenger_score: what the challenger said.
+        challenger_ms: time to the challenger's score, milliseconds.
 
     Raises:
         RecordsError: an id is empty, the arm unknown, or a number not finite.
     """
 
     system: str
-    subject_id: str
     experiment_id: str
-    entity_id: str
-    arm: Arm
-    event_time: int
-    decided_at: int
-    champion_version: str | None = None
     champion_decision: str | None = None
     champion_score: float | None = None
-    challenger_version: str | None = None
-    challenger_decision: str | None = None
     challenger_score: float | None = None
     challenger_ms: float | None = None
-    fault: str | None = None
 
     def __post_init__(self) -> None:
         for check, names in _CHECKS:
@@ -140,18 +157,3 @@ class ExperimentDecision:
                     check(name, value)
         if self.arm not in ARMS:
             raise RecordsError(f"arm: expected {' or '.join(ARMS)}, got {self.arm!r:.80}")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RecordedDecision:
-    """What a judgement needs of a stored `ExperimentDecision`, which was checked when it came."""
-
-    subject_id: str
-    entity_id: str
-    arm: Arm
-    event_time: int
-    decided_at: int
-    champion_version: str | None = None
-    challenger_version: str | None = None
-    challenger_decision: str | None = None
-    fault: str | None = None

@@ -18,7 +18,7 @@ from lib.business.outcomes import (
     with_money,
 )
 from lib.experiment.exposure import Span
-from lib.experiment.models import ExperimentDecision, RecordedDecision, StoredExperiment
+from lib.experiment.models import RecordedDecision, StoredExperiment
 
 RECORDED_SCHEMA = pa.schema(
     [
@@ -56,7 +56,7 @@ class RecordedArms:
     other_versions: int
 
 
-def recorded_table(rows: Iterable[ExperimentDecision | RecordedDecision]) -> pa.Table:
+def recorded_table(rows: Iterable[RecordedDecision]) -> pa.Table:
     """Rows of an experiment as `RECORDED_SCHEMA`."""
     names = RECORDED_SCHEMA.names
     values: dict[str, list[str | int | None]] = {name: [] for name in names}

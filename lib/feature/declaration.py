@@ -57,12 +57,23 @@ class Count:
 
 
 @dataclass(frozen=True)
-class Sum:
-    """The sum of a quantity, divided by `scale` (100 turns cents into currency units)."""
+class _OfQuantity:
+    """What is computed of a quantity of events.
+
+    Args:
+        quantity: of each event.
+        scale: by which the result is divided; 100 turns cents into currency units.
+        without: a fact; events for which it is known do not count.
+    """
 
     quantity: Quantity
     scale: float = 1.0
     without: str | None = None
+
+
+@dataclass(frozen=True)
+class Sum(_OfQuantity):
+    """The sum of a quantity."""
 
     def measures(self, key: Key, window: Window | None) -> tuple[Measure, ...]:
         return (Total(key, self.quantity, window, without=self.without),)
@@ -72,12 +83,8 @@ class Sum:
 
 
 @dataclass(frozen=True)
-class Mean:
-    """The mean of a quantity, divided by `scale`; `empty` where there is no event."""
-
-    quantity: Quantity
-    scale: float = 1.0
-    without: str | None = None
+class Mean(_OfQuantity):
+    """The mean of a quantity; `empty` where there is no event."""
 
     def measures(self, key: Key, window: Window | None) -> tuple[Measure, ...]:
         return (
@@ -255,36 +262,49 @@ class Feature:
 
 
 @dataclass(frozen=True)
-class Direct:
-    """A feature of the event alone: `formula` over its columns."""
+class _Named:
+    """What a feature is called; see `Feature`."""
 
     name: str
     unit: str
+
+
+@dataclass(frozen=True)
+class Direct(_Named):
+    """A feature of the event alone: `formula` over its columns, in their order."""
+
     columns: tuple[str, ...]
     formula: Callable[..., Value]
     hidden: bool = False
 
 
 @dataclass(frozen=True)
-class Derived:
-    """A feature made of features declared before it: `formula` over their values."""
+class Derived(_Named):
+    """A feature made of others.
 
-    name: str
-    unit: str
+    Args:
+        inputs: names of features that are declared before it.
+        formula: over their values, in their order.
+        hidden: an intermediate that no model sees.
+    """
+
     inputs: tuple[str, ...]
     formula: Callable[..., Value]
     hidden: bool = False
 
 
 @dataclass(frozen=True)
-class Category:
+class Category(_Named):
     """The place of a column's value in a frozen vocabulary, from 1; 0 for any other value.
 
     The vocabulary never changes under a trained model: it is part of the feature set's digest.
+
+    Args:
+        column: of the event.
+        vocabulary: values in their order.
+        hidden: an intermediate that no model sees.
     """
 
-    name: str
-    unit: str
     column: str
     vocabulary: tuple[str, ...]
     hidden: bool = False

@@ -92,12 +92,13 @@ class KeyGroup:
     def _steps(self) -> Iterator[Step]:
         yield from self._totals()
         for measure in self._measures:
-            if isinstance(measure, Latest):
-                yield self._latest(measure)
-            elif isinstance(measure, Distinct):
-                yield self._distinct(measure)
-            elif isinstance(measure, Streak):
-                yield self._streak(measure)
+            match measure:
+                case Latest():
+                    yield self._latest(measure)
+                case Distinct():
+                    yield self._distinct(measure)
+                case Streak():
+                    yield self._streak(measure)
 
     def _totals(self) -> Iterator[Step]:
         """All totals; those over the same events in the same window in one step."""

@@ -36,8 +36,8 @@ class FailureCount:
     """Failures within a horizon, seen and foreseen.
 
     Attributes:
-        horizon_hours: the horizon.
-        observed: failures.
+        horizon_hours: length of the horizon from each landmark, hours.
+        observed: failures within it that were reported.
         expected: sum of the foreseen probabilities.
         low, high: exact 95% limits of what the observed count could be in the mean.
         ratio: observed over expected with the same limits.

@@ -122,8 +122,7 @@ class Prevalence:
 
     def value(self, rows: ScoredRows, weight: Floats | None = None) -> float:
         """See `Measure.value`."""
-        times = _weight(rows, weight)
-        return float((times * rows.label).sum() / _require_some(times.sum(), "rows"))
+        return _positives_per(np.ones(len(rows)), "rows", rows, weight)
 
 
 @dataclass(frozen=True)
@@ -151,9 +150,13 @@ class ObservedOverExpected:
 
     def value(self, rows: ScoredRows, weight: Floats | None = None) -> float:
         """See `Measure.value`."""
-        times = _weight(rows, weight)
-        expected = _require_some((times * rows.score).sum(), "expected positives")
-        return float((times * rows.label).sum() / expected)
+        return _positives_per(rows.score, "expected positives", rows, weight)
+
+
+def _positives_per(each: Floats, what: str, rows: ScoredRows, weight: Floats | None) -> float:
+    """Positives over the sum of `each` (n,), which is what; refused where that is 0."""
+    times = _weight(rows, weight)
+    return float((times * rows.label).sum() / _require_some((times * each).sum(), what))
 
 
 def _weight(rows: ScoredRows, weight: Floats | None) -> Floats:

@@ -40,31 +40,42 @@ class Scores:
     usual: Floats
 
 
-@dataclass(frozen=True)
-class MeanNull:
-    """Of a mean: y = usual + day + rows, where days vary by `between` and rows by `sampling`.
+@dataclass(frozen=True, kw_only=True)
+class _DayNull:
+    """How days of the reference differ from the usual one.
 
     Attributes:
         usual: (7,) by weekday from Monday; equal where weekdays do not differ, NaN where the
             reference has no such day.
-        days: (7,) days on which each rests.
-        total: variance of a day's mean around the usual one, as measured.
-        between: the part of it that more rows a day would not lessen.
-        design: design effect of the sampling variance; days that differ by less than their rows
-            drawn by entity would (the same machines every day) show that it is smaller.
+        total: variance of a day's figure around the usual one, as measured.
+        design: design effect.
         degrees: of freedom of `total`.
         temper: below 1 where days resemble the day before, see `tempering`.
-        trend: that is added to the usual mean.
+        trend: that is added to the usual figure.
     """
 
     usual: Floats
-    days: Floats
     total: float
-    between: float
     design: float
     degrees: float
     temper: float
     trend: Trend = LEVEL
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeanNull(_DayNull):
+    """Of a mean: y = usual + day + rows, where days vary by `between` and rows by `sampling`.
+
+    The design effect is that of the sampling variance; days that differ by less than their rows
+    drawn by entity would (the same machines every day) show that it is smaller.
+
+    Attributes:
+        days: (7,) days on which each usual mean rests.
+        between: the part of `total` that more rows a day would not lessen.
+    """
+
+    days: Floats
+    between: float
 
     @classmethod
     def fit(
@@ -111,7 +122,16 @@ class MeanNull:
         temper = tempering(residuals, days)
         usual, members = usual[of_weekday], members[of_weekday]
         degrees = min(degrees, tail_degrees(residuals))
-        return cls(usual, members, total, between, design, degrees, temper, trend)
+        return cls(
+            usual=usual,
+            days=members,
+            total=total,
+            between=between,
+            design=design,
+            degrees=degrees,
+            temper=temper,
+            trend=trend,
+        )
 
     def scores(self, means: Floats, sampling: Floats, days: Ints) -> Scores:
         """Standardise windows; arguments as of `fit`, (windows,)."""
@@ -125,35 +145,25 @@ class MeanNull:
         return Scores(standardised, _degrees(self.degrees, variance, self.total), usual)
 
 
-@dataclass(frozen=True)
-class ShareNull:
+@dataclass(frozen=True, kw_only=True)
+class ShareNull(_DayNull):
     """Of a share: signed roots of the deviance, whose variance is 1 for independent rows.
 
     With half a row of continuity correction their tails are those of the normal distribution to
     within a factor of a few at any expected count (Pierce and Schafer, Residuals in generalized
     linear models, 1986), so that rare categories and missing values need no other treatment.
 
+    `total` is the variance of the reference days' residuals in effective rows, below 1 where the
+    same entities come every day. The trend is added to the usual share's angle, the arc sine of its
+    root, on which scale shares of any size have the same variance.
+
     Attributes:
-        usual: (7,) share by weekday, see `MeanNull`.
-        rows: (7,) effective rows on which each rests: rows over the design effect.
-        total: variance of the reference days' residuals in effective rows; below 1 where the same
-            entities come every day.
+        rows: (7,) effective rows on which each usual share rests: rows over the design effect.
         mean_rows: effective rows of a reference day.
-        design: design effect.
-        degrees: of freedom of `total`.
-        temper: see `tempering`.
-        trend: that is added to the usual share's angle, the arc sine of its root, on which scale
-            shares of any size have the same variance.
     """
 
-    usual: Floats
     rows: Floats
-    total: float
     mean_rows: float
-    design: float
-    degrees: float
-    temper: float
-    trend: Trend = LEVEL
 
     @classmethod
     def fit(

@@ -62,29 +62,34 @@ def number_text(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3f}"
 
 
-def realised(
-    rows: ScoredRows,
-    measures: Sequence[Measure],
-    *,
-    seed: int,
-    repeats: int = 200,
-    level: float = 0.95,
-) -> list[Figure]:
+@dataclass(frozen=True)
+class Draws:
+    """Draws of entities that an interval is made of.
+
+    Attributes:
+        seed: of the draws.
+        repeats: how many.
+        level: share of them inside the interval.
+    """
+
+    seed: int
+    repeats: int = 200
+    level: float = 0.95
+
+
+def realised(rows: ScoredRows, measures: Sequence[Measure], draws: Draws) -> list[Figure]:
     """Measures on the rows whose label is known; the others only count in the ripeness.
 
     Args:
         rows: of a window.
         measures: what to compute.
-        seed: of the draws of entities.
-        repeats: draws.
-        level: share of draws inside the interval.
+        draws: of entities, for the intervals.
 
     Returns:
         A figure per measure; where one is not defined its value is NaN and its note says why.
     """
     known = rows.take(rows.known)
     ripeness = len(known) / len(rows) if len(rows) else 0.0
-    draws = _Draws(seed, repeats, level)
     return [_figure(measure, "realised", known, ripeness, draws) for measure in measures]
 
 
@@ -93,10 +98,7 @@ def ripening(
     probability: Floats,
     ripeness: Floats,
     measures: Sequence[Measure],
-    *,
-    seed: int,
-    repeats: int = 200,
-    level: float = 0.95,
+    draws: Draws,
 ) -> list[Figure]:
     """Measures on a window that is not ripe yet: labels that are in, probabilities for the others.
 
@@ -109,14 +111,11 @@ def ripening(
         probability: (n,) of a positive, before anything was said; see `lib.monitoring.estimation`.
         ripeness: (n,) share of labels in, see `RipeningCurve.ripeness`.
         measures: what to compute.
-        seed: of the draws of entities.
-        repeats: draws.
-        level: share of draws inside the interval.
+        draws: of entities, for the intervals.
     """
     left = probability * (1.0 - ripeness) / np.maximum(1.0 - probability * ripeness, 1e-12)
     filled = rows.labelled(np.where(rows.known, rows.label, left))
     share = float(np.where(rows.known, 1.0, ripeness).mean()) if len(rows) else 0.0
-    draws = _Draws(seed, repeats, level)
     return [_figure(measure, "ripening", filled, share, draws) for measure in measures]
 
 
@@ -177,17 +176,8 @@ def paired_difference(
     return Difference(measure.name, *values, difference=interval, share_above=above)
 
 
-@dataclass(frozen=True)
-class _Draws:
-    """Of entities: seed, how many, and the share of them inside an interval."""
-
-    seed: int
-    repeats: int
-    level: float
-
-
 def _figure(
-    measure: Measure, basis: Basis, rows: ScoredRows, ripeness: float, draws: _Draws
+    measure: Measure, basis: Basis, rows: ScoredRows, ripeness: float, draws: Draws
 ) -> Figure:
     """The measure with its interval; NaN and the reason where it is not defined."""
     interval, note = Interval(*[float("nan")] * 3), ""

@@ -13,7 +13,7 @@ from lib.evaluation import Interval
 from lib.monitoring.contradiction import check_by_outcomes
 from lib.monitoring.estimation import Estimate, EstimationSettings, PerformanceEstimator
 from lib.monitoring.measures import Measure
-from lib.monitoring.performance import Figure, realised
+from lib.monitoring.performance import Draws, Figure, realised
 from lib.monitoring.ripening import LabelDelays, RipeningCurve, correct_count, fit_ripening
 from lib.monitoring.scored_rows import DAY, Codes, MonitoringError, ScoredRows
 
@@ -175,7 +175,7 @@ def _period(
         ripe=ripe,
         positives=float(labels.mean()) if len(labels) else float("nan"),
         expected_rate=_expected_rate(delays, part, since, until),
-        realised=tuple(realised(part, measures, seed=_SEED)) if len(labels) else (),
+        realised=tuple(realised(part, measures, Draws(_SEED))) if len(labels) else (),
     )
 
 

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from sqlalchemy import Connection, and_, func, insert, select, update
 
 from lib.records.json_codec import read_json, write_json
-from lib.records.models import Json, require_text, require_time
+from lib.records.models import Json, require_fields
 from lib.records.repository import Repository, find_row, list_rows
 from lib.records.schema import INCIDENTS, MONITORED_WINDOWS
 
@@ -40,9 +40,7 @@ class MonitoredWindow:
     summary: Mapping[str, Json]
 
     def __post_init__(self) -> None:
-        require_text("system", self.system)
-        for name in ("since", "until", "created_at"):
-            require_time(name, getattr(self, name))
+        require_fields(self, ("system",), ("since", "until", "created_at"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,10 +66,7 @@ class ObservedIncident:
     detail: Mapping[str, Json] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("kind", "measure"):
-            require_text(name, getattr(self, name))
-        for name in ("since", "opened_at", "seen_at"):
-            require_time(name, getattr(self, name))
+        require_fields(self, ("kind", "measure"), ("since", "opened_at", "seen_at"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -29,7 +29,7 @@ class LabelDelays:
     """Labels that came by `as_of`; arrays (n,).
 
     Attributes:
-        entity: code of the entity.
+        entity: code of the entity, the same for the same one.
         event_time: microseconds since 1970 UTC.
         observed_at: when the label became known, likewise; not before the event.
         as_of: likewise; later labels are left out.

@@ -20,7 +20,12 @@ _FACTS_TURN = 0x46616374  # "Fact": the lock of those who number facts
 
 @dataclass(frozen=True)
 class DecisionOutcome:
-    """Of a batch: how many decisions were stored, and how many subjects had one already."""
+    """What became of a batch of decisions.
+
+    Attributes:
+        stored: decisions about subjects that had none.
+        repeated: subjects that had one already.
+    """
 
     stored: int
     repeated: int
@@ -28,7 +33,13 @@ class DecisionOutcome:
 
 @dataclass(frozen=True)
 class LabelOutcome:
-    """Of a batch: facts stored, facts known before, and facts about subjects not decided yet."""
+    """What became of a batch of facts.
+
+    Attributes:
+        stored: for the first time.
+        repeated: known before.
+        unknown: about subjects that are not decided yet; these are stored, too.
+    """
 
     stored: int
     repeated: int

@@ -79,7 +79,13 @@ class ModelOnRows:
 
 @dataclass(frozen=True)
 class ModelFigures:
-    """A model's measure on the slice, and its money a week in currency units."""
+    """What a model comes to on the slice.
+
+    Attributes:
+        version: of the model.
+        measure: see `Comparison.measure`.
+        money_per_week: what its decisions bring (costs below 0), currency units.
+    """
 
     version: str
     measure: float

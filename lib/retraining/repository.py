@@ -11,7 +11,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, select, update
 
 from lib.records.errors import RecordsError
-from lib.records.models import Json, require_note, require_text, require_time
+from lib.records.models import Json, require_fields, require_note
 from lib.records.repository import Repository, find_locked_row
 from lib.records.schema import ERASURES, INCIDENTS, RETRAININGS
 
@@ -45,9 +45,7 @@ class Retraining:
     detail: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("id", "system"):
-            require_text(name, getattr(self, name))
-        require_time("began_at", self.began_at)
+        require_fields(self, ("id", "system"), ("began_at",))
 
     @property
     def steps(self) -> tuple[str, ...]:

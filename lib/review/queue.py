@@ -7,7 +7,7 @@ from typing import Unpack
 from lib.records import Decision
 from lib.records.review import Claim, Lease, ReviewItem, ReviewKey, ReviewStore, Verdict
 from lib.records.review.queue import ClaimOptions, Remark, UndoOptions
-from lib.records.review.statements import Statement, StatementResult
+from lib.records.review.statements import NextStep, Statement, StatementResult
 from lib.review.agreement import Agreement, agreement_by_policy
 from lib.review.golden import Accuracy, GoldenMixer, accuracies
 from lib.review.opinions import next_step
@@ -71,14 +71,13 @@ class ReviewQueue:
         **remark: Unpack[Remark],
     ) -> tuple[Verdict, bool]:
         """Decide an item that was claimed; see `ReviewStore.decide`."""
-        settings = self.settings  # before the transaction that this begins
         return self.reviews.decide(
             item_id,
             reviewer,
             token,
             verdicts,
             now=now,
-            next_step=lambda item, case: next_step(item, case, settings),
+            next_step=self._next_step(),
             **remark,
         )
 
@@ -117,7 +116,7 @@ class ReviewQueue:
             items,
             statement,
             lease_now=lease_now,
-            next_step=lambda item, case: next_step(item, case, settings),
+            next_step=self._next_step(),
         )
 
     def _admit_waiting(self, policy: ReviewPolicy, decisions: Sequence[Decision], now: int) -> None:
@@ -199,3 +198,8 @@ class ReviewQueue:
     def accuracy(self, since: int) -> Mapping[tuple[str, str], Accuracy]:
         """How often each (reviewer, policy) was right on golden items since then."""
         return accuracies(self.reviews.list_golden_answers(since))
+
+    def _next_step(self) -> NextStep:
+        """How cases go on by the settings, which are read before a transaction begins."""
+        settings = self.settings
+        return lambda item, case: next_step(item, case, settings)

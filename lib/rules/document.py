@@ -20,7 +20,13 @@ OPTIONAL_RULE_KEYS = ("status", "priority", "note")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A scalar as written, with its line and YAML's idea of its type (str, int, float, ...)."""
+    """A scalar of a rule file.
+
+    Attributes:
+        text: as written.
+        line: from 1.
+        type: YAML's idea of it: `str`, `int`, `float`, `bool`, ...
+    """
 
     text: str
     line: int

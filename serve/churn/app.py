@@ -11,6 +11,7 @@ from ray.serve.handle import DeploymentHandle
 from ..framework import RayMetrics
 from ..framework.deployment import new_deployment, new_front
 from ..framework.offload import RemoteSolver, SolverDeployment
+from ..framework.service import ServiceStart
 from .metrics import INSTRUMENTS
 from .planner import solve_plan
 from .routes import build_gateway
@@ -33,4 +34,4 @@ def build(args: ChurnSettings) -> Application:
 def new_service(args: ChurnSettings, planner: DeploymentHandle[Any] | None = None) -> ChurnService:
     """The front node's service; without a planner it solves plans itself."""
     solver = None if planner is None else RemoteSolver(planner)
-    return ChurnService(args, RayMetrics(INSTRUMENTS), solver)
+    return ChurnService(ServiceStart(args, RayMetrics(INSTRUMENTS)), solver)

@@ -1,7 +1,6 @@
 """The churn application as one object: everything behind its HTTP face."""
 
 import math
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -27,11 +26,10 @@ from serve.churn.interventions import InterventionService
 from serve.churn.planner import solve_plan
 from serve.churn.profiles import ProfileRepository
 from serve.churn.settings import ChurnSettings, ChurnUserConfig
-from serve.framework import Metrics
 from serve.framework.model_slot import ModelSlot
 from serve.framework.offload import LocalSolver, Solver
 from serve.framework.reloadable import ActiveRules
-from serve.framework.service import RiskService
+from serve.framework.service import RiskService, ServiceStart
 from serve.framework.settings import UserConfig
 from serve.framework.trial import ChallengerKind
 
@@ -42,7 +40,7 @@ class ChurnService(RiskService):
     """Profiles, rules, model, health, interventions, records.
 
     Args:
-        args, meter, now: see `RiskService`.
+        start: see `RiskService`.
         solver: where days are solved; None solves them here.
 
     Raises:
@@ -52,18 +50,12 @@ class ChurnService(RiskService):
     profiles: ProfileRepository
     model_slot: ModelSlot[ChurnModel]
 
-    def __init__(
-        self,
-        args: ChurnSettings,
-        meter: Metrics,
-        solver: Solver | None = None,
-        now: Callable[[], int] | None = None,
-    ) -> None:
-        self.args = args
+    def __init__(self, start: ServiceStart[ChurnSettings], solver: Solver | None = None) -> None:
+        self.args = args = start.args
         self.base = _base(args)
         names = churn_features(self.base).names
         active_rules = ActiveRules(rule_fields(names), RULES_FILE, ACTIONS, {"customer_id"})
-        super().__init__(SYSTEM, args, meter, active_rules, now)
+        super().__init__(SYSTEM, start, active_rules)
         self.active_playbooks = ActivePlaybooks(names)
         self.model_slot = ModelSlot(SYSTEM, args.registry, args.models, self._load)
         timeout = args.store_timeout_ms / 1000.0

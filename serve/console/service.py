@@ -21,6 +21,7 @@ from lib.registry import ArtifactError
 from lib.storage import StorageError
 from serve.console.settings import ConsoleSettings, SystemSettings
 from serve.console.sign_in import SignInThrottle
+from serve.framework.flushing import FLUSH_SECONDS, Flusher
 from serve.framework.health import Health, HealthChecks
 from serve.framework.json_log import JsonLog
 from serve.framework.metrics import Metrics
@@ -29,7 +30,7 @@ from serve.framework.validation import system_clock
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
-_FLUSH_SECONDS, _PREPARE_SECONDS, _FORGET_SECONDS = 0.25, 5.0, 3_600.0
+_PREPARE_SECONDS, _FORGET_SECONDS = 5.0, 3_600.0
 _SESSION_THREADS = 4
 _BACKTEST_THREADS = 1
 
@@ -126,7 +127,7 @@ class ConsoleService:
         self.keys = ApiKeys(args.api_keys)
         self.throttle = SignInThrottle(args.sign_in_failures)
         self.background = BackgroundTasks(self.log, fault_fields)
-        self._logging = BoundedExecutor("logging", 1)
+        self._flusher = Flusher(self.meter, self.log)
         self.solving = BoundedExecutor("solving", 1)
         self.writing = BoundedExecutor("writing", 1)
         self._timeout = args.store_timeout_ms / 1000.0
@@ -145,7 +146,7 @@ class ConsoleService:
     async def lifespan(self) -> AsyncIterator[None]:
         """What goes on beside requests."""
         await self._prepare()
-        self.background.schedule(_FLUSH_SECONDS, self._flush)
+        self.background.schedule(FLUSH_SECONDS, self._flusher.flush)
         self.background.schedule(_PREPARE_SECONDS, self._prepare)
         self.background.schedule(_FORGET_SECONDS, self._forget)
         try:
@@ -160,9 +161,7 @@ class ConsoleService:
             self.solving.close()
             self.writing.close()
             self.session_repository.close()
-            self._logging.close()
-            self.meter.flush()
-            self.log.close()
+            self._flusher.close()
 
     def lease_now(self) -> int | None:
         """The time by which leases end; None leaves it to the database."""
@@ -191,12 +190,6 @@ class ConsoleService:
     async def _forget(self) -> None:
         before = self.now() - round(self.args.session_days * DAY)
         await self.sessions.run(self.session_repository.forget, before)
-
-    async def _flush(self) -> None:
-        try:
-            self.meter.flush()
-        finally:
-            await self._logging.run(self.log.flush)
 
     async def _check_keys(self) -> Health:
         return Health(self.keys.fault is None, {"error": self.keys.fault}, required=True)

@@ -2,8 +2,9 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
 
@@ -23,6 +24,7 @@ from lib.storage import redact_uri
 from serve.framework.decision import ServiceParts
 from serve.framework.decision_store import DecisionStore
 from serve.framework.experiment import ExperimentRunner
+from serve.framework.flushing import FLUSH_SECONDS, Flusher
 from serve.framework.health import Health, HealthChecks
 from serve.framework.incident_watch import IncidentWatch
 from serve.framework.json_log import JsonLog
@@ -38,7 +40,23 @@ from serve.framework.settings import ServiceSettings, UserConfig
 from serve.framework.trial import ChallengerKind
 from serve.framework.validation import SECOND, BodyParser, Clock, system_clock
 
-_FLUSH_SECONDS, _SWEEP_SECONDS, _EXPERIMENT_SECONDS = 0.25, 600.0, 1.0
+_SWEEP_SECONDS, _EXPERIMENT_SECONDS = 600.0, 1.0
+SettingsT_co = TypeVar("SettingsT_co", bound=ServiceSettings, covariant=True)
+
+
+@dataclass(frozen=True)
+class ServiceStart(Generic[SettingsT_co]):
+    """What a replica's service begins with.
+
+    Attributes:
+        args: what the application was started with.
+        meter: counts.
+        now: microseconds since 1970 UTC; None is the system clock.
+    """
+
+    args: SettingsT_co
+    meter: Metrics
+    now: Callable[[], int] | None = None
 
 
 class RiskService:
@@ -46,10 +64,8 @@ class RiskService:
 
     Args:
         system: its name.
-        args: what it was started with.
-        meter: counts.
+        start: settings, counts and clock.
         active_rules: rules in force.
-        now: microseconds since 1970 UTC; None is the system clock.
 
     Attributes:
         parts: what the system's own parts share.
@@ -65,13 +81,9 @@ class RiskService:
     outcomes: ReviewOutcomes
 
     def __init__(
-        self,
-        system: str,
-        args: ServiceSettings,
-        meter: Metrics,
-        active_rules: ActiveRules,
-        now: Callable[[], int] | None = None,
+        self, system: str, start: ServiceStart[ServiceSettings], active_rules: ActiveRules
     ) -> None:
+        args, meter, now = start.args, start.meter, start.now
         self.system, self.meter = system, meter
         self._settings, self.limits = args, args.limits
         self.periodic_tasks: list[tuple[float, Callable[[], Awaitable[object]]]] = []
@@ -80,7 +92,7 @@ class RiskService:
         self.log = JsonLog(system, args.log_file)
         # threads of their own: a database or registry that hangs takes none of the others'
         self.loading = BoundedExecutor("loading", 1)
-        self._logging = BoundedExecutor("logging", 1)
+        self._flusher = Flusher(meter, self.log)
         self._admitting = BoundedExecutor("admission", 1)
         self.parsing = BodyParser()
         self.keys = ApiKeys(args.api_keys)
@@ -197,7 +209,7 @@ class RiskService:
         """Everything that goes on beside requests; at the end nothing is left half done."""
         await self.decision_store.drain()
         await self.rules.poll()  # before the first decision
-        self.background.schedule(_FLUSH_SECONDS, self._flush)
+        self.background.schedule(FLUSH_SECONDS, self._flusher.flush)
         self.background.schedule(self._settings.drain_seconds, self.decision_store.drain)
         if self.model_slot is not None:
             self.background.schedule(self._settings.follow_seconds, self._follow)
@@ -216,12 +228,9 @@ class RiskService:
             self.decision_store.close()
             self._incidents.close()
             await self.close()
-            for threads in (self.loading, self._logging, self._admitting, self.parsing):
+            for threads in (self.loading, self._admitting, self.parsing):
                 threads.close()
-            try:
-                self.meter.flush()
-            finally:
-                self.log.close()
+            self._flusher.close()
 
     async def reconfigure(self, config: Mapping[str, Any]) -> None:
         """Loads, checks and swaps model and rules; never raises.
@@ -270,12 +279,6 @@ class RiskService:
         loaded = None if model is None else await self.loading.run(model.refresh_alias)
         if model is not None and loaded is not None:
             self.record_reload("model", loaded, model.error)
-
-    async def _flush(self) -> None:
-        try:
-            self.meter.flush()
-        finally:
-            await self._logging.run(self.log.flush)
 
     async def _check_records(self) -> Health:
         await self.decision_store.ping()

@@ -12,6 +12,7 @@ from ray.serve.handle import DeploymentHandle
 
 from ..framework import RayMetrics
 from ..framework.deployment import new_deployment, new_front
+from ..framework.service import ServiceStart
 from .metrics import INSTRUMENTS
 from .model import ModelDeployment, RemoteModel
 from .routes import build_gateway
@@ -39,4 +40,4 @@ def new_service(args: FraudSettings, ensemble: DeploymentHandle[Any] | None = No
     if ensemble is not None:
         timeout = args.model_timeout_ms / 1000.0
         remote_model = RemoteModel(ensemble, timeout, args.ensemble.max_replicas)
-    return FraudService(args, RayMetrics(INSTRUMENTS), remote_model)
+    return FraudService(ServiceStart(args, RayMetrics(INSTRUMENTS)), remote_model)

@@ -1,15 +1,14 @@
 """The fraud application as one object: everything behind its HTTP face, started and stopped."""
 
-from collections.abc import Callable
 from dataclasses import asdict
 
 from lib.fraud.features import FRAUD
 from lib.fraud.review import PaymentReview
 from lib.fraud.rules import ACTIONS, PAYMENT_TEXTS, RULES_FILE, rule_fields
-from serve.framework import Health, Metrics
+from serve.framework import Health
 from serve.framework.profiles import ProfileRepository, known_without_store
 from serve.framework.reloadable import ActiveRules
-from serve.framework.service import RiskService, model_health
+from serve.framework.service import RiskService, ServiceStart, model_health
 from serve.framework.trial import ChallengerKind
 from serve.fraud import metrics
 from serve.fraud.decision import PaymentDecider
@@ -23,7 +22,7 @@ class FraudService(RiskService):
     """Rules, features, model, policy, records.
 
     Args:
-        args, meter, now: see `RiskService`.
+        start: see `RiskService`.
         remote_model: the model's deployment; None keeps the model in this process.
     """
 
@@ -31,15 +30,11 @@ class FraudService(RiskService):
     model_slot: LocalModel | None
 
     def __init__(
-        self,
-        args: FraudSettings,
-        meter: Metrics,
-        remote_model: ScoreProvider | None = None,
-        now: Callable[[], int] | None = None,
+        self, start: ServiceStart[FraudSettings], remote_model: ScoreProvider | None = None
     ) -> None:
-        self.args = args
+        self.args = args = start.args
         features = args.features
-        super().__init__(metrics.SYSTEM, args, meter, _active_rules(args), now)
+        super().__init__(metrics.SYSTEM, start, _active_rules(args))
         self.model_slot = (
             LocalModel(args.registry, args.models, features) if remote_model is None else None
         )

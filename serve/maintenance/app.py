@@ -11,6 +11,7 @@ from ray.serve.handle import DeploymentHandle
 from ..framework import RayMetrics
 from ..framework.deployment import new_deployment, new_front
 from ..framework.offload import RemoteSolver, SolverDeployment
+from ..framework.service import ServiceStart
 from .metrics import INSTRUMENTS
 from .planner import solve_plan
 from .routes import build_gateway
@@ -36,4 +37,4 @@ def new_service(
 ) -> MaintenanceService:
     """The front node's service; without a planner it solves plans itself."""
     solver = None if planner is None else RemoteSolver(planner)
-    return MaintenanceService(args, RayMetrics(INSTRUMENTS), solver)
+    return MaintenanceService(ServiceStart(args, RayMetrics(INSTRUMENTS)), solver)

@@ -1,6 +1,5 @@
 """The maintenance application as one object: everything behind its HTTP face."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +14,11 @@ from lib.maintenance.machine_store import open_machine_store
 from lib.maintenance.model.model import SYSTEM, SurvivalModel, load_model
 from lib.maintenance.review import MachineReview
 from lib.maintenance.rules import ACTIONS, RULES_FILE, rule_fields
-from serve.framework import Health, Metrics
+from serve.framework import Health
 from serve.framework.model_slot import ModelSlot
 from serve.framework.offload import LocalSolver, Solver
 from serve.framework.reloadable import ActiveRules
-from serve.framework.service import RiskService
+from serve.framework.service import RiskService, ServiceStart
 from serve.framework.trial import ChallengerKind
 from serve.maintenance.decision import MachinePredictor
 from serve.maintenance.ingestion import EventIngestor
@@ -35,7 +34,7 @@ class MaintenanceService(RiskService):
     """Machines, rules, model, schedules, records.
 
     Args:
-        args, meter, now: see `RiskService`.
+        start: see `RiskService`.
         solver: where weeks are solved; None solves them here.
     """
 
@@ -43,16 +42,12 @@ class MaintenanceService(RiskService):
     model_slot: ModelSlot[SurvivalModel]
 
     def __init__(
-        self,
-        args: MaintenanceSettings,
-        meter: Metrics,
-        solver: Solver | None = None,
-        now: Callable[[], int] | None = None,
+        self, start: ServiceStart[MaintenanceSettings], solver: Solver | None = None
     ) -> None:
-        self.args = args
+        self.args = args = start.args
         self.features = load_kind(args.kind)
         active_rules = ActiveRules(rule_fields(self.features), RULES_FILE, ACTIONS, {"machine_id"})
-        super().__init__(SYSTEM, args, meter, active_rules, now)
+        super().__init__(SYSTEM, start, active_rules)
         self.model_slot = ModelSlot(SYSTEM, args.registry, args.models, self._load)
         timeout = args.store_timeout_ms / 1000.0
         store = open_machine_store(args.machine_store, timeout)

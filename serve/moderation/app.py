@@ -12,6 +12,7 @@ from lib.moderation.post import MODALITIES
 
 from ..framework import RayMetrics
 from ..framework.deployment import new_deployment, new_front
+from ..framework.service import ServiceStart
 from .metrics import INSTRUMENTS
 from .model import RemoteModalities
 from .model_deployment import ModalityDeployment
@@ -45,4 +46,4 @@ def new_service(args: ModerationSettings, *members: DeploymentHandle[Any]) -> Mo
     modalities = None
     if members:
         modalities = RemoteModalities(dict(zip(MODALITIES, members, strict=True)))
-    return ModerationService(args, RayMetrics(INSTRUMENTS), modalities)
+    return ModerationService(ServiceStart(args, RayMetrics(INSTRUMENTS)), modalities)

@@ -1,7 +1,7 @@
 """The moderation application as one object: everything behind its HTTP face."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from lib.storage import open_storage
 from serve.framework import Metrics
 from serve.framework.model_slot import ModelSlot
 from serve.framework.reloadable import ActiveRules
-from serve.framework.service import RiskService
+from serve.framework.service import RiskService, ServiceStart
 from serve.framework.settings import UserConfig
 from serve.framework.trial import ChallengerKind
 from serve.moderation.active_policies import ActivePolicies
@@ -40,7 +40,7 @@ class ModerationService(RiskService):
     """Posts, rules, models, policies, the review queue, records.
 
     Args:
-        args, meter, now: see `RiskService`.
+        start: see `RiskService`.
         modalities: where modalities are answered; None answers them here.
     """
 
@@ -49,15 +49,11 @@ class ModerationService(RiskService):
     review: PostReviewService
 
     def __init__(
-        self,
-        args: ModerationSettings,
-        meter: Metrics,
-        modalities: ModalityClient | None = None,
-        now: Callable[[], int] | None = None,
+        self, start: ServiceStart[ModerationSettings], modalities: ModalityClient | None = None
     ) -> None:
-        self.args = args
+        self.args = args = start.args
         active_rules = ActiveRules(rule_fields(), RULES_FILE, ACTIONS, {*NUMBERS, *TEXTS})
-        super().__init__(SYSTEM, args, meter, active_rules, now)
+        super().__init__(SYSTEM, start, active_rules)
         self.active_policies = ActivePolicies()
         # at once: a model is only taken where it answers for the policies in force
         self.active_policies.load(ModerationUserConfig(**{**args.live, "experiment": None}))
@@ -65,9 +61,9 @@ class ModerationService(RiskService):
         timeout, receipts = args.store_timeout_ms / 1000.0, args.receipt_days * _DAY_SECONDS
         store = self.new_profile_store(args.profile_store, timeout)
         self.profiles = AuthorProfiles(store, timeout, receipts)
-        self._modalities = modalities or LocalModalities(args, meter)
+        self._modalities = modalities or LocalModalities(args, start.meter)
         self._loop: asyncio.AbstractEventLoop | None = None
-        dependencies = self._dependencies(meter)
+        dependencies = self._dependencies(start.meter)
         self.preparer, self.review = dependencies.preparer, dependencies.review
         self.decider = PostModerator(self.parts, dependencies, args.video_at_once)
         media = args.media

@@ -14,6 +14,7 @@ import tyro
 
 from serve.framework import RayMetrics
 from serve.framework.deployment import new_front
+from serve.framework.service import ServiceStart
 from serve.framework.trial import ChallengerKind
 from serve.fraud.metrics import INSTRUMENTS
 from serve.fraud.routes import build_gateway
@@ -54,7 +55,7 @@ class PlantedService(FraudService):
 
 def new_planted(args: FraudSettings) -> FraudService:
     """The service of a replica."""
-    return PlantedService(args, RayMetrics(INSTRUMENTS))
+    return PlantedService(ServiceStart(args, RayMetrics(INSTRUMENTS)))
 
 
 def main(target: Target) -> None:
@@ -63,7 +64,9 @@ def main(target: Target) -> None:
     if target.kind == "ray":
         serve_on_ray(new_front(args, new_planted, build_gateway), target.port)
     else:
-        serve_bare(lambda: PlantedService(args, PrometheusMetrics(INSTRUMENTS)), target.port)
+        serve_bare(
+            lambda: PlantedService(ServiceStart(args, PrometheusMetrics(INSTRUMENTS))), target.port
+        )
 
 
 if __name__ == "__main__":

@@ -51,7 +51,10 @@ _BATCH = 2_000
 
 @dataclass(frozen=True)
 class Config(Phases):
-    """Measure the console."""
+    """Measure the console.
+
+    The phases that take turns are payments alone, and payments beside people who click.
+    """
 
     queued: int = 100_000
     """Items that wait."""

@@ -48,7 +48,10 @@ _RECOVERY_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Options(Phases):
-    """What is measured."""
+    """What is measured.
+
+    The phases that take turns are the logs of `NAMES`, each at a steady rate and without pauses.
+    """
 
     rate: float = 500.0
     """Appends a second of the steady phase."""

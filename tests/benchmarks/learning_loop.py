@@ -57,21 +57,25 @@ DRAWS = 10_000
 
 
 @dataclass(frozen=True)
+class Platforms:
+    """The platforms of one system."""
+
+    seeds: int
+    """how many, each of its own seed"""
+    entities: int
+    """customers or machines of each"""
+    weeks: int
+    """simulated weeks after the first model"""
+
+
+@dataclass(frozen=True)
 class Config:
     """Run the loop on several platforms."""
 
-    seeds: int = 20
-    """platforms of payments, each of its own seed"""
-    machine_seeds: int = 5
-    """fleets of machines, each of its own seed"""
-    users: int = 800
-    """customers of each platform"""
-    machines: int = 60
-    """machines of each fleet"""
-    weeks: int = 16
-    """weeks of payments after the first model"""
-    machine_weeks: int = 20
-    """weeks of machines after the first model"""
+    payments: Platforms = Platforms(seeds=20, entities=800, weeks=16)
+    """shops with customers who pay"""
+    machines: Platforms = Platforms(seeds=5, entities=60, weeks=20)
+    """fleets of machines"""
     change_week: int = 6
     """week in whose begin the world changes"""
     minutes: float | None = None
@@ -115,9 +119,10 @@ def run_platform(config: Config, system: System, seed: int) -> dict[str, Any]:
 
 
 def _world(config: Config, system: System, folder: Path, seed: int) -> World:
-    if system == "fraud":
-        return PaymentWorld(folder, seed, config.users, config.weeks, config.change_week)
-    return MachineWorld(folder, seed, config.machines, config.machine_weeks, config.change_week)
+    new_world, platforms = (
+        (PaymentWorld, config.payments) if system == "fraud" else (MachineWorld, config.machines)
+    )
+    return new_world(folder, seed, platforms.entities, platforms.weeks, config.change_week)
 
 
 def _failure(cycle: Cycle) -> str:
@@ -199,7 +204,10 @@ def _results(config: Config, began: float) -> Iterator[dict[str, Any]]:
 
 def _platforms(config: Config) -> list[tuple[System, int]]:
     """Of both systems in turn, in proportion, so that an early end leaves some of each."""
-    counts: dict[System, int] = {"fraud": config.seeds, "maintenance": config.machine_seeds}
+    counts: dict[System, int] = {
+        "fraud": config.payments.seeds,
+        "maintenance": config.machines.seeds,
+    }
     ranked = [
         ((number + 0.5) / count, system, config.first_seed + number)
         for system, count in counts.items()

@@ -58,7 +58,14 @@ class Tweets:
 
 @dataclass(frozen=True)
 class Plan:
-    """From how many labels to how many, in batches of how many."""
+    """How a model learns from more and more labels.
+
+    Attributes:
+        first: labels that are drawn at random to begin with.
+        batch: labels that are added at a time.
+        most: labels at the end.
+        strength: inverse of the ridge penalty of the model.
+    """
 
     first: int = 200
     batch: int = 200

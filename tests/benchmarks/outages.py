@@ -29,6 +29,7 @@ from sqlalchemy.engine import make_url
 
 from lib.access import add_key, new_key
 from lib.records.decision_buffer import DecisionBuffer
+from serve.framework.service import ServiceStart
 from serve.fraud.metrics import INSTRUMENTS
 from serve.fraud.routes import build_gateway
 from serve.fraud.service import FraudService
@@ -134,7 +135,7 @@ async def application(
         deadline_ms=10_000.0,
         drain_seconds=0.2,
     )
-    service = FraudService(args, PrometheusMetrics(INSTRUMENTS))
+    service = FraudService(ServiceStart(args, PrometheusMetrics(INSTRUMENTS)))
     service.decision_store._buffer = DecisionBuffer(_SMALL)
     headers = {"Authorization": f"Bearer {token}"}
     transport = httpx.ASGITransport(build_gateway(service))

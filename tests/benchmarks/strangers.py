@@ -35,6 +35,7 @@ import uvloop
 from numpy.typing import NDArray
 
 from serve.framework.runtime_tuning import freeze_heap, tune_interpreter
+from serve.framework.service import ServiceStart
 from serve.fraud.metrics import INSTRUMENTS
 from serve.fraud.routes import build_gateway
 from serve.fraud.service import FraudService
@@ -54,7 +55,10 @@ AT_A_TIME = 64
 
 @dataclass(frozen=True)
 class Config(Phases):
-    """Strangers beside a caller with a key."""
+    """Strangers beside a caller with a key.
+
+    The phases that take turns are the caller alone, strangers elsewhere, and strangers beside it.
+    """
 
     rate: float = 100.0
     """Payments of the caller with a key, a second."""
@@ -194,7 +198,9 @@ async def _both(config: Config, port: int, token: str) -> None:
 async def _serve(folder: Path) -> None:
     """The server's process: prints port and key, ends when its input does."""
     setup = new_workspace(folder / "place", fraud_models(folder / "models"))
-    service = FraudService(setup.args(deadline_ms=2000.0), PrometheusMetrics(INSTRUMENTS))
+    service = FraudService(
+        ServiceStart(setup.args(deadline_ms=2000.0), PrometheusMetrics(INSTRUMENTS))
+    )
     await service.reconfigure({})
     freeze_heap()
     config = uvicorn.Config(

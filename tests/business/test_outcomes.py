@@ -60,6 +60,11 @@ Make = Callable[[random.Random], tuple[SystemOutcomes, pa.Table, pa.Table]]
 SYSTEMS = pytest.mark.parametrize("make", [of_fraud, of_maintenance, of_churn, of_moderation])
 
 
+def of_every_system(test: Callable[..., None]) -> Callable[..., None]:
+    """A test of a system that is made with many seeds, for each of them."""
+    return SYSTEMS(given(seed=SEEDS)(EXAMPLES(test)))
+
+
 def outcomes_of(
     system: SystemOutcomes, rows: list[Decision], facts: list[Fact], entity: str, days: int = 400
 ) -> pa.Table:
@@ -67,9 +72,19 @@ def outcomes_of(
     return system.outcomes(*decided.tables(rows, facts, entity), START + days * DAY)
 
 
-@SYSTEMS
-@given(seed=SEEDS)
-@EXAMPLES
+def priced(
+    system: SystemOutcomes,
+    seed: int,
+    decisions: Callable[[random.Random, int], list[Decision]],
+    events: Callable[[random.Random], list[Fact]],
+) -> tuple[list[Decision], list[Fact], pa.Table]:
+    """Forty decisions and events drawn at random, and what the decisions came to."""
+    draw = random.Random(seed)
+    rows, facts = decisions(draw, 40), events(draw)
+    return rows, facts, outcomes_of(system, rows, facts, system.entity)
+
+
+@of_every_system
 def test_rows_come_out_as_they_went_in_and_money_is_of_ripe_rows(make: Make, seed: int) -> None:
     draw = random.Random(seed)
     system, decisions, labels = make(draw)
@@ -86,9 +101,7 @@ def test_rows_come_out_as_they_went_in_and_money_is_of_ripe_rows(make: Make, see
         assert row["money"] is None or row["money"] <= 0.0
 
 
-@SYSTEMS
-@given(seed=SEEDS)
-@EXAMPLES
+@of_every_system
 def test_later_labels_change_only_their_subject(make: Make, seed: int) -> None:
     draw = random.Random(seed)
     system, decisions, labels = make(draw)
@@ -105,9 +118,7 @@ def test_later_labels_change_only_their_subject(make: Make, seed: int) -> None:
             assert old == new
 
 
-@SYSTEMS
-@given(seed=SEEDS)
-@EXAMPLES
+@of_every_system
 def test_the_order_of_labels_and_decisions_does_not_matter(make: Make, seed: int) -> None:
     draw = random.Random(seed)
     system, decisions, labels = make(draw)
@@ -224,11 +235,8 @@ def test_a_declined_payment_may_wait_for_a_label() -> None:
 @given(seed=SEEDS)
 @EXAMPLES
 def test_a_failure_costs_once_and_services_are_called_for_as_in_the_replay(seed: int) -> None:
-    draw = random.Random(seed)
-    rows = decided.predictions(draw, 40)
-    facts = decided.failures(draw)
     system = MachineOutcomes()
-    table = outcomes_of(system, rows, facts, "machine_id")
+    rows, facts, table = priced(system, seed, decided.predictions, decided.failures)
     expected = _plain_machine_money(rows, facts, system)
     assert table["money"].to_pylist() == pytest.approx(expected)
 
@@ -295,11 +303,7 @@ def test_what_other_alarms_would_have_cost_is_the_replay_of_training(seed: int) 
 @given(seed=SEEDS)
 @EXAMPLES
 def test_a_notice_costs_its_margin_once_and_contacts_their_playbook(seed: int) -> None:
-    draw = random.Random(seed)
-    rows = decided.scores(draw, 40)
-    facts = decided.notices(draw)
-    system = CustomerOutcomes()
-    table = outcomes_of(system, rows, facts, "customer_id")
+    rows, facts, table = priced(CustomerOutcomes(), seed, decided.scores, decided.notices)
     window, contact = 60 * DAY, 60.0
     served: dict[Any, float] = {}
     for row in sorted(rows, key=lambda row: row.event_time):

@@ -41,8 +41,7 @@ def early(accounts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def won(accounts: Path, early: Path, tmp_path_factory: pytest.TempPathFactory):
-    options, folder = SMALL | sources(accounts), tmp_path_factory.mktemp("won")
-    return retrainings.retrained(retrain.main, RetrainConfig, options, early, folder)
+    return retrainings.retrained(retrain, SMALL | sources(accounts), early, tmp_path_factory)
 
 
 def test_a_challenger_that_sees_who_falls_silent_is_published(won) -> None:

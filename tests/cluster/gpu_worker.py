@@ -32,7 +32,17 @@ _LONGEST_SECONDS = 420
 
 @dataclass
 class Seen:
-    """What was seen of a job and of the cluster below it; times are seconds of one clock."""
+    """What was seen of a job and of the cluster below it.
+
+    Attributes:
+        requested_at: when the job began to wait for a node, seconds of one clock, as all times.
+        up: when a GPU node was first seen.
+        ended: when the job had ended.
+        down: when no GPU node was left.
+        gpu_nodes: ids of all nodes with a GPU.
+        ran_on: by half of the training, the nodes it ran on.
+        lines: of the job's log.
+    """
 
     requested_at: float = 0.0
     up: float = 0.0

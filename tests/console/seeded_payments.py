@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from lib.console.payment import packaged_version
 from lib.records import Decision, Fact, Records
-from tests.records.conftest import NOVEMBER, SECOND, decision, keep_decisions
+from tests.records.conftest import NOVEMBER, SECOND, decision, fact, keep_decisions
 from tests.records.review_factories import HOUR
 
 AT = NOVEMBER - 48 * HOUR
@@ -72,15 +72,7 @@ def payment(
 
 def label(subject_id: str, is_fraud: bool, at: int, source: str = "chargeback") -> Fact:
     """What became known of a payment."""
-    return Fact(
-        system="fraud",
-        subject_id=subject_id,
-        kind="fraud",
-        value=is_fraud,
-        observed_at=at,
-        source=source,
-        received_at=at,
-    )
+    return fact(subject_id, value=is_fraud, observed_at=at, source=source, received_at=at)
 
 
 def seed_payments(url: str, ids: Callable[[int], str], version: str) -> None:

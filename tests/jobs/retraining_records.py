@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from lib.records import Fact, Records
 from lib.registry import Registry
 from lib.retraining.repository import Retraining, RetrainingRepository
@@ -42,23 +44,21 @@ def retraining(kind: type[Any], options: Mapping[str, Any], registry: Path, fold
 
 
 def retrained(
-    retrain: Callable[[Any], Mapping[str, Any]],
-    kind: type[Any],
+    retrain: Any,
     options: Mapping[str, Any],
     registry: Path,
-    folder: Path,
+    folders: pytest.TempPathFactory,
 ) -> tuple[Any, Mapping[str, Any]]:
     """The options of a retraining, made as by `retraining`, and its result.
 
     Args:
-        retrain: the job.
-        kind: of its options.
+        retrain: the job, a module with `RetrainConfig` and `main`.
         options: without output, registry and records.
         registry: with a champion.
-        folder: for output and records.
+        folders: makes one for output and records.
     """
-    config = retraining(kind, options, registry, folder)
-    return config, retrain(config)
+    config = retraining(retrain.RetrainConfig, options, registry, folders.mktemp("retrained"))
+    return config, retrain.main(config)
 
 
 def published_challenger(system: str, config: Any, result: Mapping[str, Any]) -> Registry:

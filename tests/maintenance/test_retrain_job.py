@@ -43,8 +43,7 @@ def early(fleet: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def won(fleet: Path, early: Path, tmp_path_factory: pytest.TempPathFactory):
-    options, folder = SMALL | sources(fleet), tmp_path_factory.mktemp("won")
-    return retrainings.retrained(retrain.main, RetrainConfig, options, early, folder)
+    return retrainings.retrained(retrain, SMALL | sources(fleet), early, tmp_path_factory)
 
 
 def test_a_challenger_that_learnt_from_the_right_sensors_is_published(won) -> None:

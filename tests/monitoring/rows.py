@@ -1,6 +1,6 @@
 """Rows of a service whose days differ a little: numbers, a count, a code and a category."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -44,10 +44,17 @@ def table(columns: Columns) -> pa.Table:
 
 def reference(days: int = 42, rows: int = 1_000, seed: int = 1) -> ModelReference:
     tables = [table(day_columns(FIRST_DAY + day, rows, seed)) for day in range(days)]
-    sketch = ReferenceSketch(fit_bins(pa.concat_tables(tables), COLUMNS))
+    return learnt_from(tables, COLUMNS, volume_is_served=True)
+
+
+def learnt_from(
+    tables: Sequence[pa.Table], columns: Sequence[tuple[str, str]], volume_is_served: bool = False
+) -> ModelReference:
+    """The reference of a model that learnt from tables; columns by the name of their feature."""
+    sketch = ReferenceSketch(fit_bins(pa.concat_tables(tables), columns))
     for part in tables:
         sketch.add(part)
-    return sketch.finish("fraud", "user_id", volume_is_served=True)
+    return sketch.finish("fraud", "user_id", volume_is_served=volume_is_served)
 
 
 def window(

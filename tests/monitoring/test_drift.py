@@ -11,13 +11,11 @@ from lib.monitoring import (
     Incident,
     Kind,
     ModelReference,
-    ReferenceSketch,
     WindowSketch,
     detect,
-    fit_bins,
 )
 from lib.monitoring.window import DAY
-from tests.monitoring.rows import FIRST_DAY, Change, Columns, reference, window
+from tests.monitoring.rows import FIRST_DAY, Change, Columns, learnt_from, reference, window
 
 BUDGET = ErrorBudget()
 MODEL = reference()
@@ -244,9 +242,7 @@ def called_constant(spread: float, changed: Callable[[pa.Table], pa.Table]) -> s
     """Features of four weeks of training that are called constant in the quiet month after."""
     learnt = rare_features(range(20_000, 20_028), 1_000, 1, 0.03, spread)
     names = [(f"rare{at}", f"feature_rare{at}") for at in range(RARE)]
-    sketch = ReferenceSketch(fit_bins(learnt, names))
-    sketch.add(learnt)
-    model = sketch.finish("fraud", "user_id", volume_is_served=False)
+    model = learnt_from([learnt], names)
     served = model.daily()
     served.add(changed(rare_features(range(20_028, 20_058), 250, 2, 0.03, spread)))
     incidents = detect(model, served.windows(), BUDGET)

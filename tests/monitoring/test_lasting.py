@@ -7,21 +7,14 @@ import numpy.typing as npt
 import pyarrow as pa
 import pytest
 
-from lib.monitoring import (
-    ErrorBudget,
-    Incident,
-    ModelReference,
-    ReferenceSketch,
-    WindowSketch,
-    detect,
-    fit_bins,
-)
+from lib.monitoring import ErrorBudget, Incident, WindowSketch, detect
 from lib.monitoring.tempering import tempering
 from lib.monitoring.window import DAY
-from tests.monitoring.rows import FIRST_DAY
+from tests.monitoring.rows import FIRST_DAY, learnt_from
 
 BUDGET = ErrorBudget()
 DAYS, LEARNT = 90, 60
+LEVEL = [("level", "feature_level")]
 PEOPLE, NEXT_DAY = 40, 0.98
 Floats = npt.NDArray[np.float64]
 
@@ -48,16 +41,9 @@ def day_rows(day: int, people: Floats, values: Floats) -> pa.Table:
     )
 
 
-def learnt(tables: list[pa.Table]) -> ModelReference:
-    sketch = ReferenceSketch(fit_bins(pa.concat_tables(tables), [("level", "feature_level")]))
-    for part in tables:
-        sketch.add(part)
-    return sketch.finish("fraud", "user_id", volume_is_served=False)
-
-
 def incidents(tables: list[pa.Table]) -> list[Incident]:
     """Of the days after those that are learnt."""
-    model = learnt(tables[:LEARNT])
+    model = learnt_from(tables[:LEARNT], LEVEL)
     windows = []
     for day, part in enumerate(tables[LEARNT:], start=FIRST_DAY + LEARNT):
         windows.append(WindowSketch(model.bins, day * DAY, (day + 1) * DAY))
@@ -113,7 +99,7 @@ def test_counts_that_one_person_had_say_that_others_come() -> None:
     rng = np.random.default_rng(4)
     tables = [counts_of(rng, day, np.empty(0)) for day in range(LEARNT)]
     alone = [day_rows(day, np.full(3, 7.0), np.full(3, 20.0 + day)) for day in range(10)]
-    model = learnt([*tables, *alone])
+    model = learnt_from([*tables, *alone], LEVEL)
     measure = model.measure("level")
     assert sum(measure.unseen) == 30
     assert measure.unseen[10:] == (0,) * (LEARNT - 10)

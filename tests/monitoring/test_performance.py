@@ -7,7 +7,7 @@ import pytest
 from lib.evaluation import roc_auc
 from lib.fraud.outcomes import FraudOutcomes
 from lib.monitoring.measures import AveragePrecision, Money, Prevalence, RocAuc
-from lib.monitoring.performance import paired_difference, realised, ripening
+from lib.monitoring.performance import Draws, paired_difference, realised, ripening
 from lib.monitoring.scored_rows import DAY, MonitoringError, money_by_label, scored_rows
 from tests.monitoring.factories import MadeRows
 
@@ -16,7 +16,9 @@ def test_only_rows_with_labels_count_and_the_rest_is_ripeness():
     rows = MadeRows(seed=1, days=4).rows()
     known = np.random.default_rng(2).random(len(rows)) < 0.25
     auc, money = realised(
-        rows.labelled(np.where(known, rows.label, np.nan)), [RocAuc(), Money()], seed=1, repeats=50
+        rows.labelled(np.where(known, rows.label, np.nan)),
+        [RocAuc(), Money()],
+        Draws(1, repeats=50),
     )
     assert auc.value == pytest.approx(roc_auc(rows.label[known] > 0, rows.score[known]))
     assert auc.low < auc.value < auc.high
@@ -26,7 +28,7 @@ def test_only_rows_with_labels_count_and_the_rest_is_ripeness():
 
 def test_a_figure_that_is_not_defined_says_why():
     rows = MadeRows(seed=1, days=1, per_day=50).rows()
-    (auc,) = realised(rows.labelled(np.zeros(len(rows))), [RocAuc()], seed=1, repeats=10)
+    (auc,) = realised(rows.labelled(np.zeros(len(rows))), [RocAuc()], Draws(1, repeats=10))
     assert np.isnan(auc.value)
     assert auc.note == "positives: expected some in the rows, got none"
     assert auc.to_json()["value"] is None
@@ -35,9 +37,7 @@ def test_a_figure_that_is_not_defined_says_why():
 def test_intervals_are_wider_where_rows_of_an_entity_agree():
     rows = MadeRows(seed=3, days=2).rows()
     doubled = rows.take(np.tile(np.arange(len(rows)), 4))
-    (single,), (four,) = (
-        realised(each, [Prevalence()], seed=5, repeats=200) for each in (rows, doubled)
-    )
+    (single,), (four,) = (realised(each, [Prevalence()], Draws(5)) for each in (rows, doubled))
     assert four.value == pytest.approx(single.value)
     assert four.high - four.low == pytest.approx(single.high - single.low, rel=0.01)
 
@@ -50,7 +50,7 @@ def test_labels_to_come_are_filled_by_what_is_left_of_their_probability(share):
     is_in = (rows.label > 0) & (generator.random(len(rows)) < share)
     partly = rows.labelled(np.where(is_in, 1.0, np.nan))
     ripe = np.full(len(rows), share)
-    prevalence, auc = ripening(partly, truth, ripe, [Prevalence(), RocAuc()], seed=1, repeats=50)
+    prevalence, auc = ripening(partly, truth, ripe, [Prevalence(), RocAuc()], Draws(1, repeats=50))
     assert prevalence.value == pytest.approx(rows.label.mean(), rel=0.06)
     assert auc.value == pytest.approx(roc_auc(rows.label > 0, rows.score), abs=0.015)
     assert prevalence.ripeness == pytest.approx(share, abs=0.1)

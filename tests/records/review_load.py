@@ -35,22 +35,25 @@ _POLICIES = {"hate": 0.5, "spam": 0.3}
 
 @dataclass(frozen=True)
 class Fire:
-    """How much, how hard."""
+    """How much, how hard.
+
+    Attributes:
+        posts: of all severities.
+        reviewers: processes that claim and decide.
+        kills: of them, while they hold items.
+        lease_s: seconds that a claim is good for.
+        late: share of items that are decided after their lease.
+        seed: of posts, opinions and moments.
+        patience_s: seconds after which the reviewers are given up.
+    """
 
     posts: int = 1500
-    """Of all severities."""
     reviewers: int = 8
-    """Processes that claim and decide."""
     kills: int = 4
-    """Of them, while they hold items."""
     lease_s: float = 1.0
-    """Seconds that a claim is good for."""
     late: float = 0.02
-    """Share of items that are decided after their lease."""
     seed: int = 7
-    """Of posts, opinions and moments."""
     patience_s: float = 300.0
-    """Seconds after which the reviewers are given up."""
 
 
 def queue_of(reviews: ReviewStore, fire: Fire) -> PostReviewQueue:

@@ -17,6 +17,7 @@ from fastapi import FastAPI
 from lib.access import add_key, new_key
 from lib.registry import Registry
 from serve.framework import Metric
+from serve.framework.service import ServiceStart
 from tests.serve.prometheus_metrics import PrometheusMetrics
 
 
@@ -112,7 +113,7 @@ class Application:
         args = cls.parts.settings(**settings_in(folder, **settings))
         meter = PrometheusMetrics(cls.parts.instruments)
         clock = None if now_us is None else lambda: now_us
-        service = cls.parts.service(args, meter, now=clock)
+        service = cls.parts.service(ServiceStart(args, meter, clock))
         async with serving(service, cls.parts.gateway(service), token) as client:
             yield cls(service, client, folder, meter)
 

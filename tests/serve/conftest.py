@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from lib.registry import Registry
+from serve.framework.service import ServiceStart
 from serve.fraud.metrics import INSTRUMENTS
 from serve.fraud.routes import build_gateway
 from serve.fraud.service import FraudService
@@ -109,7 +110,7 @@ async def starting(
 ) -> AsyncIterator[Running]:
     """The application at a place, with changed arguments; `now` is its clock."""
     meter = PrometheusMetrics(INSTRUMENTS)
-    service = FraudService(workspace.args(**changes), meter, now=now)
+    service = FraudService(ServiceStart(workspace.args(**changes), meter, now))
     async with serving(service, build_gateway(service), workspace.tokens["all"]) as client:
         yield Running(service, client, meter)
 

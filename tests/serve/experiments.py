@@ -15,6 +15,7 @@ import psutil
 from lib.experiment.declaration import Experiment
 from lib.experiment.models import ExperimentDecision, StoredExperiment
 from lib.experiment.repository import ExperimentRepository
+from serve.framework.service import ServiceStart
 from serve.framework.trial import ChallengerKind
 from serve.fraud.metrics import INSTRUMENTS
 from serve.fraud.routes import build_gateway
@@ -146,7 +147,7 @@ async def trials(workspace: Workspace, loader: str = "", **changes: Any) -> Asyn
     settings = {"experiment_seconds": 0.1, "challenger_batch_ms": 1_000.0, **changes}
     args = workspace.args(**settings)
     planted = type("Planted", (PlantedService,), {"loader": loader})
-    service = planted(args, meter)
+    service = planted(ServiceStart(args, meter))
     async with serving(service, build_gateway(service), workspace.tokens["all"]) as client:
         yield Trials(service, client, meter, args.records, workspace)
 

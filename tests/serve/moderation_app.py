@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from serve.framework.service import ServiceStart
 from serve.moderation.metrics import INSTRUMENTS
 from serve.moderation.routes import build_gateway
 from serve.moderation.service import ModerationService
@@ -107,7 +108,7 @@ async def moderation(folder: Path, registry: Path, **changes: Any) -> AsyncItera
     args, token = arguments(folder, registry, **changes)
     clock = SetClock(NOW)
     meter = PrometheusMetrics(INSTRUMENTS)
-    service = ModerationService(args, meter, now=clock)
+    service = ModerationService(ServiceStart(args, meter, clock))
     async with serving(service, build_gateway(service), token) as client:
         yield Running(service, client, folder, meter, clock)
 

@@ -39,6 +39,15 @@ async def replicas(start: Start, workspace: Workspace) -> AsyncIterator[tuple[Ru
         yield first, second
 
 
+@asynccontextmanager
+async def published(start: Start, admin: dict[str, str]) -> AsyncIterator[Running]:
+    """A replica in whose database `NEXT` is the active version."""
+    async with start(**SOON) as fraud:
+        await declared(fraud)
+        await sent(fraud, "/versions", admin, text=NEXT, **STEP)
+        yield fraud
+
+
 async def declared(fraud: Running) -> None:
     """Returns once the replica has said what its rules may read."""
 
@@ -116,9 +125,8 @@ async def test_rules_in_shadow_are_recorded_and_decide_nothing(
 async def test_a_replica_that_starts_takes_the_active_version_before_its_first_decision(
     start: Start, admin: dict[str, str]
 ) -> None:
-    async with start(**SOON) as fraud:
-        await declared(fraud)
-        await sent(fraud, "/versions", admin, text=NEXT, **STEP)
+    async with published(start, admin):
+        pass
     async with start(rules_seconds=3_600.0) as fraud:
         assert await rule_of(fraud) == "everything_twice"
         await fraud.service.reconfigure({"rules": PACKAGED.replace("version: 1", "version: 9")})
@@ -175,9 +183,7 @@ async def test_of_two_that_publish_at_once_one_is_told_that_it_is_late(
 async def test_a_page_that_is_out_of_date_changes_nothing(
     start: Start, admin: dict[str, str]
 ) -> None:
-    async with start(**SOON) as fraud:
-        await declared(fraud)
-        await sent(fraud, "/versions", admin, text=NEXT, **STEP)
+    async with published(start, admin) as fraud:
         late = await sent(
             fraud, "/everything_twice/status", admin, 409, status="off", present=1, **STEP
         )
@@ -205,9 +211,7 @@ async def test_changes_need_two_scopes_and_the_name_of_the_key(
 async def test_what_was_known_stays_while_the_records_are_away(
     start: Start, workspace: Workspace, admin: dict[str, str]
 ) -> None:
-    async with start(**SOON) as fraud:
-        await declared(fraud)
-        await sent(fraud, "/versions", admin, text=NEXT, **STEP)
+    async with published(start, admin) as fraud:
         records = workspace.folder / "records.sqlite"
         records.rename(workspace.folder / "away")
         records.mkdir()

@@ -20,8 +20,8 @@ class TestRows:
     """Labelled payments to measure on; all arrays (n,).
 
     Args:
-        labels: what happened.
-        amount_minor: minor units.
+        labels: True for a fraud that was reported by the end.
+        amount_minor: of the payment, minor units.
         user: code of the user.
         day: number of the day since 1970 UTC.
         fresh: the user was not known as compromised when the day began.

@@ -14,7 +14,11 @@ _CUTS = 1500
 
 @dataclass(frozen=True)
 class Costs:
-    """What decisions cost, in minor units of money and shares of a payment's amount."""
+    """What decisions cost, in minor units of money and shares of a payment's amount.
+
+    A fraud that passes costs its chargeback, a good payment that is declined its margin and fee. A
+    review costs its price, and of both kinds the shares that the reviewer judges wrongly.
+    """
 
     chargeback_share: float = 1.0
     """share of the amount lost to an approved fraud"""

@@ -59,7 +59,10 @@ class Plan:
 
 @dataclass(frozen=True)
 class Lengths:
-    """How long the slices are, in days; 0 chooses by the days there are."""
+    """How long the slices are, in days.
+
+    A length of 0 is chosen by the days that there are; see `plan_slices`.
+    """
 
     label_delay: float = 7.0
     """days after which a fraud is usually reported; left out between slices"""

@@ -1,5 +1,7 @@
 """How good every method is on rows after the split, of machines that no model of the fold saw."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -44,6 +46,19 @@ POLICIES = ("run to failure", *SCORES, OURS)
 _MOST_PAIRED = 8_000
 Rows = np.ndarray
 Bootstrap = Callable[[Callable[[Rows], float], Rows], Interval]
+
+
+@dataclass(frozen=True)
+class AnsweredRows:
+    """Rows, and what models answered that did not see their machines.
+
+    Attributes:
+        rows: n of them.
+        answers: arrays of n rows by name, see `curves_of` and `scores_of`.
+    """
+
+    rows: TrainingRows
+    answers: Mapping[str, Floats]
 
 
 @dataclass(frozen=True)
@@ -103,11 +118,21 @@ def scores_of(
     return scores | {name: answers[f"score: {name}"] for name in SCORES}
 
 
+@dataclass(frozen=True)
+class _ScoredWindow:
+    """Rows as a replay of alarms sees them, and their scores (n,) by method."""
+
+    window: AlarmWindow
+    scores: Mapping[str, Floats]
+
+    @classmethod
+    def of(cls, rows: AnsweredRows, curves: Mapping[str, Curves], hours: float) -> _ScoredWindow:
+        return cls(AlarmWindow.of(rows.rows), scores_of(rows.answers, curves, hours))
+
+
 def evaluate(
-    train: TrainingRows,
-    test: TrainingRows,
-    of_train: Mapping[str, Floats],
-    of_test: Mapping[str, Floats],
+    train: AnsweredRows,
+    test: AnsweredRows,
     learnt: OutOfFoldStats,
     horizon: float,
     settings: ModelSettings,
@@ -120,8 +145,6 @@ def evaluate(
     Args:
         train: rows before the split.
         test: rows after it.
-        of_train: what models answered that did not see the machine, see `fold_answers`.
-        of_test: the same of the test rows.
         learnt: blend and intervals, from training rows.
         horizon: of the curves, hours.
         settings: of the model.
@@ -130,30 +153,30 @@ def evaluate(
         repeats: draws of machines.
     """
     grid, hours = time_grid(horizon), settings.alarm_hours
-    _refuse_few_failures(test)
-    curves = curves_of(of_test, learnt.weight, grid)
-    scores = scores_of(of_test, curves, hours)
-    earlier = scores_of(of_train, curves_of(of_train, learnt.weight, grid), hours)
-    watch, before = AlarmWindow.of(test), AlarmWindow.of(train)
-    outcomes = test.outcomes.capped(horizon)
+    _refuse_few_failures(test.rows)
+    curves = curves_of(test.answers, learnt.weight, grid)
+    after = _ScoredWindow.of(test, curves, hours)
+    before = _ScoredWindow.of(train, curves_of(train.answers, learnt.weight, grid), hours)
+    outcomes = test.rows.outcomes.capped(horizon)
     thresholds = {
-        name: threshold_for(before, earlier[name], hours, settings.false_alarms) for name in METHODS
+        name: threshold_for(before.window, before.scores[name], hours, settings.false_alarms)
+        for name in METHODS
     }
     measures = {
         name: _curve_figures(outcomes, curves[name], scored_times(outcomes.time, grid))
-        | _alarm_figures(watch, scores[name], thresholds[name], settings)
+        | _alarm_figures(after.window, after.scores[name], thresholds[name], settings)
         for name in METHODS
     }
-    announced = warned(watch, scores[OURS] >= thresholds[OURS], hours)
+    announced = warned(after.window, after.scores[OURS] >= thresholds[OURS], hours)
     interval = partial(bootstrap_interval, seed=seed, repeats=repeats)
     return Evaluation(
         measures,
-        _intervals(test, outcomes, curves[OURS], announced, interval),
+        _intervals(test.rows, outcomes, curves[OURS], announced, interval),
         {
-            name: interval(_gain(outcomes, curves[name], curves[OURS]), test.machines)
+            name: interval(_gain(outcomes, curves[name], curves[OURS]), test.rows.machines)
             for name in ("Kaplan-Meier", "Cox", "deep", FIXED)
         },
-        _money(before, watch, earlier, scores, costs, interval),
+        _money(before, after, costs, interval),
         {each: horizon_calibration(outcomes, curves[OURS], each)
          for each in (24.0, 168.0, 720.0) if each < min(horizon, float(outcomes.time.max()))},
         d_calibration(outcomes, curves[OURS]),
@@ -246,20 +269,16 @@ def _gain(outcomes: Outcomes, other: Curves, ours: Curves) -> Callable[[Rows], f
 
 
 def _money(
-    before: AlarmWindow,
-    watch: AlarmWindow,
-    earlier: Mapping[str, Floats],
-    scores: Mapping[str, Floats],
-    costs: Costs,
-    interval: Bootstrap,
+    before: _ScoredWindow, after: _ScoredWindow, costs: Costs, interval: Bootstrap
 ) -> dict[str, CostResult]:
     """Every policy at the threshold that would have been cheapest on the training rows."""
     money = {}
     for name in POLICIES:
-        alarms = np.zeros(len(watch.at_us), dtype=bool)
-        if name in scores:
-            alarms = scores[name] >= cheapest_threshold(before, earlier[name], costs)
-        money[name] = _per_machine_year(replay(watch, alarms, costs), interval)
+        alarms = np.zeros(len(after.window.at_us), dtype=bool)
+        if name in after.scores:
+            threshold = cheapest_threshold(before.window, before.scores[name], costs)
+            alarms = after.scores[name] >= threshold
+        money[name] = _per_machine_year(replay(after.window, alarms, costs), interval)
     return money
 
 

@@ -13,7 +13,12 @@ from lib.maintenance.simulation.wear import WEEK_HOURS, increments, loads, machi
 
 @dataclass(frozen=True)
 class Service:
-    """A planned replacement: which machine's component, from which hour of the week."""
+    """A planned replacement.
+
+    Attributes:
+        machine, component: numbers, as of `Event`.
+        start: hours since the start of the week.
+    """
 
     machine: int
     component: int

@@ -20,7 +20,13 @@ class ModelError(ValueError):
 
 
 class Presence(IntEnum):
-    """Whether a post has a modality. Absent and failed are different: something was there."""
+    """Whether a post has a modality.
+
+    Attributes:
+        ABSENT: the post has none.
+        PRESENT: the post has one.
+        FAILED: the post has one that could not be decoded or answered.
+    """
 
     ABSENT = 0
     PRESENT = 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import cast, get_args
 
 from starlette.responses import Response
@@ -75,15 +74,13 @@ async def customer(console: Console, visit: Visit) -> Response:
     """One customer."""
     system, now = console.system(visit, "read", SYSTEM), console.service.now()
     page = await system.read(read_customer, _id_of(visit), now)
-    until = datetime.fromtimestamp((now + _EXPIRY_DAYS * DAY) / 1e6, UTC).date()
     return console.page(
         visit.request,
         "customer.html",
         page="customers",
         customer=page,
-        until=until,
-        may_override=visit.may(SYSTEM, "review"),
-        may_queue=visit.may(SYSTEM, "review"),
+        until=_day_of(now + _EXPIRY_DAYS * DAY),
+        may_review=visit.may(SYSTEM, "review"),
     )
 
 

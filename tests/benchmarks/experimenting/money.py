@@ -44,7 +44,7 @@ class MoneyOfSystem:
     """Money per entity and day; the last days are the experiment's.
 
     Attributes:
-        name: what the entities are.
+        name: what was decided about: `payments`, `accounts` or `machines`.
         money: (entities, days) currency units.
         rows: decisions that it was summed of.
     """

@@ -23,6 +23,7 @@ from ray.serve import Application, run, shutdown, start
 
 from serve.framework import DeploymentSettings
 from serve.framework.runtime_tuning import freeze_heap, tune_interpreter
+from serve.framework.service import ServiceStart
 from serve.fraud.app import build
 from serve.fraud.metrics import INSTRUMENTS
 from serve.fraud.routes import build_gateway
@@ -58,7 +59,9 @@ def main(target: Target) -> None:
         ensemble=DeploymentSettings(min=1, cpus=0.5),
     )
     if target.kind == "bare":
-        serve_bare(lambda: FraudService(args, PrometheusMetrics(INSTRUMENTS)), target.port)
+        serve_bare(
+            lambda: FraudService(ServiceStart(args, PrometheusMetrics(INSTRUMENTS))), target.port
+        )
     else:
         serve_on_ray(build(args), target.port)
 

@@ -14,7 +14,14 @@ MIDNIGHT = 1_522_540_800  # 2018-04-01 UTC, seconds
 
 @dataclass(frozen=True)
 class Town:
-    """Sizes, and the terminals and cards that an outbreak of a day hits; a card pays once a day."""
+    """A town in which each card pays once a day.
+
+    Attributes:
+        cards, terminals: how many there are.
+        days: length of the history.
+        terminal_days: days for which a terminal that was hit defrauds.
+        outbreak: terminals and cards that are hit a day.
+    """
 
     cards: int = 250
     terminals: int = 300

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from urllib.parse import quote
 
 import httpx
@@ -28,6 +30,13 @@ ID = f"t{MAIN}"
 PAGE = f"/console/payments/{ID}"
 BUYER, OTHER = f"t{CUSTOMER}", "t9031"
 """Who paid, and another payment of theirs."""
+
+
+@asynccontextmanager
+async def reviewing(seeded: Seeded) -> AsyncIterator[httpx.AsyncClient]:
+    """The browser of somebody who may decide."""
+    async with console(seeded) as running:
+        yield await running.signed_in(*REVIEWING)
 
 
 async def act(
@@ -93,8 +102,7 @@ async def test_a_payment_that_waits_is_decided_in_the_queue_and_undone(own: Seed
 
 
 async def test_a_payment_that_nobody_waits_for_is_labelled_once(own: Seeded) -> None:
-    async with console(own) as running:
-        ann = await running.signed_in(*REVIEWING)
+    async with reviewing(own) as ann:
         form = fields_of(await ann.get(PAGE), f"{PAGE}/decide") | {"verdict": "fraud"}
         for _ in range(2):  # sent twice
             assert (await ann.post(f"{PAGE}/decide", data=form)).status_code == 303
@@ -199,8 +207,7 @@ async def test_a_payment_that_measures_a_reviewer_looks_like_any_that_waits(own:
 async def test_a_payment_is_left_to_seniors_once(own: Seeded, waits: bool) -> None:
     if waits:
         queued(own)
-    async with console(own) as running:
-        ann = await running.signed_in(*REVIEWING)
+    async with reviewing(own) as ann:
         form = fields_of(await ann.get(PAGE), f"{PAGE}/decide") | {"note": "too large for me"}
         for _ in range(2):
             assert (await ann.post(f"{PAGE}/refer", data=form)).status_code == 303
@@ -216,8 +223,7 @@ async def test_a_payment_is_left_to_seniors_once(own: Seeded, waits: bool) -> No
 
 
 async def test_a_note_is_kept_once_and_in_the_audit(own: Seeded) -> None:
-    async with console(own) as running:
-        ann = await running.signed_in(*REVIEWING)
+    async with reviewing(own) as ann:
         for _ in range(2):
             assert (await act(ann, "note", note=STORED_SCRIPT)).status_code == 303
         page = await ann.get(PAGE)
@@ -414,8 +420,7 @@ async def test_any_id_has_a_page_and_forms(own: Seeded, payment_id: str) -> None
     with Records(own.records("fraud")) as records:
         keep_decisions(records, [hostile])
     page = f"/console/payments/{quote(payment_id, safe='')}"
-    async with console(own) as running:
-        ann = await running.signed_in(*REVIEWING)
+    async with reviewing(own) as ann:
         shown = await ann.get(page)
         assert shown.status_code == 200
         assert "<script>alert" not in shown.text

@@ -14,6 +14,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from lib.rules.repository import RuleRepository
+from serve.framework.service import ServiceStart
 from serve.fraud.metrics import INSTRUMENTS
 from serve.fraud.service import FraudService
 from serve.fraud.settings import FraudSettings
@@ -35,7 +36,7 @@ def replica(seeded: Seeded, folder: Path) -> Iterator[FraudService]:
     changes = {"records": seeded.records("fraud"), "rules_seconds": 0.1}
     profiles = {"profile_store": f"sqlite:///{folder}/profiles.sqlite"}
     settings = FraudSettings(**settings_in(folder, **changes, **profiles))
-    service = FraudService(settings, PrometheusMetrics(INSTRUMENTS))
+    service = FraudService(ServiceStart(settings, PrometheusMetrics(INSTRUMENTS)))
     loop = asyncio.new_event_loop()
     ending = asyncio.Event()
 

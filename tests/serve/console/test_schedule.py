@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
@@ -21,6 +22,13 @@ WEEK = f"/console/schedule/{quote(SCHEDULE, safe='')}"
 PLANNER = (*REVIEWING, "maintenance:label")
 SERVICE = {"machine": "pump t12", "component": "bearing"}
 _HIDDEN = re.compile(r'<input type="hidden" name="(\w+)" value="([^"]*)">')
+
+
+@asynccontextmanager
+async def planning(seeded: Seeded) -> AsyncIterator[httpx.AsyncClient]:
+    """The browser of somebody who may plan."""
+    async with console(seeded) as running:
+        yield await running.signed_in(*PLANNER)
 
 
 async def previewed(browser: httpx.AsyncClient, action: str, **fields: str) -> httpx.Response:
@@ -56,8 +64,7 @@ def first_order(seeded: Seeded) -> WorkOrder:
 
 async def test_a_moved_service_is_at_its_new_time_in_the_calendar(own: Seeded) -> None:
     before = starts_of(own)
-    async with console(own) as running:
-        planner = await running.signed_in(*PLANNER)
+    async with planning(own) as planner:
         page = await previewed(planner, "move", start="2026-12-03T08:00")
         assert "Move from Mon 30 Nov 06:00 to Thu 03 Dec 08:00" in page.text
         assert re.search(r"The week costs <strong class=\"bad\">[\d,.]+ USD more", page.text)
@@ -88,8 +95,7 @@ async def test_a_moved_service_is_at_its_new_time_in_the_calendar(own: Seeded) -
 
 
 async def test_a_service_is_dropped_solved_around_and_accepted(own: Seeded) -> None:
-    async with console(own) as running:
-        planner = await running.signed_in(*PLANNER)
+    async with planning(own) as planner:
         form = confirmation(await previewed(planner, "drop"))
         assert (await planner.post(f"{WEEK}/change", data=form)).status_code == 303
         assert ("pump t12", "bearing") not in starts_of(own)
@@ -126,8 +132,7 @@ async def test_a_preview_that_is_out_of_date_changes_nothing(own: Seeded) -> Non
 
 async def test_a_change_that_breaks_a_constraint_has_no_button_and_is_refused(own: Seeded) -> None:
     before = starts_of(own)
-    async with console(own) as running:
-        planner = await running.signed_in(*PLANNER)
+    async with planning(own) as planner:
         page = await previewed(planner, "move", start="2026-12-05T23:00")
         assert "not enough: 1 mechanical technicians at plant 1" in page.text
         assert f'action="{WEEK}/change"' not in page.text
@@ -151,8 +156,7 @@ async def test_a_week_says_in_which_zone_its_times_are(running: RunningConsole) 
 
 async def test_a_work_order_is_closed_once_with_a_finding(own: Seeded) -> None:
     order = first_order(own)
-    async with console(own) as running:
-        planner = await running.signed_in(*PLANNER)
+    async with planning(own) as planner:
         page = await planner.get(f"{WEEK}?{urlencode(SERVICE)}")
         fields = {
             **SERVICE, "csrf": token_of(page), "order_id": order.id, "result": "done",
@@ -196,8 +200,7 @@ async def test_a_work_order_is_closed_once_with_a_finding(own: Seeded) -> None:
 async def test_an_outcome_that_cannot_be_meant_is_refused_in_words(
     own: Seeded, changes: dict[str, str], words: str
 ) -> None:
-    async with console(own) as running:
-        planner = await running.signed_in(*PLANNER)
+    async with planning(own) as planner:
         fields = {
             "csrf": token_of(await planner.get(WEEK)), "order_id": first_order(own).id,
             "result": "done", "event_time": "2026-11-23T13:00", **changes,
