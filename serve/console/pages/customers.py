@@ -79,7 +79,7 @@ async def customer(console: Console, visit: Visit) -> Response:
         "customer.html",
         page="customers",
         customer=page,
-        until=_day_of(now + _EXPIRY_DAYS * DAY),
+        until=datetime.fromtimestamp((now + _EXPIRY_DAYS * DAY) / 1e6, UTC).date(),
         may_review=visit.may(SYSTEM, "review"),
     )
 
