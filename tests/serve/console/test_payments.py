@@ -80,8 +80,6 @@ async def test_a_payment_that_waits_is_decided_in_the_queue_and_undone(own: Seed
 
 
 async def test_a_payment_that_nobody_waits_for_is_labelled_once(own: Seeded) -> None:
-    with own.source() as source:
-        source.records.remove_waiting([ID])
     async with console(own) as running:
         ann = await running.signed_in(*REVIEWING)
         form = fields_of(await ann.get(PAGE), f"{PAGE}/decide") | {"verdict": "fraud"}
