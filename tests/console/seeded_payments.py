@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from lib.console.payment import packaged_version
 from lib.records import Decision, Fact, Records
+from lib.records.review import ReviewStore
 from tests.records.conftest import NOVEMBER, SECOND, decision, fact, keep_decisions
 from tests.records.review_factories import HOUR
 
@@ -128,6 +129,9 @@ def seed_payments(url: str, ids: Callable[[int], str], version: str) -> None:
     ]
     facts = [label(ids(number), True, AT + 5 * HOUR) for number in FRAUDS]
     facts += [label(ids(number), False, AT + 5 * HOUR, "review") for number in FINE]
-    with Records(url) as records:
-        keep_decisions(records, [main, *earlier, *on_device, *at_merchant])
+    payments = [main, *earlier, *on_device, *at_merchant]
+    with Records(url) as records, ReviewStore(url, "fraud") as reviews:
+        keep_decisions(records, payments)
         records.record_labels(facts)
+        # no service runs that would admit them
+        reviews.remove_waiting([each.subject_id for each in payments])

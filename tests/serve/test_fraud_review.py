@@ -231,12 +231,14 @@ async def test_a_decision_that_cannot_become_an_item_holds_nobody_up(
 
 
 async def closed(fraud: Reviewing, names: list[str]) -> None:
-    """Payments that people called fraud, one a second, a minute ago."""
-    await fraud.decided(*names)
-    for reviewer in ("ann", "bob"):  # a second person, where another opinion is drawn
-        for claim in await fraud.claim(reviewer, most=9):
-            path = f"review/items/{claim['item_id']}/decide"
-            await fraud.post(path, lease(claim, reviewer, verdicts=YES))
+    """Payments that somebody called fraud a minute ago; none of them was queued."""
+    for name in names:
+        await fraud.app.client.post(SCORE, json=sent(name))
+    await fraud.app.service.decision_store.drain()
+    fraud.app.service.review.queue.reviews.remove_waiting(names)
+    statement = {"statement_id": "s1", "reviewer": "ann", "verdicts": YES, "subject_ids": names}
+    answer = await fraud.post("review/statements", statement)
+    assert sorted(answer["stated"]) == names
     fraud.clock.us += MINUTE
 
 
