@@ -350,6 +350,8 @@ def _open_postgresql(url: URL, seconds: float, watchdog: StatementWatchdog) -> E
         "statement_timeout": f"{seconds * 1000:.0f}ms",
         "lock_timeout": f"{_LOCK_SECONDS}s",
         "idle_in_transaction_session_timeout": f"{2 * seconds * 1000:.0f}ms",
+        # a count of a long queue takes one core of a machine on which others decide, not all
+        "max_parallel_workers_per_gather": "0",
     }
     options = " ".join(f"-c {name}={value}" for name, value in session.items())
     url_options = url.query.get("options", ())  # what the URL asks for comes last, and holds

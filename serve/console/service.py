@@ -19,6 +19,7 @@ from lib.records import RecordsError, RecordsUnavailableError
 from lib.records.partitions import DAY
 from lib.registry import ArtifactError
 from lib.storage import StorageError
+from serve.console.shared_readings import SharedReadings
 from serve.console.settings import ConsoleSettings, SystemSettings
 from serve.console.sign_in import SignInThrottle
 from serve.framework.flushing import FLUSH_SECONDS, Flusher
@@ -77,14 +78,25 @@ class Reader:
 
 @dataclass(frozen=True)
 class SystemReader:
-    """One system, and the threads in which it is read."""
+    """One system, and the threads in which it is read.
+
+    Attributes:
+        source: its records and models.
+        reader: the threads.
+        shared: what everybody looks at.
+    """
 
     source: SystemSource
     reader: Reader
+    shared: SharedReadings
 
     async def read(self, view: Callable[..., Result], *args: Any, **kwargs: Any) -> Result:
         """A view model of this system; see `Reader.run`."""
         return await self.reader.run(view, self.source, *args, **kwargs)
+
+    async def read_shared(self, view: Callable[[SystemSource, int], Result], now: int) -> Result:
+        """A view model of this moment, which may be that of somebody who asked just before."""
+        return await self.shared.get(view, lambda: self.read(view, now))
 
     async def read_if_there(self, view: Callable[..., Result], *args: Any) -> Result | None:
         """The same; None where the records or the registry do not answer."""
@@ -175,7 +187,8 @@ class ConsoleService:
         source = SystemSource.open(
             name, where.records, where.registry, where.review_salt, scale, where.media
         )
-        return SystemReader(source, Reader(name, self.args.threads, self._timeout))
+        reader = Reader(name, self.args.threads, self._timeout)
+        return SystemReader(source, reader, SharedReadings(self.args.shared_seconds))
 
     async def _prepare(self) -> None:
         """Brings the table of sessions up to this code, as soon as the database answers."""

@@ -81,6 +81,12 @@ class ConsoleSettings(FrontSettings):
     backtest_ms: float = Field(
         9_000.0, gt=0, description="for a backtest of rules over stored decisions"
     )
+    shared_seconds: float = Field(
+        10.0,
+        ge=0,
+        description="that the figures of home and of a queue are shown to everybody before they "
+        "are counted anew",
+    )
     threads: int = Field(8, gt=0, description="pages that read records at a time in a replica")
 
     @property

@@ -167,7 +167,7 @@ async def _show(
 
 async def _figures(console: Console, system: SystemReader) -> dict[str, Any]:
     return {
-        "figures": await system.read(read_figures, console.service.now()),
+        "figures": await system.read_shared(read_figures, console.service.now()),
         "system": system.source.system,
     }
 

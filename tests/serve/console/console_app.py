@@ -83,6 +83,7 @@ def settings(seeded: Seeded, **changes: Any) -> ConsoleSettings:
         "store_timeout_ms": 20_000.0,
         "deadline_ms": 30_000.0,
         "session_minutes": 30.0,
+        "shared_seconds": 0.0,
         **changes,
     }
     return ConsoleSettings.model_validate(fields)
