@@ -21,7 +21,7 @@ from lib.churn.interventions.effects import Effect, churned_customers, effects_o
 from lib.churn.interventions.plan import Budget
 from lib.churn.interventions.playbooks import Playbooks, load_playbooks, switched_off
 from lib.churn.interventions.report import plan_report
-from lib.churn.model.scores import CHANCES, read_scores
+from lib.churn.model.scores import PROBABILITIES, read_scores
 from lib.churn.overrides import scores_in_force, with_overrides
 from lib.churn.vocabulary import ChurnError
 from lib.declaration import read_yaml_text
@@ -109,13 +109,13 @@ def _set_by_people(records: str | None, scores: pa.Table, note: Mapping[str, Any
     with InterventionRepository(records) as repository:
         health, now = repository.sharing(HealthRepository), time.time_ns() // 1000
         overridden, stop = scores_in_force(health, scores, now), repository.find_stop()
-    if overridden and CHANCES not in note:
+    if overridden and PROBABILITIES not in note:
         raise ChurnError(
             "--scores: expected scores that say what those are worth that people set (there are "
             f"{len(overridden):,}), got older ones; run jobs.churn.score again"
         )
     if overridden:
-        scores = with_overrides(scores, overridden, np.array(note[CHANCES]))
+        scores = with_overrides(scores, overridden, np.array(note[PROBABILITIES]))
     return _SetByPeople(scores, overridden, stop)
 
 

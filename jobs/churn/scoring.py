@@ -18,7 +18,7 @@ from lib.churn.health import COMPONENTS
 from lib.churn.health_repository import HealthRepository, entry_of
 from lib.churn.model import SYSTEM
 from lib.churn.model.model import ChurnModel, load_model
-from lib.churn.model.scores import CHANCES, KEYS, NOTE, scores_table
+from lib.churn.model.scores import KEYS, NOTE, PROBABILITIES, scores_table
 from lib.churn.snapshots import snapshots
 from lib.churn.vocabulary import ChurnError
 from lib.feature import DAY
@@ -63,7 +63,7 @@ def score_customers(config: ScoreConfig) -> str:
         "as_of": time_text(at_us),
         "model_version": model.version,
         "window_days": model.target.window_days,
-        CHANCES: model.reference.chances.tolist(),
+        PROBABILITIES: model.reference.chances.tolist(),
         "customers": rows.count(),
         "tables": intakes(folder.storage, "quarantine"),
         **customer_counts(folder.storage),

@@ -157,14 +157,16 @@ def score_of(reference: HealthReference, probability: float) -> float:
     return 100.0 - _rank(reference.chances, probability)
 
 
-def probability_of(chances: Floats, score: float) -> float:
+def probability_of(probabilities: Floats, score: float) -> float:
     """The probability to leave that a score stands for: the inverse of `score_of`.
 
     Args:
-        chances: of a `HealthReference`.
+        probabilities: `chances` of a `HealthReference`.
         score: 0 to 100.
     """
-    return float(np.interp(100.0 - score, np.linspace(0.0, 100.0, len(chances)), chances))
+    return float(
+        np.interp(100.0 - score, np.linspace(0.0, 100.0, len(probabilities)), probabilities)
+    )
 
 
 def band_of(score: float) -> str:

@@ -93,20 +93,22 @@ def scores_in_force(repository: HealthRepository, scores: pa.Table, now: int) ->
     }
 
 
-def with_overrides(scores: pa.Table, in_force: Mapping[str, float], chances: Floats) -> pa.Table:
+def with_overrides(
+    scores: pa.Table, in_force: Mapping[str, float], probabilities: Floats
+) -> pa.Table:
     """Scores in which people's stand in place of the model's.
 
     Args:
         scores: see `lib.churn.model.scores.scores_table`.
         in_force: by customer, the score that a person set.
-        chances: which probability a score is worth: of the model's `HealthReference`.
+        probabilities: which one a score is worth: `chances` of the model's `HealthReference`.
     """
     names = scores["customer_id"].to_pylist()
     rows = [row for row, name in enumerate(names) if name in in_force]
     if not rows:
         return scores
     columns: dict[str, Callable[[float], object]] = {
-        "chance": lambda score: probability_of(chances, score),
+        "chance": lambda score: probability_of(probabilities, score),
         "score": float,
         "band": band_of,
     }

@@ -29,7 +29,7 @@ from lib.churn.health_repository import HealthRepository
 from lib.churn.intervention_repository import InterventionRepository
 from lib.churn.interventions.playbooks import PLAYBOOKS_FILE, PlaybookError
 from lib.churn.model.model import load_model
-from lib.churn.model.scores import CHANCES, NOTE, features_in
+from lib.churn.model.scores import NOTE, PROBABILITIES, features_in
 from lib.churn.overrides import set_override
 from lib.churn.snapshots import features_at, snapshots, to_table
 from lib.churn.standing_repository import StandingFilter, StandingRepository
@@ -197,12 +197,12 @@ def test_all_interventions_can_be_switched_off(scored, tmp_path, capsys):
     assert "switched off" in capsys.readouterr().out
 
 
-def with_chances(scored: Path, folder: Path, chances: list[float] | None) -> str:
+def with_probabilities(scored: Path, folder: Path, worth: list[float] | None) -> str:
     """The same scores, with other probabilities that health scores are worth, or without any."""
     shutil.copytree(scored, folder)
     note = json.loads((scored / NOTE).read_text())
-    assert len(note[CHANCES]) == 101
-    changed = {name: value for name, value in (note | {CHANCES: chances}).items() if value}
+    assert len(note[PROBABILITIES]) == 101
+    changed = {name: value for name, value in (note | {PROBABILITIES: worth}).items() if value}
     (folder / NOTE).write_text(json.dumps(changed))
     return str(folder)
 
@@ -210,7 +210,7 @@ def with_chances(scored: Path, folder: Path, chances: list[float] | None) -> str
 def test_a_plan_obeys_scores_that_people_set_and_their_stop(scored, tmp_path, capsys):
     now, records = time.time_ns() // 1000, f"sqlite:///{tmp_path}/records.sqlite"
     by = {"author": "ann", "key_id": "k", "reason": "prices were wrong"}
-    scores = with_chances(scored, tmp_path / "s", np.linspace(0.0, 1.0, 101).tolist())
+    scores = with_probabilities(scored, tmp_path / "s", np.linspace(0.0, 1.0, 101).tolist())
     config = PlanConfig(scores=scores, output=str(tmp_path / "p"), hours=30, budget=3000)
     first = pq.read_table(plan.main(config))["customer_id"].to_pylist()
     with InterventionRepository(records) as repository:
@@ -235,7 +235,10 @@ def test_a_plan_obeys_scores_that_people_set_and_their_stop(scored, tmp_path, ca
 
 
 def test_older_scores_are_refused_where_people_set_some(scored, tmp_path):
-    older, records = with_chances(scored, tmp_path / "s", None), f"sqlite:///{tmp_path}/r.sqlite"
+    older, records = (
+        with_probabilities(scored, tmp_path / "s", None),
+        f"sqlite:///{tmp_path}/r.sqlite",
+    )
     config = PlanConfig(
         scores=older, output=str(tmp_path / "p"), hours=30, budget=3000, records=records
     )

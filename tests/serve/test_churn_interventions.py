@@ -225,18 +225,18 @@ async def test_people_stop_all_interventions_and_let_them_go_on(registry, scores
 
 async def test_a_key_bound_to_names_acts_under_no_other(registry, tmp_path):
     async with churn(tmp_path / "a", registry=str(registry), reviewers=("ann",)) as app:
-        who = {"author": "eve", "reason": "prices were wrong"}
+        person = {"author": "eve", "reason": "prices were wrong"}
         score = {"score": 9, "expires_at": iso(NOW + DAY)}
         outcome = {"intervention_id": "p-1", "observed_at": iso(NOW), "delivered": True}
         for path, body in (
-            ("interventions/stop", who),
-            ("customers/new/override", {**who, **score}),
+            ("interventions/stop", person),
+            ("customers/new/override", {**person, **score}),
             ("outcomes", {**outcome, "author": "eve"}),
             ("outcomes/withdraw", {"intervention_id": "p-1", "author": "eve"}),
         ):
             refused = await app.post(path, body, 403)
             assert refused["detail"].startswith("author: expected a name that this API key is")
-        await app.post("interventions/stop", {**who, "author": "ann"})
+        await app.post("interventions/stop", {**person, "author": "ann"})
 
 
 async def test_a_stop_that_is_sent_again_under_its_request_id_is_the_same(registry, tmp_path):

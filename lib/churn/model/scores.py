@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from lib.churn.model.model import ChurnModel
 
 NOTE = "scores.json"
-CHANCES = "chances"
+PROBABILITIES = "score_probabilities"
 """Field of the note: which probability a health score is worth, see `HealthReference.chances`."""
 KEYS = ("customer_id", "as_of", "chance", "score", "band", "flagged", "mrr", "segment", "reasons")
 
