@@ -19,8 +19,8 @@ from lib.records import RecordsError, RecordsUnavailableError
 from lib.records.partitions import DAY
 from lib.registry import ArtifactError
 from lib.storage import StorageError
-from serve.console.shared_readings import SharedReadings
 from serve.console.settings import ConsoleSettings, SystemSettings
+from serve.console.shared_readings import SharedReadings
 from serve.console.sign_in import SignInThrottle
 from serve.framework.flushing import FLUSH_SECONDS, Flusher
 from serve.framework.health import Health, HealthChecks

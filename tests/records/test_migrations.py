@@ -81,19 +81,30 @@ def test_downgrading_leaves_no_table_behind(url: str, database: Database) -> Non
         assert inspect(connection).get_table_names() == ["alembic_version"]
 
 
-def test_decisions_that_wait_for_review_are_read_in_their_order_from_an_index(
-    url: str, database: Database
+@pytest.mark.parametrize(
+    ("index", "query"),
+    [
+        (
+            "review_waiting_by_time",
+            "SELECT subject_id FROM review_waiting WHERE system = 'fraud' "
+            "ORDER BY queued_at, subject_id LIMIT 200",
+        ),
+        (
+            "review_items_by_time",
+            "SELECT count(*) FROM review_items WHERE system = 'fraud' AND kind = 'review' "
+            "AND created_at > 10 AND created_at <= 20",
+        ),
+    ],
+)
+def test_a_part_of_a_queue_is_read_from_an_index(
+    url: str, database: Database, index: str, query: str
 ) -> None:
     migrate(url)
-    query = (
-        "SELECT subject_id FROM review_waiting WHERE system = 'fraud' "
-        "ORDER BY queued_at, subject_id LIMIT 200"
-    )
     with database.reading() as connection:
         if not database.is_sqlite:  # an empty table is read whole, whatever its indexes
             connection.execute(text("SET LOCAL enable_seqscan = off"))
             connection.execute(text("SET LOCAL enable_sort = off"))
         explain = "EXPLAIN QUERY PLAN " if database.is_sqlite else "EXPLAIN "
         plan = "\n".join(str(row) for row in connection.execute(text(explain + query)))
-    assert "review_waiting_by_time" in plan
+    assert index in plan
     assert "TEMP B-TREE" not in plan

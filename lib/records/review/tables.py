@@ -30,6 +30,7 @@ ITEMS = table(
     *columns.integers("snoozed_until", nullable=True),
     indexes={
         "by_rank": ("system", "decided_at", "rank_us", "id"),
+        "by_time": ("system", "created_at"),
         "by_post": ("subject_id",),
         "by_claim": ("claim_id",),
     },

@@ -9,7 +9,10 @@ from lib.records.migrations.statements import create_table, drop_tables
 revision = "0010"
 down_revision = "0009"
 
-_INDEX, _INDEXED = "review_outcomes_by_effect", ["system", "applied_at", "at"]
+_INDEXES = {
+    "review_outcomes_by_effect": ("review_outcomes", ["system", "applied_at", "at"]),
+    "review_items_by_time": ("review_items", ["system", "created_at"]),
+}
 
 
 def upgrade() -> None:
@@ -21,7 +24,8 @@ def upgrade() -> None:
     at: sa.ColumnClause[int] = sa.column("at")
     outcomes = sa.table("review_outcomes", at, sa.column("settled_at"), sa.column("applied_at"))
     op.execute(sa.update(outcomes).values(settled_at=at, applied_at=at))
-    op.create_index(_INDEX, "review_outcomes", _INDEXED)
+    for name, (table, names) in _INDEXES.items():
+        op.create_index(name, table, names)
     create_table(
         "review_waiting",
         *columns.texts("system", "subject_id"),
@@ -42,7 +46,8 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Drop them: snoozed and assigned items are anybody's at once."""
     drop_tables("review_statements", "review_waiting")
-    op.drop_index(_INDEX, "review_outcomes")
+    for name, (table, _) in _INDEXES.items():
+        op.drop_index(name, table)
     for name in ("applied_at", "settled_at"):
         op.drop_column("review_outcomes", name)
     for name in ("snoozed_until", "assignee"):
