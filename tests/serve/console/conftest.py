@@ -13,7 +13,10 @@ from tests.serve.console.browsing import Served, chromium, served
 from tests.serve.console.console_app import RunningConsole, console
 
 __all__ = ["lived", "own", "postgresql"]
-HARMLESS = ("Failed to load resource", "Autofocus processing was blocked")
+HARMLESS = (
+    *("Failed to load resource", "htmx:afterRequest", "htmx:sendError"),
+    "Autofocus processing was blocked",
+)
 """What the browser says of errors that tests ask for, and of a field that is not focused anew."""
 
 

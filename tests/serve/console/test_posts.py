@@ -149,7 +149,7 @@ def scored(folder: Path, *posts: str) -> str:
     rows = [
         {
             "post_id": name,
-            "embedding": [float(number == place) for place in range(4)],
+            "embedding": [float(number == index) for index in range(4)],
             "text_key": number,
             "image_presence": 0,
             "video_presence": 0,
@@ -190,11 +190,11 @@ async def test_a_post_leaves_the_pool_of_what_is_to_be_labelled_once_it_is_decid
         for name in ("ann", "bob"):  # a sample gets a second opinion
             reviewer = await running.signed_in(*REVIEWING, name=name)
             shown = await post(reviewer, PAGE, f"{item_path}/take")
-            found = re.search(r'items/([^/"]+)/decide', shown.text)
+            named = re.search(r'items/([^/"]+)/decide', shown.text)
             token = re.search(r'name="token" value="([0-9]+)"', shown.text)
-            assert found
+            assert named
             assert token
-            item_path = f"{path}/items/{found[1]}"
+            item_path = f"{path}/items/{named[1]}"
             sent = {**answers, "token": token[1], "subject_id": POST}
             assert (await post(reviewer, PAGE, f"{item_path}/decide", **sent)).status_code == 200
             with own.source("moderation") as source:

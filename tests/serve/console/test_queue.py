@@ -135,7 +135,7 @@ async def test_an_escalated_item_is_left_to_seniors(own: Seeded) -> None:
 
 
 async def test_an_item_is_held_while_somebody_looks_and_lost_otherwise(own: Seeded) -> None:
-    async with console(own) as running:
+    async with console(own, session_minutes=60.0) as running:
         ann, bob = await QueuePage.of(running), await QueuePage.of(running, "bob")
         await ann.ask("/next")
         subject, looked_at = ann.subject, ann.answer
