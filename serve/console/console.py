@@ -30,6 +30,7 @@ from lib.maintenance.repository import (
 from lib.maintenance.schedule.planned_week import UnchangeableError
 from lib.maintenance.schedule.problem import ScheduleError
 from lib.maintenance.schedule.solve import InfeasibleWeekError
+from lib.moderation.review.items import AppealError
 from lib.records import RecordsError, RecordsUnavailableError
 from lib.records.review import (
     ContradictedVerdictError,
@@ -61,6 +62,7 @@ _UNKNOWN = (
     *(UnknownInterventionError, UnknownCustomerError),
     *(UnknownOrderError, UnknownMachineError),
 )
+_UNFIT = (ScheduleError, InfeasibleWeekError, UnreportableOutcomeError, AppealError)
 _REFUSED = (RegistryError, ExperimentError, EvidenceError)
 _TITLES = {
     400: "That could not be read",
@@ -227,7 +229,7 @@ def _problem_of(error: Exception, is_reading: bool) -> Problem:  # noqa: PLR0911
         return Problem.unavailable(unavailable, retry_after=5)
     if isinstance(error, ExpiryError):
         return Problem(422, "expiry", f"Expiry: {error}. Nothing was changed.")
-    if isinstance(error, ScheduleError | InfeasibleWeekError | UnreportableOutcomeError):
+    if isinstance(error, _UNFIT):
         return Problem(422, "refused", f"{error}. Nothing was changed.")
     if isinstance(error, _REFUSED):
         return Problem(404 if is_reading else 422, "refused", redact_uri(str(error)))

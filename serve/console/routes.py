@@ -123,6 +123,7 @@ CHANGING: dict[str, Page] = {
     "/payments/{payment_id:path}/undo": payments.undo,
     "/payment-statements": payments.label,
     "/payment-statements/{statement}/take-back": payments.unlabel,
+    "/posts/{post_id:path}/appeal": posts.appeal,
     "/queue/{system}/next": queue.claim,
     "/queue/{system}/items/{item_id:path}/take": queue.take,
     "/queue/{system}/items/{item_id:path}/decide": queue.decide,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from lib.moderation.media.media_store import MediaStore
 from lib.moderation.policies import POLICIES_FILE, load_policies
@@ -19,6 +20,14 @@ PNG = bytes.fromhex(
     "08d763f8cfc000000301010018dd8db00000000049454e44ae426082"
 )
 """One pixel."""
+REMOVED: dict[str, Any] = {
+    "decision": "REMOVE",
+    "answer": {
+        "decision": "REMOVE",
+        "policies": {"hate": {"probability": 0.93, "action": "REMOVE"}},
+    },
+}
+"""What differs where a post is removed."""
 HIT = {
     "kind": "word",
     "entry": "vermin",
@@ -117,7 +126,7 @@ def seed_posts(url: str, folder: Path, ids: Callable[[int], str]) -> None:
             ids(number),
             AT - (1 + index) * HOUR,
             author,
-            decision="REMOVE" if index == 2 else "ALLOW",
+            **(REMOVED if index == 2 else {}),
         )
         for index, number in enumerate(OTHERS)
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from lib.console.decision_search import DecisionFilter
+from lib.console.post_appeal import appeal_post
 from lib.console.posts import (
     MODERATION,
     MOST_EXPORTED,
@@ -12,10 +13,20 @@ from lib.console.posts import (
     read_post,
     read_posts,
 )
+from lib.console.queue import Reviewer
 from lib.console.source import SystemSource
 from lib.storage import StorageError
 from serve.console.console import Console
-from serve.console.fields import read_bounds, read_key, read_query, read_span, set_fields
+from serve.console.fields import (
+    read_bounds,
+    read_key,
+    read_query,
+    read_span,
+    require_reason,
+    set_fields,
+)
+from serve.console.metrics import ACTIONS
+from serve.console.rendering import path_segment
 from serve.console.service import SystemReader
 from serve.console.session import Visit
 from serve.framework.problem import Problem
@@ -75,8 +86,22 @@ async def post(console: Console, visit: Visit) -> Response:
         shown=shown,
         is_free=is_free,
         may_review=visit.may(MODERATION, "review"),
+        may_appeal=visit.may(MODERATION, "label"),
         has_media=system.source.media is not None,
     )
+
+
+async def appeal(console: Console, visit: Visit) -> Response:
+    """Takes the appeal of a post's author in."""
+    system, post_id = (
+        console.system(visit, "label", MODERATION),
+        visit.request.path_params["post_id"],
+    )
+    reviewer, statement = Reviewer(visit.name, visit.review_key, ""), require_reason(visit)
+    is_new = await system.read(appeal_post, reviewer, post_id, statement, console.service.now())
+    console.service.meter.count(ACTIONS.name, "appeal", "done" if is_new else "known")
+    done = "appealed" if is_new else "appealed-before"
+    return console.redirect(f"/posts/{path_segment(post_id)}", done=done)
 
 
 async def medium(console: Console, visit: Visit) -> Response:

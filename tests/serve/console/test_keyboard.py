@@ -21,6 +21,7 @@ pytestmark = pytest.mark.timeout(600)
 RENEWAL = "/queue/{system}/items/{item_id:path}/renew"
 """What a page does by itself for as long as somebody looks at it."""
 ACTIONS = {**{path: path for path in CHANGING}, **{path: path for path in ("/name", "/sign-out")}}
+SCOPES = (*EVERYTHING, "maintenance:label", "moderation:label")
 _MOST_TABS = 400
 _SETTLED_MS = 400
 _NAME = """() => {
@@ -111,7 +112,9 @@ def test_every_action_is_done_by_keyboard_alone(
     keyboard = Keyboard(page)
     page.goto(own_console.url)
     page.keyboard.type(
-        own_console.new_key(*EVERYTHING, "maintenance:label", reviewers=("ann", "bob"))
+        own_console.new_key(
+            *EVERYTHING, "maintenance:label", "moderation:label", reviewers=("ann", "bob")
+        )
     )
     page.keyboard.press("Enter")
     keyboard.is_titled("Who is there?")
@@ -271,6 +274,13 @@ def _work_off_the_queue(keyboard: Keyboard) -> None:
     expect(
         keyboard.page.get_by_role("button", name=re.compile("Next item|Look again"))
     ).to_be_visible()
+    keyboard.open("O", "posts")
+    keyboard.follow("t8000")
+    keyboard.is_titled("t8000")
+    keyboard.follow("t8003")
+    keyboard.is_titled("t8003")
+    keyboard.give_reason("a", "Take it in")
+    keyboard.sees("The appeal is taken in.")
     keyboard.open("O", "posts")
     keyboard.follow("t8000")
     keyboard.is_titled("t8000")

@@ -124,6 +124,48 @@ async def test_what_is_no_image_is_not_shown(own: Seeded) -> None:
 
 
 @pytest.mark.anyio
+async def test_an_appeal_is_taken_in_once_and_read_by_the_next_reviewer(own: Seeded) -> None:
+    page, path = "/console/posts/t8003", "/console/posts/t8003/appeal"
+    async with console(own) as running:
+        taker = await running.signed_in(*READING, "moderation:label", name="bob")
+        assert "Take the author" in (await taker.get(page)).text
+        unsaid = await post(taker, page, path)
+        assert (unsaid.status_code, "Say why" in unsaid.text) == (422, True)
+        taken = await post(taker, page, path, reason="<i>it was a quotation</i>")
+        assert taken.headers["location"] == f"{page}?done=appealed"
+        again = await post(taker, page, path, reason="it was a quotation")
+        assert again.headers["location"] == f"{page}?done=appealed-before"
+        shown = (await taker.get(f"{page}?done=appealed")).text
+        assert "The appeal is taken in." in shown
+        assert "Take the author" not in shown
+        reviewer = await running.signed_in(*REVIEWING)
+        item = await post(reviewer, page, "/console/queue/moderation/next")
+        assert "&lt;i&gt;it was a quotation&lt;/i&gt;" in item.text
+    with own.source("moderation") as source:
+        (entry,) = [each for each in source.records.list_history("t8003") if each.what == "queued"]
+    assert (entry.who, entry.rule) == ("bob", "appeal")
+
+
+@pytest.mark.anyio
+async def test_an_appeal_that_cannot_be_is_refused(own: Seeded) -> None:
+    async with console(own) as running:
+        taker = await running.signed_in(*READING, "moderation:label")
+        reader = await running.signed_in(*READING)
+        home, why = "/console/", "it was a quotation"
+        for who, post_id, status, words in (
+            (taker, "t8001", 422, "is not removed: ALLOW"),
+            (taker, "unknown", 404, "no decision is recorded"),
+            (reader, "t8003", 403, "lacks the scope moderation:label"),
+        ):
+            answer = await post(who, home, f"/console/posts/{post_id}/appeal", reason=why)
+            assert (answer.status_code, words in answer.text) == (status, True), answer.text
+        running.clock.now += 30 * 24 * HOUR
+        late = await running.signed_in(*READING, "moderation:label")
+        answer = await post(late, home, "/console/posts/t8003/appeal", reason=why)
+        assert (answer.status_code, "expected an appeal within" in answer.text) == (422, True)
+
+
+@pytest.mark.anyio
 async def test_an_item_is_taken_from_the_page_of_its_post(own: Seeded) -> None:
     queued(own)
     async with console(own) as running:
