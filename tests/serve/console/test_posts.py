@@ -142,7 +142,7 @@ async def test_an_appeal_is_taken_in_once_and_read_by_the_next_reviewer(own: See
         item = await post(reviewer, page, "/console/queue/moderation/next")
         assert "&lt;i&gt;it was a quotation&lt;/i&gt;" in item.text
     with own.source("moderation") as source:
-        (entry,) = [each for each in source.records.list_history("t8003") if each.what == "queued"]
+        (entry,) = [each for each in source.records.list_history("t8003") if each.what == "opened"]
     assert (entry.who, entry.rule) == ("bob", "appeal")
 
 
