@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from jobs.framework import monitoring, monitoring_options
+from jobs.framework import decision_source, monitoring
 from lib.monitoring.repository import MonitoringRepository
 from lib.monitoring.watched_system import WatchedSystem
 from lib.records.decision_table import LABEL_SCHEMA
@@ -230,7 +230,7 @@ def test_a_reader_that_fails_leaves_nothing_half_written(
     def refuse(*_: object) -> None:
         raise OSError("no labels today")
 
-    monkeypatch.setattr(monitoring_options, "labels_of", refuse)
+    monkeypatch.setattr(decision_source, "labels_of", refuse)
     with pytest.raises(OSError, match="no labels today"):
         installation.run(installation.days())
     with MonitoringRepository(installation.url) as repository:
