@@ -131,8 +131,8 @@ async def test_an_appeal_is_taken_in_once_and_read_by_the_next_reviewer(own: See
         assert "Take the author" in (await taker.get(page)).text
         unsaid = await post(taker, page, path)
         assert (unsaid.status_code, "Say why" in unsaid.text) == (422, True)
-        taken = await post(taker, page, path, reason="<i>it was a quotation</i>")
-        assert taken.headers["location"] == f"{page}?done=appealed"
+        first = await post(taker, page, path, reason="<i>it was a quotation</i>")
+        assert first.headers["location"] == f"{page}?done=appealed"
         again = await post(taker, page, path, reason="it was a quotation")
         assert again.headers["location"] == f"{page}?done=appealed-before"
         shown = (await taker.get(f"{page}?done=appealed")).text
@@ -152,12 +152,12 @@ async def test_an_appeal_that_cannot_be_is_refused(own: Seeded) -> None:
         taker = await running.signed_in(*READING, "moderation:label")
         reader = await running.signed_in(*READING)
         home, why = "/console/", "it was a quotation"
-        for who, post_id, status, words in (
+        for browser, post_id, status, words in (
             (taker, "t8001", 422, "is not removed: ALLOW"),
             (taker, "unknown", 404, "no decision is recorded"),
             (reader, "t8003", 403, "lacks the scope moderation:label"),
         ):
-            answer = await post(who, home, f"/console/posts/{post_id}/appeal", reason=why)
+            answer = await post(browser, home, f"/console/posts/{post_id}/appeal", reason=why)
             assert (answer.status_code, words in answer.text) == (status, True), answer.text
         running.clock.now += 30 * 24 * HOUR
         late = await running.signed_in(*READING, "moderation:label")
