@@ -567,8 +567,8 @@ class InspectResponse(BaseModel):
     )
     repeated: bool = Field(description="True if the item existed before; nothing was changed.")
     closed: bool = Field(
-        description="True if people have decided the item of the day already: nobody looks again "
-        "before it is asked for on another day."
+        description="True if people have decided the item of the day already; a new inspection can "
+        "be requested on another day."
     )
     request_id: fields.RequestId
 

@@ -34,6 +34,13 @@ MINUTE = 60 * SECOND
 NOW = 1_795_428_900_000_000  # 2026-11-23T10:15:00Z in microseconds
 AT = "2026-11-23T10:15:00Z"
 YES = {"fraud": True}
+SALT = "FOREWARN_TEST_REVIEW_SALT"
+
+
+@pytest.fixture(autouse=True)
+def salt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draws no second opinion on the payments of these tests, which a salt of its own might."""
+    monkeypatch.setenv(SALT, "payments in review")
 
 
 @dataclass(frozen=True)
@@ -81,7 +88,8 @@ def lease(claim: dict[str, Any], reviewer: str = "ann", **more: Any) -> dict[str
 async def reviewing(start: Start) -> AsyncIterator[Reviewing]:
     clock = SetClock(NOW)
     # what runs in the background is run by the tests, in their time
-    async with start(now=clock, rules=ALWAYS_REVIEW, review_seconds=3600.0) as app:
+    options = {"review_seconds": 3600.0, "review_salt": f"env:{SALT}"}
+    async with start(now=clock, rules=ALWAYS_REVIEW, **options) as app:
         yield Reviewing(app, clock)
 
 

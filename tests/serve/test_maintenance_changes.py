@@ -18,6 +18,7 @@ from tests.serve.maintenance_app import planning, schedule_request
 
 pytestmark = pytest.mark.anyio
 MINUTE = 60_000_000
+ANN = OrderCloser("ann", "ab")
 
 
 @pytest.fixture
@@ -199,7 +200,7 @@ async def test_an_outcome_that_cannot_be_read_holds_up_no_other(app, at):
     orders, repository = app.service.orders, app.service.orders.repository
     done = Outcome.model_validate({"result": "done", "event_time": iso(at - MINUTE)})
     repository.close_order(first["order_id"], {"result": "forgotten"}, at - 1)
-    close_with(repository, second["order_id"], done, at, at)
+    close_with(repository, second["order_id"], done, at, at, ANN)
     assert [await orders.follow_closed(), await orders.follow_closed()] == [1, 0]
 
 
@@ -209,8 +210,9 @@ async def test_an_outcome_that_cannot_take_effect_holds_up_no_other(app, at, tmp
     orders, repository = app.service.orders, app.service.orders.repository
     done = Outcome.model_validate({"result": "done", "event_time": iso(at - MINUTE)})
     failure = {"result": "failed_before", "failure_mode": "seal", "failed_at": done.event_time}
-    close_with(repository, first["order_id"], done.model_copy(update=failure), at - 1, at)
-    close_with(repository, second["order_id"], done, at, at)
+    failed = done.model_copy(update=failure)
+    close_with(repository, first["order_id"], failed, at - 1, at, ANN)
+    close_with(repository, second["order_id"], done, at, at, ANN)
     with closing(sqlite3.connect(tmp_path / "a" / "records.sqlite")) as other:
         other.execute("BEGIN IMMEDIATE")  # labels cannot be written meanwhile
         assert await orders.follow_closed() == 1
@@ -227,7 +229,7 @@ async def test_outcomes_that_were_reported_elsewhere_take_effect_once(app, at):
             "failed_at": iso(at - 60 * MINUTE),
         }
     )  # fmt: skip
-    close_with(repository, order["order_id"], outcome, at, at, OrderCloser("ann", "ab"))
+    close_with(repository, order["order_id"], outcome, at, at, ANN)
     assert [await orders.follow_closed(), await orders.follow_closed()] == [1, 0]
     machine = await app.get("machines/M00003")
     assert machine["hours_since_service"][order["component"]] == 0.0

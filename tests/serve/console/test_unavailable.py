@@ -114,7 +114,7 @@ async def test_an_error_of_our_own_is_a_page_with_a_request_id(
 async def test_what_is_refused_is_no_fault_of_the_log(running: RunningConsole) -> None:
     admin = await running.signed_in(*EVERYTHING)
     log = running.seeded.folder / "console.jsonl"
-    await running.service._flush()
+    await running.service._flusher.flush()
     before = len(log.read_text())
     version = running.seeded.versions[2]
     refused = {
@@ -128,7 +128,7 @@ async def test_what_is_refused_is_no_fault_of_the_log(running: RunningConsole) -
         answer = await post(admin, "/console/", path, **fields)
         assert answer.status_code == status, path
         assert "Nothing was changed" in answer.text
-    await running.service._flush()
+    await running.service._flusher.flush()
     lines = log.read_text()[before:]
     assert "/console" in lines or "/queue" in lines
     assert '"error"' not in lines
