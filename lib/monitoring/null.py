@@ -50,7 +50,8 @@ class _DayNull:
         total: variance of a day's figure around the usual one, as measured.
         design: design effect.
         degrees: of freedom of `total`.
-        temper: below 1 where days resemble the day before, see `tempering`.
+        temper: below 1 where days resemble the day before, see `tempering`; the usual figure rests
+            on so much fewer independent days.
         trend: that is added to the usual figure.
     """
 
@@ -60,6 +61,11 @@ class _DayNull:
     degrees: float
     temper: float
     trend: Trend = LEVEL
+
+    @property
+    def independent_degrees(self) -> float:
+        """Degrees of freedom of `total`, of as many days as are independent."""
+        return max(1.0, self.degrees * self.temper)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,11 +144,12 @@ class MeanNull(_DayNull):
         weekdays = weekday(days)
         usual = self.usual[weekdays] + self.trend.at(days)
         variance = self.design * sampling + self.between
-        unsure = 1.0 / np.maximum(self.days[weekdays], 1.0) + self.trend.leverage(days)
+        independent = np.maximum(self.days[weekdays] * self.temper, 1.0)
+        unsure = 1.0 / independent + self.trend.leverage(days)
         variance = variance + self.total * _RUN * unsure
         with np.errstate(divide="ignore", invalid="ignore"):
             standardised = np.where(variance > 0, (means - usual) / np.sqrt(variance), np.nan)
-        return Scores(standardised, _degrees(self.degrees, variance, self.total), usual)
+        return Scores(standardised, _degrees(self.independent_degrees, variance, self.total), usual)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -252,11 +259,11 @@ class ShareNull(_DayNull):
         sampling = min(1.0, self.total)
         between = max(0.0, self.total - sampling)
         variance = sampling + between * effective / self.mean_rows
-        unsure = 1.0 / np.maximum(self.rows[weekdays], 1.0)
+        unsure = 1.0 / np.maximum(self.rows[weekdays] * self.temper, 1.0)
         unsure = unsure + self.trend.leverage(days) / self.mean_rows
         variance = variance + self.total * _RUN * effective * unsure
         standardised = np.where(rows > 0, roots / np.sqrt(variance), np.nan)
-        return Scores(standardised, _degrees(self.degrees, variance, self.total), usual)
+        return Scores(standardised, _degrees(self.independent_degrees, variance, self.total), usual)
 
     def _in_clusters(self, weekdays: Ints, ratio: Floats) -> Floats:
         """(windows,) usual share where rows come in clusters `ratio` times those of the reference.
