@@ -32,6 +32,8 @@ class Simulate(JobOptions):
     """maintenance policy: services at fixed intervals, or none"""
     share_of_life: float = 0.69
     """age of a component at which the calendar replaces it, as a share of its mean life"""
+    oldest_start: float = 0.55
+    """largest age of a component at the start, as a share of its mean life; 1 suits run_to_failure"""
     sudden_per_year: float = 0.06
     """failures of a machine in a year that nothing announces"""
     gap_share: float = 0.02

@@ -29,6 +29,13 @@ def test_wear_never_falls_but_by_a_replacement():
             assert (machine, component) in replaced
 
 
+def test_components_begin_at_any_age_up_to_the_oldest():
+    young, old = (Fleet(replace(SMALL, oldest_start=oldest)).machines.age for oldest in (0.55, 1.0))
+    np.testing.assert_allclose(old, young / 0.55)
+    assert 0.9 < old.max() <= 1.0
+    assert old.min() < 0.1
+
+
 def test_a_machine_is_the_same_in_a_larger_fleet():
     large = FleetConfig(machines=60, plants=3, seed=4, sudden_per_year=0.5)
     few, many = Fleet(SMALL), Fleet(large)
@@ -178,6 +185,7 @@ def test_sensors_say_something_of_what_will_fail_but_not_all():
     ("changes", "message"),
     [
         ({"machines": 0}, "machines: expected 1 to 100000, got 0"),
+        ({"oldest_start": 1.5}, "oldest_start: expected 0.0 to 1.0, got 1.5"),
         ({"gap_share": 2.0}, "gap_share"),
         ({"components": ()}, "components"),
     ],

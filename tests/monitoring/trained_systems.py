@@ -160,12 +160,15 @@ def frauds(table: pa.Table) -> pa.Table:
 
 
 def maintenance(folder: Path, machines: int = 70, weeks: int = 72) -> Deployment:
-    """Machines; four weeks are decided, each machine once a day, and a week after them is known."""
+    """Machines; four weeks are decided, each machine once a day, and a week after them is known.
+
+    They are run to failure nearly always, and begin at all ages: the fleet stays as it is.
+    """
     raw, rows = folder / "raw", folder / "rows"
     maintenance_simulate.main(
         maintenance_simulate.Simulate(
             output=raw, machines=machines, plants=4, weeks=weeks, seed=3,
-            share_of_life=3.0, progress="none",
+            share_of_life=3.0, oldest_start=1.0, progress="none",
         )
     )  # fmt: skip
     files = {name: str(raw / f"{name}.parquet") for name in ("failures", "maintenance")}

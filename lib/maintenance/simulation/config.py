@@ -65,6 +65,9 @@ class FleetConfig:
     """hour 0, a Monday"""
     frailty: float = 0.12
     """spread (of the logarithm) of how fast machines wear"""
+    oldest_start: float = 0.55
+    """largest age of a component at hour 0, as a share of its mean life; 1 is a fleet that has long
+    been run to failure, .55 one in the middle of its life under calendar service"""
     sudden_per_year: float = 0.06
     """failures of a machine that no wear and no sensor announces"""
     gap_share: float = 0.02
@@ -81,6 +84,7 @@ class FleetConfig:
             ("machines", 1, 100_000),
             ("plants", 1, 10_000),
             ("frailty", 0.0, 2.0),
+            ("oldest_start", 0.0, 1.0),
             ("sudden_per_year", 0.0, 52.0),
             ("gap_share", 0.0, 0.9),
             ("stuck_per_year", 0.0, 365.0),

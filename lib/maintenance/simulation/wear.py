@@ -82,8 +82,7 @@ def sudden(config: FleetConfig, week: int) -> npt.NDArray[np.int64]:
 def _machine(config: FleetConfig, number: int) -> tuple[float, Floats, float, Floats]:
     random = np.random.default_rng([config.seed, number, _MACHINE])
     rate = float(np.exp(random.normal(0.0, config.frailty)))
-    # as a fleet in the middle of its life under calendar service
-    age = random.uniform(0.0, 0.55, len(config.components))
+    age = random.uniform(0.0, config.oldest_start, len(config.components))
     middle = np.array([62.0, 2.2, 6.0, 1500.0, 75.0, 82.0, 74.0])
     base = middle * np.exp(random.normal(0.0, 0.05, len(middle)))
     return rate, age, float(random.beta(2.0, 3.0)), base
