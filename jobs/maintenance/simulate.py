@@ -33,7 +33,7 @@ class Simulate(JobOptions):
     share_of_life: float = 0.69
     """age of a component at which the calendar replaces it, as a share of its mean life"""
     oldest_start: float = 0.55
-    """largest age of a component at the start, as a share of its mean life; 1 suits run_to_failure"""
+    """largest age of a component at the start, as a share of its mean life (1: run to failure)"""
     sudden_per_year: float = 0.06
     """failures of a machine in a year that nothing announces"""
     gap_share: float = 0.02
