@@ -62,6 +62,7 @@ class StatementView:
         total: sum of their amounts, minor units.
         standing: payments of which nothing else became known since.
         back: verdicts by which it was taken back; none where it stands.
+        hidden: payments that are not shown, as an opinion on them is due.
     """
 
     id: str
@@ -70,6 +71,7 @@ class StatementView:
     total: int
     standing: tuple[str, ...]
     back: tuple[Verdict, ...]
+    hidden: int
 
 
 def decide_payment(
@@ -197,13 +199,26 @@ def read_left_out(
     return tuple(left_out)
 
 
-def read_statement(source: SystemSource, statement_id: str) -> StatementView | None:
-    """What was stated at once, and what stands of it; None where nothing was."""
+def read_statement(
+    source: SystemSource, statement_id: str, reader: str | None = None
+) -> StatementView | None:
+    """What was stated at once, and what stands of it; None where nothing was.
+
+    Args:
+        source: of the system.
+        statement_id: of the statement.
+        reader: who must not see what others said of payments on which an opinion is due; None
+            sees all, as who made the statement does.
+    """
     verdicts = source.records.list_stated(statement_id)
     if not verdicts:
         return None
     subjects = [verdict.subject_id for verdict in verdicts]
-    payments = describe(source, source.records.list_lines(subjects), "")
+    hidden = frozenset[str]()
+    if reader is not None and reader != verdicts[0].reviewer:
+        hidden = source.records.open_subjects(subjects)
+    shown = [name for name in subjects if name not in hidden]
+    payments = describe(source, source.records.list_lines(shown), reader or "")
     labels = read_labels(source, subjects)
     standing = tuple(
         verdict.subject_id
@@ -213,7 +228,9 @@ def read_statement(source: SystemSource, statement_id: str) -> StatementView | N
     )
     total = sum(payment.amount_minor or 0 for payment in payments)
     back = tuple(source.records.list_stated(statement_id + _BACK))
-    return StatementView(statement_id, tuple(verdicts), payments, total, standing, back)
+    return StatementView(
+        statement_id, tuple(verdicts), payments, total, standing, back, len(hidden)
+    )
 
 
 def take_back(

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 from lib.console.gantt import Gantt, PlannedBar, draw_gantt
 from lib.console.source import SystemSource
+from lib.console.system_records import SystemRecords
 from lib.console.week_times import WeekTimes
 from lib.maintenance.feature_set import HOUR_US
 from lib.maintenance.repository import (
@@ -275,12 +276,22 @@ def read_schedule(
         costs=_costs(schedule, orders),
         binding=_binding(schedule, times),
         left_out=_left_out(schedule),
-        changes=records.list_changes(schedule_id, _CHANGES_SHOWN),
+        changes=_changes(records, schedule_id),
         accepted=_accepted(schedule),
         is_changeable=is_changeable,
         chosen=service,
         preview=preview,
     )
+
+
+def _changes(records: SystemRecords, schedule_id: str) -> tuple[ScheduleChange, ...]:
+    """The newest changes, and the newest that close no work order, so that none crowd those out."""
+    newest = [
+        *records.list_changes(schedule_id, _CHANGES_SHOWN),
+        *records.list_changes(schedule_id, _CHANGES_SHOWN, with_closings=False),
+    ]
+    by_id = {change.id: change for change in newest}
+    return tuple(sorted(by_id.values(), key=lambda change: (-change.at, -change.revision)))
 
 
 def services_csv(source: SystemSource, schedule_id: str) -> str:

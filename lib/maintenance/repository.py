@@ -12,6 +12,8 @@ from lib.records.models import Json, require_fields
 from lib.records.repository import Repository, find_locked_row, find_row, list_locked_rows
 from lib.records.schema import SCHEDULE_CHANGES, SCHEDULES, WORK_ORDERS
 
+CLOSING = "close"
+"""The action of a change that closes a work order."""
 _MOVED = ("starts_at", "ends_at", "expected")
 
 
@@ -202,9 +204,15 @@ class WorkOrderRepository(Repository):
         with self._database.reading() as connection:
             return _change(connection, schedule_id, change_id)
 
-    def list_changes(self, schedule_id: str, limit: int = 50) -> list[ScheduleChange]:
-        """What people changed in a schedule, the newest first."""
-        return self.list_all_changes(SCHEDULE_CHANGES.c.schedule_id == schedule_id, limit=limit)
+    def list_changes(
+        self, schedule_id: str, limit: int = 50, with_closings: bool = True
+    ) -> list[ScheduleChange]:
+        """What people changed in a schedule, the newest first; also where they closed orders."""
+        table = SCHEDULE_CHANGES.c
+        conditions = [table.schedule_id == schedule_id]
+        if not with_closings:
+            conditions.append(table.action != CLOSING)
+        return self.list_all_changes(*conditions, limit=limit)
 
     def list_all_changes(
         self, *conditions: ColumnElement[bool], limit: int
@@ -377,7 +385,7 @@ def _closing(
     return ScheduleChange(
         schedule_id=order.schedule_id,
         id=f"close-{token_hex(8)}",
-        action="close",
+        action=CLOSING,
         by=closer.by,
         key_id=closer.key_id,
         at=at,

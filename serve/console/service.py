@@ -32,6 +32,7 @@ from serve.framework.validation import system_clock
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 _PREPARE_SECONDS, _FORGET_SECONDS = 5.0, 3_600.0
+_AWAY = (RecordsUnavailableError, RecordsError, ArtifactError, StorageError, OSError)
 _SESSION_THREADS = 4
 _BACKTEST_THREADS = 1
 
@@ -102,7 +103,16 @@ class SystemReader:
         """The same; None where the records or the registry do not answer."""
         try:
             return await self.read(view, *args)
-        except (RecordsUnavailableError, RecordsError, ArtifactError, StorageError, OSError):
+        except _AWAY:
+            return None
+
+    async def read_shared_if_there(
+        self, view: Callable[[SystemSource, int], Result], now: int
+    ) -> Result | None:
+        """As `read_shared`; None where the records or the registry do not answer."""
+        try:
+            return await self.read_shared(view, now)
+        except _AWAY:
             return None
 
 

@@ -36,7 +36,9 @@ class SharedReadings:
         if name in self._kept and self._clock() - self._kept[name][0] < self._seconds:
             return self._kept[name][1]  # type: ignore[no-any-return]
         if name not in self._going:
-            self._going[name] = asyncio.create_task(self._read(name, read))
+            task = self._going[name] = asyncio.create_task(self._read(name, read))
+            # its error is looked at, also where everybody has left who waited for it
+            task.add_done_callback(lambda done: done.cancelled() or done.exception())
         # whoever closes the page ends nobody else's reading
         return await asyncio.shield(self._going[name])
 

@@ -90,7 +90,8 @@ class PostService:
         if decision != "REMOVE":
             raise Problem.conflict(f"post {request.post_id!r} is not removed: {decision}")
         policies = self._active_policies.current.policies
-        removal = removal_of(first, later, outcomes, policies)
+        severities = {policy.id: policy.severity for policy in policies.policies}
+        removal = removal_of(first, later, outcomes, severities)
         return await self._review.appeal(removal, request.author_id, request.statement, context)
 
     async def apply_outcome(self, outcome: Outcome) -> None:

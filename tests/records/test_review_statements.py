@@ -66,6 +66,29 @@ def test_a_statement_closes_a_case_of_each_subject_and_is_in_the_audit(reviews):
     assert {verdict.note for verdict in reviews.list_stated("s1")} == {"one device"}
 
 
+def test_a_statement_of_which_nothing_stands_is_made_anew(reviews):
+    reviews.admit([item(3)], "routing")
+    lease = take(reviews, "i3", "bob", now=AT)
+    assert state(reviews, [3]).left_out == ("p3",)
+    assert reviews.find_statement_result("s1") is None
+    reviews.release("i3", "bob", lease.token, now=AT)
+    assert state(reviews, [3], reviewer="cem").stated == ("p3",)
+    assert state(reviews, [3], reviewer="cem").is_new is False
+
+
+def test_an_undone_verdict_of_a_statement_can_be_stated_again(reviews):
+    state(reviews, [1])
+    ((verdict),) = reviews.list_stated("s1")
+    back = reviews.undo(
+        verdict.item_id, "ann", verdict.token, now=AT + SECOND, lease=LEASE, lease_now=AT + SECOND
+    )
+    assert reviews.find_statement_result("s1") is None
+    reviews.release(verdict.item_id, "ann", back.token, now=AT + SECOND)
+    again = state(reviews, [1])
+    assert (again.stated, again.is_new) == (("p1",), True)
+    assert [each.verdicts for each in reviews.list_verdicts("p1")] == [FRAUD]
+
+
 def test_the_same_statement_again_gives_its_answer_and_another_is_refused(reviews):
     reviews.admit([item(1), item(3)], "routing")
     take(reviews, "i3", "bob", now=AT)
@@ -82,16 +105,6 @@ def test_the_same_statement_again_gives_its_answer_and_another_is_refused(review
         with pytest.raises(ContradictedVerdictError, match="another verdict"):
             state(reviews, [1, 2, 3], **changed)
     assert len(list(reviews.iterate_labels())) == 6
-
-
-def test_a_statement_that_left_all_out_is_answered_so_again(reviews):
-    reviews.admit([item(1)], "routing")
-    lease = take(reviews, "i1", "bob", now=AT)
-    assert state(reviews, [1]).left_out == ("p1",)
-    reviews.release("i1", "bob", lease.token, now=AT)
-    assert (state(reviews, [1]).left_out, state(reviews, [1]).is_new) == (("p1",), False)
-    assert reviews.find_statement_result("s2") is None
-    assert state(reviews, [1], name="s2").stated == ("p1",)
 
 
 def test_the_opposite_statement_is_a_later_label(reviews):

@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from lib.records.models import Json
 from lib.records.review import ItemKind, ReviewItem
 from lib.records.review.models import require_case
+from lib.registry import to_iso
 from lib.review.ranking import bounded_priority, rank_us
 from lib.review.salt import opaque_id
-from lib.review.settings import ReviewSettings
+from lib.review.settings import HOUR_US, ReviewSettings
 
 
 class AppealError(ValueError):
@@ -70,9 +71,10 @@ def appeal_item(
         raise AppealError(f"post {removal.post_id!r} was removed for no policy")
     late = now - removal.removed_at
     if not 0 <= late <= settings.appeal_window_us:
+        days = settings.appeal_window_us / (24 * HOUR_US)
         raise AppealError(
-            f"post {removal.post_id!r}: expected an appeal within {settings.appeal_window_us} "
-            f"microseconds of the removal at {removal.removed_at}, got one at {now}"
+            f"post {removal.post_id!r}: expected an appeal within {days:g} days of the removal "
+            f"at {to_iso(removal.removed_at)}, got one at {to_iso(now)}"
         )
     name = opaque_id(settings.draw_salt, "appeal", removal.post_id, str(removal.removed_at))
     item = _item(removal, name, "appeal", "appeal", now, settings)

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lib.moderation.policies import Policies
 from lib.moderation.review.items import Removal
 from lib.records import Decision
 from lib.records.review import Outcome
@@ -13,7 +12,8 @@ def removal_of(
     first: Decision,
     later: Mapping[str, Any] | None,
     outcomes: Sequence[Outcome],
-    policies: Policies,
+    severities: Mapping[str, int],
+    otherwise: int = 1,
 ) -> Removal:
     """The removal of a post that is down.
 
@@ -21,7 +21,8 @@ def removal_of(
         first: decision about the post.
         later: what models answered afterwards; None for nothing.
         outcomes: of its reviews, the newest first.
-        policies: that have the severities; one that is not among them counts as of severity 1.
+        severities: of policies, 1 to 5.
+        otherwise: severity of one that is not among them.
     """
     answer, request = later or first.answer, first.request
     removed_at = int(str(answer.get("decided_at_us", first.decided_at)))
@@ -31,9 +32,7 @@ def removal_of(
         newest = outcomes[0]
         removed_at, version = newest.at, newest.policy_version
         broken = {name: 1.0 for name, violates in newest.verdicts.items() if violates}
-    severity = max(
-        (policies.named(name).severity for name in broken if name in policies.ids), default=1
-    )
+    severity = max((severities.get(name, otherwise) for name in broken), default=otherwise)
     model_version = answer.get("model_version")
     return Removal(
         post_id=first.subject_id,

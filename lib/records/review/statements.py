@@ -7,7 +7,7 @@ Each subject gets a case that is closed at once, with the same audit, outcome an
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from lib.records.errors import RecordsError
 from lib.records.models import Json, require_note, require_text, require_time
@@ -28,6 +28,7 @@ from lib.records.review.models import (
 )
 from lib.records.review.statistics import ReviewStatistics
 from lib.records.review.tables import ITEMS, STATEMENTS, VERDICTS
+from lib.records.review.transitions import statement_claim
 
 TURN_LOCK = 0x52657669  # "Revi": any number that no other program locks
 NextStep = Callable[[ReviewItem, Sequence[Verdict]], Step]
@@ -155,7 +156,8 @@ class StatementStore(ReviewStatistics):
 
         A subject that waits in the queue for its first opinion, and that no other reviewer holds,
         is decided there, with what follows from that; one that waits for anything else is left
-        out. The case of any other is closed at once.
+        out. The case of any other is closed at once. A statement of which nothing stands, as all
+        subjects were left out or undone, is made anew where it is repeated.
 
         Args:
             items: one of kind `review` for each subject, to be opened where none waits.
@@ -174,8 +176,10 @@ class StatementStore(ReviewStatistics):
         with self._database.writing() as connection:
             # numbers of labels are given out before they are committed; in turn, none comes late
             self._database.take_turn(connection, TURN_LOCK)
-            if earlier := self._stated_subjects(connection, statement.id):
+            earlier = self._stated_subjects(connection, statement.id)
+            if any(each.is_stated for each in earlier):
                 return _stated_before(earlier, statement, {item.subject_id for item in items})
+            self._forget(connection, statement.id)
             now = self._time(connection, lease_now)
             chosen, fresh, left_out = self._choose(connection, items, statement, now)
             claims.open_items(
@@ -196,14 +200,15 @@ class StatementStore(ReviewStatistics):
                 self._follow(connection, step, [verdict], statement.at)
             stated = sorted(entry.item.subject_id for entry in chosen)
             result = StatementResult(tuple(stated), left_out)
-            self._insert(connection, STATEMENTS, _subjects_of(self._system, statement, result))
+            if stated:
+                self._insert(connection, STATEMENTS, _subjects_of(self._system, statement, result))
         return result
 
     def find_statement_result(self, statement_id: str) -> StatementResult | None:
-        """What became of a statement when it was stated; None where it never was."""
+        """What became of a statement when it was stated; None where nothing of it stands."""
         with self._database.reading() as connection:
             subjects = self._stated_subjects(connection, statement_id)
-        return _result_of(subjects) if subjects else None
+        return _result_of(subjects) if any(each.is_stated for each in subjects) else None
 
     def list_stated(self, statement_id: str) -> list[Verdict]:
         """The verdicts of a statement, by subject; none where it was never stated."""
@@ -268,6 +273,12 @@ class StatementStore(ReviewStatistics):
                 left_out.append(subject_id)
         return chosen, fresh, tuple(sorted(left_out))
 
+    def _forget(self, connection: Connection, statement_id: str) -> None:
+        """Remove what is left of a statement of which every verdict was undone."""
+        table = STATEMENTS.c
+        is_named = (table.system == self._system) & (table.statement_id == statement_id)
+        connection.execute(delete(STATEMENTS).where(is_named))
+
     def _stated_subjects(self, connection: Connection, statement_id: str) -> list[StatedSubject]:
         table = STATEMENTS.c
         is_named = (table.system == self._system) & (table.statement_id == statement_id)
@@ -298,11 +309,6 @@ def _append_note(
 ) -> None:
     require_note("note", note)
     append_step(connection, item, at, reviewer, "noted", key, {"note": note})
-
-
-def statement_claim(statement_id: str) -> str:
-    """The claim under which the items of a statement were decided."""
-    return f"statement {statement_id}"
 
 
 def _verdicts_of(connection: Connection, system: str, claim_id: str) -> list[Verdict]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, literal, select, update
 
 from lib.records.errors import RecordsError
 from lib.records.models import Json, require_note
@@ -22,7 +22,7 @@ from lib.records.review.models import (
     UndoRefusedError,
     Verdict,
 )
-from lib.records.review.tables import AUDIT, ITEMS, LABELS, OUTCOMES, VERDICTS
+from lib.records.review.tables import AUDIT, ITEMS, LABELS, OUTCOMES, STATEMENTS, VERDICTS
 from lib.records.review.verdicts import require_lease
 
 UNDO_US = 10_000_000
@@ -33,6 +33,7 @@ SENIOR = "senior"
 """The skill that an escalated item needs."""
 Escalate = Callable[[ReviewItem, int], ReviewItem]
 """An item and the present to the item with the severity, skill, due time and rank it gets."""
+_STATEMENT = "statement "
 _OPINIONS = ("review", "second_opinion", "adjudication")
 _ESCALATED = ("severity", "skill", "due_at", "rank_us")
 
@@ -103,11 +104,32 @@ def undo(
     rule = _remove_outcome(connection, item)
     _withdraw_opinions(connection, item, now)
     connection.execute(delete(VERDICTS).where(VERDICTS.c.item_id == item.id))
+    _unstate(connection, item)
     state: dict[str, Json] = {"leased_by": verdict.reviewer, "leased_until": lease.until}
     set_state(connection, item.id, {**state, "token": lease.token, "decided_at": None})
     before: dict[str, Json] = {"verdicts": dict(verdict.verdicts), "outcome": rule}
     act = Act(verdict.reviewer, verdict.token, now, None, key)
     _append(connection, entry, act, Change("undone", before, state))
+
+
+def _unstate(connection: Connection, item: ReviewItem) -> None:
+    """Let the statement by which an item was decided, if it was by one, stand of it no more."""
+    table = STATEMENTS.c
+    claim = select(ITEMS.c.claim_id).where(ITEMS.c.id == item.id).scalar_subquery()
+    connection.execute(
+        update(STATEMENTS)
+        .where(
+            table.system == item.system,
+            table.subject_id == item.subject_id,
+            literal(_STATEMENT) + table.statement_id == claim,
+        )
+        .values(is_stated=False)
+    )
+
+
+def statement_claim(statement_id: str) -> str:
+    """The claim under which the items of a statement were decided."""
+    return f"{_STATEMENT}{statement_id}"
 
 
 def _remove_outcome(connection: Connection, item: ReviewItem) -> str | None:

@@ -31,4 +31,4 @@ async def card(console: Console, visit: Visit) -> Response:
 
 async def _today(console: Console, system: SystemReader) -> SystemToday | None:
     """None where the records do not answer."""
-    return await system.read_if_there(read_today, console.service.now())
+    return await system.read_shared_if_there(read_today, console.service.now())

@@ -164,7 +164,7 @@ async def statement(console: Console, visit: Visit) -> Response:
     """A verdict that was stated of several payments, and the way back."""
     system = _system(console, visit, "read")
     name = require_effect(visit.request.path_params["statement"])
-    view = await system.read(read_statement, name)
+    view = await system.read(read_statement, name, visit.name)
     if view is None:
         raise Problem.not_found("Nothing was labelled under this name.")
     left, more = visit.request.query_params.getlist("left"), read_query(visit, ["more"])["more"]

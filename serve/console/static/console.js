@@ -256,7 +256,7 @@
   document.body.classList.toggle("no-keys", !keysAct());
 
   document.addEventListener("htmx:sendError", (event) => {
-    const isAskedAgain = event.detail.elt.matches("[hx-trigger*=every]");
+    const isAskedAgain = event.detail.elt.matches("[hx-trigger*=every], [data-renew]");
     const line = document.createElement("p");
     line.className = "message bad";
     line.textContent = isAskedAgain

@@ -28,12 +28,12 @@ PAGE = f"/console/posts/{POST}"
 DIGEST = hashlib.sha256(PNG).hexdigest()
 
 
-def queued(seeded: Seeded) -> None:
+def queued(seeded: Seeded, subject_id: str = POST) -> None:
     """The post waits for somebody."""
     waiting = item(
         700,
         system="moderation",
-        subject_id=POST,
+        subject_id=subject_id,
         created_at=NOW - HOUR,
         due_at=NOW + HOUR,
         rank_us=NOW,
@@ -163,6 +163,17 @@ async def test_an_appeal_that_cannot_be_is_refused(own: Seeded) -> None:
         late = await running.signed_in(*READING, "moderation:label")
         answer = await post(late, home, "/console/posts/t8003/appeal", reason=why)
         assert (answer.status_code, "expected an appeal within" in answer.text) == (422, True)
+
+
+@pytest.mark.anyio
+async def test_an_appeal_waits_for_the_opinion_that_is_due(own: Seeded) -> None:
+    queued(own, subject_id="t8003")
+    async with console(own) as running:
+        taker = await running.signed_in(*READING, "moderation:label", name="bob")
+        answer = await post(taker, "/console/", "/console/posts/t8003/appeal", reason="a quotation")
+        assert (answer.status_code, "is due" in answer.text) == (422, True), answer.text
+    with own.source("moderation") as source:
+        assert [each.kind for each in source.records.list_items("t8003")] == ["review"]
 
 
 @pytest.mark.anyio

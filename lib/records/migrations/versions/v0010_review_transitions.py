@@ -1,4 +1,4 @@
-"""Let items wait for a time or a person, outcomes take effect once, and statements be repeated."""
+"""Let items of the review queue wait for a time or a person, and outcomes take effect once."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -9,10 +9,7 @@ from lib.records.migrations.statements import create_table, drop_tables
 revision = "0010"
 down_revision = "0009"
 
-_INDEXES = {
-    "review_outcomes_by_effect": ("review_outcomes", ["system", "applied_at", "at"]),
-    "review_items_by_time": ("review_items", ["system", "created_at"]),
-}
+_INDEX, _INDEXED = "review_outcomes_by_effect", ["system", "applied_at", "at"]
 
 
 def upgrade() -> None:
@@ -24,30 +21,19 @@ def upgrade() -> None:
     at: sa.ColumnClause[int] = sa.column("at")
     outcomes = sa.table("review_outcomes", at, sa.column("settled_at"), sa.column("applied_at"))
     op.execute(sa.update(outcomes).values(settled_at=at, applied_at=at))
-    for name, (table, names) in _INDEXES.items():
-        op.create_index(name, table, names)
+    op.create_index(_INDEX, "review_outcomes", _INDEXED)
     create_table(
         "review_waiting",
         *columns.texts("system", "subject_id"),
         *columns.integers("queued_at"),
         key=("system", "subject_id"),
-        indexes={"by_time": ("system", "queued_at", "subject_id")},
-    )
-    create_table(
-        "review_statements",
-        *columns.texts("system", "statement_id", "subject_id", "reviewer"),
-        *columns.booleans("is_stated"),
-        *columns.documents("verdicts"),
-        key=("system", "statement_id", "subject_id"),
-        indexes={"by_subject": ("system", "subject_id")},
     )
 
 
 def downgrade() -> None:
     """Drop them: snoozed and assigned items are anybody's at once."""
-    drop_tables("review_statements", "review_waiting")
-    for name, (table, _) in _INDEXES.items():
-        op.drop_index(name, table)
+    drop_tables("review_waiting")
+    op.drop_index(_INDEX, "review_outcomes")
     for name in ("applied_at", "settled_at"):
         op.drop_column("review_outcomes", name)
     for name in ("snoozed_until", "assignee"):

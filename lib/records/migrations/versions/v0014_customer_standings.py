@@ -21,16 +21,6 @@ _NEWEST = (
     "(SELECT max(at) FROM customer_health AS each WHERE each.customer_id = newest.customer_id)"
 )
 
-# of a customer whose newest health was not computed with the notice, as of a time after it
-_NOTICED = (
-    "UPDATE customer_standings SET noticed_at = (SELECT max(observed_at) FROM facts "
-    "JOIN customer_health AS health ON health.customer_id = facts.subject_id "
-    "WHERE facts.system = 'churn' AND facts.kind = 'notice' AND facts.value "
-    "AND health.customer_id = customer_standings.customer_id "
-    "AND health.at = customer_standings.at AND health.at <= facts.observed_at + 5184000000000 "
-    "AND (facts.received_at > health.created_at OR facts.observed_at > health.at))"
-)
-
 
 def upgrade() -> None:
     """Add tables, columns and indexes; segment and revenue are known from the next score on."""
@@ -56,7 +46,6 @@ def upgrade() -> None:
         },
     )
     op.execute(_NEWEST)
-    op.execute(_NOTICED)
     create_table(
         "customer_steps",
         columns.row_number("id"),
