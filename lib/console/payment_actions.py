@@ -216,7 +216,7 @@ def read_statement(
     subjects = [verdict.subject_id for verdict in verdicts]
     hidden = frozenset[str]()
     if reader is not None and reader != verdicts[0].reviewer:
-        hidden = source.records.open_subjects(subjects)
+        hidden = frozenset(source.records.list_waiting_items(subjects, reader))
     shown = [name for name in subjects if name not in hidden]
     payments = describe(source, source.records.list_lines(shown), reader or "")
     labels = read_labels(source, subjects)

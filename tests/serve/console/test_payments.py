@@ -274,6 +274,27 @@ async def test_all_that_is_connected_is_labelled_and_taken_back(own: Seeded) -> 
         assert len(source.records.list_outcomes(ID)) == 2
 
 
+async def test_a_statement_shows_no_payment_on_which_the_reader_owes_an_opinion(
+    own: Seeded,
+) -> None:
+    async with console(own) as running:
+        ann = await running.signed_in(*REVIEWING)
+        page = await ann.get(f"/console/payment-connected/{ID}?device_id=yes&days=7")
+        form = fields_of(page, "/console/payment-statements")
+        answer = await ann.post("/console/payment-statements", data={**form, "note": "a ring"})
+        statement = answer.headers["location"].partition("?")[0]
+        with own.source() as source:
+            fields = {"policies": {"fraud": 0.6}, "known": {"fraud": True}}
+            source.records.insert_golden([golden_item(1, system="fraud", subject_id=ID, **fields)])
+            source.records.claim("bob", 2, now=NOW, lease=HOUR, mixer=AlwaysGolden())
+        bob = await running.signed_in(*REVIEWING, name="bob")
+        shown = await bob.get(statement)
+        assert "7 payments labelled fraud" in shown.text
+        assert "1 more waits for an opinion" in shown.text
+        assert f">{ID}</a>" not in shown.text
+        assert "8 payments labelled fraud" in (await ann.get(statement)).text
+
+
 async def test_what_cannot_be_labelled_together_is_named_with_the_reason(own: Seeded) -> None:
     queued(own, "t9012")
     async with console(own) as running:
