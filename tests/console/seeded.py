@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,9 @@ from lib.experiment.looks import PastLook
 from lib.experiment.models import ExperimentDecision
 from lib.monitoring.repository import ObservedIncident
 from lib.records import Records
+from lib.records.database import Database
 from lib.records.review import ReviewItem
+from lib.records.review.tables import SETTINGS
 from lib.registry import Registry, TrainingRecord, make_evidence, to_iso, write_artifact
 from tests.console.seeded_customers import seed_customers
 from tests.console.seeded_fleet import decide_fleet, seed_fleet
@@ -153,6 +155,7 @@ def _decide(seeded: Seeded, system: str, ids: Callable[[int], str]) -> None:
     with Records(seeded.records(system)) as records:
         records.migrate()
         keep_decisions(records, rows)
+    _keep_salt(seeded.records(system))
     with seeded.source(system) as source:
         items = [
             _item(system, index, ids(index)) for index in range(DECISIONS[system].get("REVIEW", 4))
@@ -163,6 +166,12 @@ def _decide(seeded: Seeded, system: str, ids: Callable[[int], str]) -> None:
             claimed.item_id, "ann", claimed.token, {QUESTIONS[system]: True},
             now=NOVEMBER + HOUR + SECOND, next_step=close,
         )  # fmt: skip
+
+
+def _keep_salt(url: str) -> None:
+    """Give a queue a salt that is known, so that the same items get second opinions each time."""
+    with closing(Database(url)) as database, database.writing() as connection:
+        database.insert_new(connection, SETTINGS, [{"name": "salt", "value": "a known salt"}])
 
 
 def _item(system: str, number: int, subject_id: str) -> ReviewItem:
