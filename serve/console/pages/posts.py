@@ -93,10 +93,8 @@ async def post(console: Console, visit: Visit) -> Response:
 
 async def appeal(console: Console, visit: Visit) -> Response:
     """Takes the appeal of a post's author in."""
-    system, post_id = (
-        console.system(visit, "label", MODERATION),
-        visit.request.path_params["post_id"],
-    )
+    system = console.system(visit, "label", MODERATION)
+    post_id = visit.request.path_params["post_id"]
     reviewer, statement = Reviewer(visit.name, visit.review_key, ""), require_reason(visit)
     is_new = await system.read(appeal_post, reviewer, post_id, statement, console.service.now())
     console.service.meter.count(ACTIONS.name, "appeal", "done" if is_new else "known")
