@@ -85,7 +85,7 @@ def train_model(config: TrainConfig) -> str:
         source.fingerprint,
         parameters,
         metrics(findings),
-        _reference(source, judgement, split_us),
+        _reference(source, model, judgement, split_us),
     )
     lines = _closing_lines(source, subject, findings, training.seconds)
     report = training_report(subject, findings)
@@ -167,20 +167,27 @@ def _model(
     )
 
 
-def _reference(source: RowsSource, judgement: _Evaluation, split_us: int | None) -> ModelReference:
-    """What monitoring compares with: all rows, and scores by folds that did not see the machine.
+def _reference(
+    source: RowsSource, model: SurvivalModel, judgement: _Evaluation, split_us: int | None
+) -> ModelReference:
+    """What monitoring compares with: all rows, and scores of those after the split.
 
-    The score of a decision is the probability of a failure within seven days. A training's rows
-    are not as many a day as a service's.
+    The score of a decision is the probability of a failure within seven days. Its distribution is
+    that of the model that is served, which knows the machines that it decides about: folds that
+    did not see a machine state other probabilities of it. Calibration is by these folds. A
+    training's rows are not as many a day as a service's.
     """
-    test, curves = judgement.test, judgement.findings.curves
-    score = 1.0 - curves.at(_SCORED_HOURS)[:, 0]
+    test, folds = judgement.test, judgement.findings.curves
     is_known = judgement.horizon >= _SCORED_HOURS
     happened = test.watched.failed & (test.watched.time <= _SCORED_HOURS)
     unknown = ~happened & (test.watched.time < _SCORED_HOURS)
     labels = np.where(unknown, np.nan, happened.astype(np.float64))
-    scores = {SCORE: score if is_known else np.full(len(test), np.nan)}
-    blocks = [RowBlock(test.rows, test.at_us, test.machines, labels, scores)]
+    served, unseen = (
+        1.0 - curves.at(_SCORED_HOURS)[:, 0] if is_known else np.full(len(test), np.nan)
+        for curves in (model.curves(test.rows), folds)
+    )
+    scores = {SCORE: served}
+    blocks = [RowBlock(test.rows, test.at_us, test.machines, labels, scores, unseen_scores=unseen)]
     if split_us is not None:
         earlier = source.rows.take(source.rows.at_us < split_us)
         blocks.insert(0, RowBlock(earlier.rows, earlier.at_us, earlier.machines))

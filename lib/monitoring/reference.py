@@ -90,10 +90,11 @@ class ModelReference(_Strict):
         volume_is_served: whether training has as many rows a day as the service decides.
         hours_are_chosen: whether rows are of moments that the training chose, such as midnights,
             rather than of events; see `lib.monitoring.decision_hours`.
-        measures: features, the score (on rows that did not teach the model), the event's hour.
+        measures: features, the score (of rows that did not teach the model, or of the model that
+            is served on its own rows, where it learned from all), the event's hour.
         tallies: named counts, e.g. decisions by action.
         positives, labelled: labels of each day, for prevalence.
-        calibration: by score, from low to high.
+        calibration: by score of rows that did not teach the model that scored them, low to high.
     """
 
     schema_version: Literal[1] = 1

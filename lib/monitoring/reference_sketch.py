@@ -34,6 +34,7 @@ from lib.monitoring.reference import (
 from lib.monitoring.window import DAY, TIME, DailySketches, WindowSketch
 
 LABEL = "label"
+UNSEEN_SCORE = "unseen_score"
 _MOST_DAYS = 90
 _MILLION = 1_000_000
 _KEPT_MAGNITUDES = 40
@@ -55,12 +56,12 @@ class ReferenceSketch:
     def add(self, table: pa.Table) -> None:
         """Count rows.
 
-        A measure whose column a table lacks is not counted on these rows: the score is given only
-        with rows that did not teach the model.
+        A measure whose column a table lacks is not counted on these rows.
 
         Args:
             table: `entity_id`, `event_time` (UTC), columns of the bins; `label` (1, 0, null or NaN
-                where unknown) for prevalence, and beside `score` for calibration.
+                where unknown) for prevalence, and beside `score` for calibration; `unseen_score`
+                of models that did not learn from the row, where `score` is of one that did.
 
         Raises:
             ValueError: no `event_time`, or a malformed column.
@@ -85,7 +86,8 @@ class ReferenceSketch:
         score = next((part for part in self.bins.measures if part.name == SCORE), None)
         if score is None or score.column not in table.column_names:
             return
-        scores = _floats(table, score.column)
+        is_seen = UNSEEN_SCORE in table.column_names
+        scores = _floats(table, UNSEEN_SCORE if is_seen else score.column)
         is_both = np.isfinite(labels) & np.isfinite(scores)
         cells = score.number_cells(single(scores[is_both]))
         for name, parts in (

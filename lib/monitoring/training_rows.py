@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from lib.monitoring.bins import ReferenceBins, fit_bins
 from lib.monitoring.reference import ModelReference
-from lib.monitoring.reference_sketch import LABEL, ReferenceSketch
+from lib.monitoring.reference_sketch import LABEL, UNSEEN_SCORE, ReferenceSketch
 from lib.monitoring.window import DAY, ENTITY, TIME
 from lib.records.decision_table import FEATURE_PREFIX
 
@@ -28,8 +28,10 @@ class RowBlock:
         at_us: (n,) event times, microseconds since 1970 UTC.
         entities: (n,) identifiers or codes of entities.
         labels: (n,) 1, 0, NaN where unknown or not yet ripe; None where there are none.
-        scores: name of the measure and its column, e.g. `score` -> (n,); of rows that did not teach
-            the model.
+        scores: name of the measure and its column, e.g. `score` -> (n,), distributed as those of
+            decisions: of rows that did not teach the model, or of the served model itself.
+        unseen_scores: (n,) of models that did not learn from the row, for calibration, where
+            `scores` are of a model that did; None where `scores` serve both.
         texts: name of the measure -> (n,) texts or None, e.g. the language of posts.
         columns: column of decisions by measure, where it is not the measure's name; a path into
             the request or the answer as in `lib.monitoring.request_columns`.
@@ -42,6 +44,7 @@ class RowBlock:
     scores: dict[str, npt.NDArray[np.float64]] | None = None
     texts: Mapping[str, npt.NDArray[np.object_]] = field(default_factory=dict)
     columns: Mapping[str, str] = field(default_factory=dict)
+    unseen_scores: npt.NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.at_us)
@@ -56,6 +59,7 @@ class RowBlock:
             {name: values[rows] for name, values in (self.scores or {}).items()} or None,
             {name: values[rows] for name, values in self.texts.items()},
             self.columns,
+            None if self.unseen_scores is None else self.unseen_scores[rows],
         )
 
     def table(self, names: Sequence[str]) -> pa.Table:
@@ -69,6 +73,8 @@ class RowBlock:
             columns[f"{FEATURE_PREFIX}{name}"] = pa.array(values)
         if self.labels is not None:
             columns[LABEL] = pa.array(self.labels)
+        if self.unseen_scores is not None:
+            columns[UNSEEN_SCORE] = pa.array(self.unseen_scores)
         columns |= {self.columns.get(name, name): pa.array(own) for name, own in self.measures()}
         return pa.table(columns)
 
@@ -93,7 +99,7 @@ def remember(
         system: e.g. `fraud`.
         entity: name of the entity, e.g. `user_id`.
         names: of the features, in order of the columns of matrices.
-        blocks: rows that taught the model, and rows with scores that did not.
+        blocks: rows that taught the model, and rows with scores.
         volume_is_served: whether the service decides about as many rows a day.
         hours_are_chosen: whether the training chose at which hours its rows are; False for events.
 
