@@ -2,8 +2,9 @@
 
 100,000 payments wait for people (`--queued`), in PostgreSQL where it is installed. Chromium
 meets the queue's page with nothing kept (kilobytes over the wire, first paint), decides items by
-key (milliseconds until the next one is painted, the key's event to the frame), and two browsers
-race for 1,000 other items until none is left. Then a fraud service is asked at a constant rate,
+key (milliseconds until the next one is painted, the key's event to the frame), axe-core looks at
+all pages that the navigation leads to, light and dark, for serious barriers, and two browsers race
+for 1,000 other items until none is left. Then a fraud service is asked at a constant rate,
 in phases that alternate without and beside twenty people who click; its 99% quantile is compared,
 latency from when a payment was due, with a 95% interval by seconds drawn anew. Service, console,
 database, people and load share this machine. The last line is one JSON object.
@@ -241,12 +242,16 @@ def browse(config: Config, databases: Databases, program: str, url: str) -> dict
         loads = browsers.first_loads(browser, url, "queue/fraud", key, config.loads)
         print(f"first loads: {loads}", flush=True)
         waits = browsers.next_items(browser, url, "queue/fraud", key, config.decisions)
+        looked_at, barriers = browsers.serious_barriers(browser, url, "queue/fraud", key)
     paints = [load.paint_ms for load in loads]
     return {
         "first_load_kb": round(max(load.kilobytes for load in loads), 1),
         "first_paint_ms": quantiles(paints),
         "next_item_ms": quantiles(waits),
         "decided": len(waits),
+        "axe_pages": looked_at,
+        "axe_serious": len(barriers),
+        "axe_barriers": barriers,
     }
 
 
@@ -277,8 +282,26 @@ def main(config: Config) -> None:
                 result["scoring"] = asyncio.run(score_beside(config, databases, url))
         store = databases.urls["fraud"].partition(":")[0]
     print_result(
-        config.queued, time.perf_counter() - began, benchmark="console", store=store, **result
+        config.queued,
+        time.perf_counter() - began,
+        benchmark="console",
+        store=store,
+        **headline(result),
+        **result,
     )
+
+
+def headline(result: dict[str, Any]) -> dict[str, Any]:
+    """The figures that have goals, by name."""
+    queue, scoring = result["queue"], result.get("scoring", {})
+    return {
+        "first_load_kb": queue["first_load_kb"],
+        "first_paint_ms": queue["first_paint_ms"]["p95"],
+        "next_item_p95_ms": queue["next_item_ms"]["p95"],
+        "axe_serious": queue["axe_serious"],
+        "decided_twice": result["race"]["decided_twice"],
+        "scoring_p99_ratio": scoring.get("p99_ratio"),
+    }
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """What a training remembers of its arrays."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -36,6 +38,20 @@ def test_scores_are_remembered_of_rows_that_have_them_and_features_of_all() -> N
     assert labels is not None
     assert model.prevalence == pytest.approx(np.nanmean(labels))
     assert ModelReference.from_json(model.to_json(), "reference.json") == model
+
+
+def test_calibration_is_of_scores_by_models_that_did_not_learn_from_the_row() -> None:
+    own = block(500, range(10), 1, is_scored=True)
+    assert own.labels is not None
+    unseen = np.full(len(own), 0.25)
+    blocks = [replace(own, unseen_scores=unseen)]
+    model = remember("maintenance", "machine_id", ["a"], blocks, volume_is_served=False)
+    without = remember("maintenance", "machine_id", ["a"], [own], volume_is_served=False)
+    assert model.measure(SCORE) == without.measure(SCORE)
+    (bin_,) = model.calibration
+    assert (bin_.rows, bin_.stated) == (np.isfinite(own.labels).sum(), pytest.approx(0.25))
+    assert bin_.positives == (own.labels == 1.0).sum()
+    assert len(without.calibration) > 1
 
 
 def test_only_the_newest_ninety_days_are_kept() -> None:

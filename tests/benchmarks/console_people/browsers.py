@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from axe_core_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 SETTLED_MS = 350
@@ -79,6 +80,32 @@ def first_loads(browser: Browser, url: str, path: str, key: str, count: int) -> 
         loads.append(_load(fresh, page, url + path))
         fresh.close()
     return loads
+
+
+def serious_barriers(browser: Browser, url: str, path: str, key: str) -> tuple[int, list[str]]:
+    """Pages that axe-core looked at, and what is serious on them.
+
+    The home page, every page that its navigation leads to, and the queue with an item, each light
+    and dark.
+    """
+    barriers, count = [], 0
+    for scheme in ("light", "dark"):
+        context = browser.new_context(viewport=VIEWPORT, color_scheme=scheme)  # type: ignore[arg-type]
+        page = sign_in(context, url, key)
+        links = page.locator("nav a[href]").evaluate_all("links => links.map(link => link.href)")
+        for address in dict.fromkeys([url, *links, url + path]):
+            if address == url + path:
+                _begin(page, address)
+            else:
+                page.goto(address)
+            count += 1
+            barriers += [
+                f"{scheme} {address.removeprefix(url)}: {violation['id']}"
+                for violation in Axe().run(page)["violations"]
+                if violation["impact"] in ("serious", "critical")
+            ]
+        context.close()
+    return count, barriers
 
 
 def next_items(browser: Browser, url: str, path: str, key: str, count: int) -> list[float]:
