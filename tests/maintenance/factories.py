@@ -33,6 +33,8 @@ def past(seed: int, days: int = 60, features: AssetFeatureSet = SMALL) -> Histor
     for _ in range(random.integers(1, 5)):
         first = random.integers(0, len(hours))
         times[first : first + random.integers(1, 80)] = 0
+    if not times.any():
+        times[0] = START_US  # the gaps of a short past may hold all of it
     times = times[times > 0]
     readings = random.normal([60.0, 4.0, 900.0], [5.0, 1.0, 500.0], (len(times), 3))
     for column in range(3):
