@@ -25,9 +25,8 @@ demo: $(READY) ## Train on simulated data, deploy, decide over HTTP, learn, open
 serve: $(READY) ## The same, left running: prints URLs and keys (sign in to the console with its own); Ctrl-C ends it
 	@$(BIN)/python -m cluster.demo --keep-running
 
-# the tests of a file run on one worker, for they share models, servers and clusters; many wait for
-# processes that start, so three workers keep two cores busy
-WORKERS := -n $(shell cores=$$(nproc 2>/dev/null || echo 3); echo $$((cores < 3 ? 3 : cores > 4 ? 4 : cores))) --dist loadfile
+# the tests of a file run on one worker, for they share models, servers and clusters
+WORKERS := -n auto --maxprocesses 4 --dist loadfile
 
 test: $(READY) ## The default tests, about a quarter of an hour on two cores
 	$(BIN)/python -m pytest $(WORKERS) -m "not slow"
