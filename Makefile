@@ -19,11 +19,11 @@ $(READY): pyproject.toml
 	@rm -rf build *.egg-info
 	@touch $@
 
-demo: $(READY) ## Train on simulated data, deploy, decide over HTTP, learn, open the console
-	@$(BIN)/python -m cluster.demo
+demo: $(READY) ## Train on simulated data, deploy, decide over HTTP, learn, open the console; SYSTEM=fraud for one alone
+	@$(BIN)/python -m cluster.demo $(if $(SYSTEM),--system $(SYSTEM))
 
 serve: $(READY) ## The same, left running: prints URLs and keys (sign in to the console with its own); Ctrl-C ends it
-	@$(BIN)/python -m cluster.demo --keep-running
+	@$(BIN)/python -m cluster.demo --keep-running $(if $(SYSTEM),--system $(SYSTEM))
 
 # the tests of a file run on one worker, for they share models, servers and clusters
 WORKERS := -n auto --maxprocesses 4 --dist loadfile

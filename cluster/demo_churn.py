@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from cluster.demo_pipeline import DemoJob
 from cluster.demo_steps import Answer, Step, fields, holds, refused, success
 from cluster.demo_system import Application, System
 from lib.churn.contracts import CONTRACTS
@@ -30,30 +31,47 @@ _COLUMNS = {
     "by": "{method}",
 }
 _SOURCES = " ".join(f"--{name}={{folder}}/accounts/{name}.parquet" for name in _TABLES)
-_JOBS = {
-    "simulating {accounts} accounts over {days} days": """
-        simulate --output={folder}/accounts --accounts={accounts} --days={days}""",
-    "training through the Jobs API: rows on Ray Data, folds as tasks, trees by xgboost-ray": f"""
-        train {_SOURCES} --output={{folder}}/training --registry={{folder}}/registry
-        --alias=champion --quick --simulated --source={{source}}""",
-    "scoring every customer": f"""
-        score {_SOURCES} --output={{folder}}/scores --registry={{folder}}/registry""",
-    "planning the day": f"""
-        plan --scores={{folder}}/scores --hours={_HOURS} --budget={_BUDGET}
+_JOBS = (
+    DemoJob(
+        "simulate",
+        "simulating accounts",
+        2,
+        "simulate --output={folder}/accounts --accounts={accounts} --days={days}",
+    ),
+    DemoJob(
+        "train",
+        "training: rows on Ray Data; folds and trees in the driver, as rows are few",
+        40,
+        f"""train {_SOURCES} --output={{folder}}/training --registry={{folder}}/registry
+        --alias=champion --quick --simulated --source={{source}} --engine=process""",
+    ),
+    DemoJob(
+        "score",
+        "scoring every customer on Ray Data",
+        20,
+        f"score {_SOURCES} --output={{folder}}/scores --registry={{folder}}/registry",
+    ),
+    DemoJob(
+        "plan",
+        "planning the day",
+        1,
+        f"""plan --scores={{folder}}/scores --hours={_HOURS} --budget={_BUDGET}
         --output={{folder}}/plans --currency=USD""",
-}
+    ),
+)
 _SETTINGS = """
     profile_store=sqlite:///{folder}/profiles.sqlite scores={folder}/scores
     front={replica} planner={replica}"""
 
 
-def prepare(system: System, accounts: int) -> Iterator[Step]:
+def prepare(system: System, accounts: int) -> None:
     """Trains, scores and plans on a Ray head that runs; files go to the system's folder."""
-    return system.jobs(_JOBS, accounts=accounts, days=_DAYS, source="simulated accounts")
+    source = "simulated accounts"
+    system.submit(_JOBS, accounts=accounts, days=_DAYS, source=source).wait()
 
 
 def show(system: System) -> Application:
-    """Deploys what was prepared and talks to it; Serve's proxy runs."""
+    """Deploys what was prepared and talks to it."""
     app = system.deploy(_SETTINGS)
     nightly = _nightly(system.scores())
     as_of = json.loads((system.folder / "scores/scores.json").read_text())["as_of"]

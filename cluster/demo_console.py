@@ -18,7 +18,7 @@ _ROLES = ("read", "review")
 _PERSON = "demo"
 _TOKEN = re.compile(r'name="csrf" value="([0-9a-f]+)"')
 _CARD = re.compile(r'id="card-(\w+)".*?<b>([\d,]+)</b>', re.DOTALL)
-_CLOSING = """
+_CLOSING = """\
 console {url}/
 sign in with {key}"""
 
@@ -51,7 +51,7 @@ def show(console: System, systems: Sequence[System]) -> str:
         lambda answer: ", ".join(f"{name} {count}" for name, count in answer["cards"].items()),
     )
     console.runner.run([home])
-    print(_CLOSING.format(url=url, key=key), flush=True)
+    console.runner.print(_CLOSING.format(url=url, key=key))
     return url
 
 

@@ -1,19 +1,24 @@
 """The fraud part of the demonstration: train, fill the profiles, deploy, score payments."""
 
 import json
+import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from cluster.demo_loop import CHALLENGER, loop_steps
+from cluster.demo_pipeline import DemoJob, Submission
 from cluster.demo_replay import DAYS, KeptBack
-from cluster.demo_steps import Step, fields, refused
+from cluster.demo_steps import Step, fields, holds, refused
 from cluster.demo_system import Application, System
 from lib.contract import TIME
 from lib.fraud.contracts import LABELS, TRANSACTIONS
-from lib.fraud.simulation import Example
+from lib.fraud.simulation import Example, scenario_examples
 from lib.storage import open_storage, write_parquet
 
 _MINOR = 100
@@ -24,62 +29,85 @@ _COLUMNS = {
     "method": "{method}",
     "ms": "{latency_ms:.1f}",
 }
-_SIMULATION = {
-    "simulating payments of {users} customers over {days} days": """
-        simulate --output={folder}/data --users={users} --days={days} --seed={seed} --start={start}
-        --fraud-share=0.02 --retry-share=0.002 --malformed-share=0.001""",
-}
-_JOBS = {
-    "training through the Jobs API: features on Ray Data, trees and network on Ray": """
-        train --transactions={folder}/known/transactions/simulated.parquet
+_SIMULATION = """
+    fraud.simulate --output={folder}/data --users={users} --days={days} --seed={seed}
+    --start={start} --fraud-share=0.02 --retry-share=0.002 --malformed-share=0.001"""
+_JOBS = (
+    DemoJob(
+        "train",
+        "training: features on Ray Data; trees and network in the driver, as rows are few",
+        50,
+        """train --transactions={folder}/known/transactions/simulated.parquet
         --labels={folder}/known/labels/simulated.parquet --output={folder}/training
-        --registry={folder}/registry --alias=champion --quick --simulated --slices.train=40""",
-}
-_BACKFILL = {
-    "filling the profile store with what is known so far": """
-        backfill --transactions={folder}/known/transactions --labels={folder}/known/labels
+        --registry={folder}/registry --alias=champion --quick --simulated --slices.train=40
+        --engine=process""",
+    ),
+    DemoJob(
+        "backfill",
+        "filling the profile store with what is known so far",
+        25,
+        """backfill --transactions={folder}/known/transactions --labels={folder}/known/labels
         --profile-store=sqlite:///{folder}/profiles.sqlite""",
-}
-
-
+    ),
+    CHALLENGER,
+)
 _SETTINGS = """
     profile_store=sqlite:///{folder}/profiles.sqlite front={replica} ensemble={replica}
     receipt_seconds=2592000"""
 
 
-def prepare(system: System, users: int, days: int, seed: int, kept: KeptBack) -> Iterator[Step]:
-    """Simulates payments, keeps some back, and trains on the others; files go to the folder."""
+@dataclass(frozen=True)
+class Prepared:
+    """What the application is deployed with: stories to send, and the jobs that still run."""
+
+    stories: Sequence[Example]
+    submission: Submission
+
+
+def prepare(system: System, users: int, days: int, seed: int, kept: KeptBack) -> Prepared:
+    """Simulates payments, keeps some back, and submits the jobs; until the model can be served.
+
+    The challenger is trained meanwhile; files go to the system's folder.
+    """
     start = (kept.since - timedelta(days=days)).date()
     values = {"users": users, "days": days + DAYS, "seed": seed, "start": start}
-    yield from system.jobs(_SIMULATION, **values)
+    title = f"simulating payments of {users} customers over {days + DAYS} days"
+    simulation = partial(system.command, _SIMULATION, **values)
+    ended = holds(lambda done: done.returncode == 0, "the simulation failed")
+    system.runner.run([Step(title, simulation, ended, seconds=4)])
     kept.split()
-    yield from system.jobs(_JOBS)
-    yield from system.jobs(CHALLENGER)
+    stories = scenario_examples(seed, time.time_ns() // 1000)
+    write_stories(system.folder, stories)
+    submission = system.submit(_JOBS, gives_way=False)
+    submission.wait("backfill")
+    return Prepared(stories, submission)
 
 
-def backfill(system: System, stories: Sequence[Example]) -> Iterator[Step]:
-    """Fills the profile store with the history of the payments that will be sent."""
-    known = open_storage(system.folder / "known")
+def write_stories(folder: Path, stories: Sequence[Example]) -> None:
+    """Writes the history of the payments that will be sent, for the profile store."""
+    known = open_storage(folder / "known")
     write_parquet(_payments(stories), known, "transactions/stories.parquet")
     labels = [label for story in stories for label in story.labels]
     write_parquet(_table(labels, LABELS.schema), known, "labels/stories.parquet")
-    return system.jobs(_BACKFILL)
 
 
-def show(system: System, stories: Sequence[Example], kept: KeptBack) -> Application:
-    """Deploys the application, sends payments and goes through the loop; Serve's proxy runs."""
+def show(system: System, prepared: Prepared, kept: KeptBack) -> Application:
+    """Deploys the application, sends payments and goes through the loop."""
     app = system.deploy(
         _SETTINGS,
         scopes=("score", "label", "read"),
         deadline_ms=None,
     )
     title = f"sending payments to {app.url}/score_transaction"
-    system.runner.tabulate(title, _requests(app, stories), "payment", _COLUMNS)
+    system.runner.tabulate(title, _requests(app, prepared.stories), "payment", _COLUMNS)
+    prepared.submission.wait()
     system.runner.run(loop_steps(system, app, kept))
     system.close(app, "models    {path}/registry")
     example = json.dumps({"transaction_id": "t1", "...": "..."})
-    print(f"try: curl -H 'Authorization: Bearer {app.key}'")
-    print(f"     -H 'Content-Type: application/json' -d '{example}' {app.url}/score_transaction")
+    system.runner.print(
+        f"try: curl -H 'Authorization: Bearer {app.key}'\n"
+        f"     -H 'Content-Type: application/json' -d '{example}' {app.url}/score_transaction"
+    )
     return app
 
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from subprocess import CompletedProcess
 
+from cluster.demo_pipeline import DemoJob
 from cluster.demo_replay import DAYS, KeptBack
 from cluster.demo_steps import Step, holds
 from cluster.demo_system import Application, System
@@ -19,13 +20,15 @@ from cluster.demo_system import Application, System
 _DAYS_IN_SHADOW = 5
 _SECONDS = 180.0
 _INCIDENT_OPEN = 3
-CHALLENGER = {
-    "training a challenger: a smaller model, of 20 days": """
-        train --features={folder}/training/features --output={folder}/challenger
-        --registry={folder}/registry --alias=challenger --simulated --engine=process
-        --trees.trees=60 --network.epochs=2 --slices.train=20 --slices.folds=2 --no-baselines
-        --bootstrap=20""",
-}
+CHALLENGER = DemoJob(
+    "train-challenger",
+    "training a challenger: a smaller model, of 20 days",
+    5,
+    """train --features={folder}/training/features --output={folder}/challenger
+    --registry={folder}/registry --alias=challenger --simulated --engine=process
+    --trees.trees=60 --network.epochs=2 --slices.train=20 --slices.folds=2 --no-baselines
+    --bootstrap=20""",
+)
 _RECORDS = "--records=sqlite:///{folder}/records.sqlite"
 _EXPERIMENT = f"{_RECORDS} --system=fraud --by=demo"
 _START = f"""

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
+from cluster.demo_pipeline import DemoJob
 from cluster.demo_steps import Answer, Columns, Step, fields, holds, refused, success
 from cluster.demo_system import Application, System
 from lib.maintenance.machine_kind import KIND_FILE
@@ -37,38 +38,59 @@ _SOURCES = " ".join(
         *(f"--{name}={{folder}}/fleet/{name}.parquet" for name in _TABLES),
     ]
 )
-_TRAINING = {
-    "simulating {machines} machines over {weeks} weeks": """
-        simulate --output={folder}/fleet --machines={machines} --plants=4 --weeks={weeks}
+_JOBS = (
+    DemoJob(
+        "simulate",
+        "simulating machines",
+        2,
+        """simulate --output={folder}/fleet --machines={machines} --plants=4 --weeks={weeks}
         --share-of-life=0.95""",
-    "making rows through the Jobs API, on Ray Data": f"""
-        features {_SOURCES} --kind={{kind}} --output={{folder}}/features""",
-    "training through the Jobs API: folds as tasks, network by Ray Train": """
-        train --features={folder}/features --output={folder}/training
-        --registry={folder}/registry --alias=champion --quick --simulated --source={source}""",
-}
-_PLANNING = {
-    "scoring every machine": f"""
-        score {_SOURCES} --output={{folder}}/scores --registry={{folder}}/registry""",
-    "planning the week": """
-        schedule --scores={folder}/scores --week={folder}/week.yaml
+    ),
+    DemoJob(
+        "features",
+        "making rows on Ray Data",
+        15,
+        f"features {_SOURCES} --kind={{kind}} --output={{folder}}/features",
+    ),
+    DemoJob(
+        "train",
+        "training: folds, Cox and network in the driver, as rows are few",
+        60,
+        """train --features={folder}/features --output={folder}/training
+        --registry={folder}/registry --alias=champion --quick --simulated --source={source}
+        --engine=process""",
+    ),
+    DemoJob(
+        "score",
+        "scoring every machine on Ray Data",
+        15,
+        f"score {_SOURCES} --output={{folder}}/scores --registry={{folder}}/registry",
+    ),
+    DemoJob(
+        "schedule",
+        "planning the week",
+        1,
+        """schedule --scores={folder}/scores --week={folder}/week.yaml
         --machines={folder}/fleet/machines.parquet --output={folder}/plan""",
-}
+    ),
+)
 _SETTINGS = """
     machine_store=sqlite:///{folder}/machines.sqlite front={replica} planner={replica}"""
 
 
-def prepare(system: System, machines: int) -> Iterator[Step]:
+def prepare(system: System, machines: int) -> None:
     """Trains, scores and plans on a Ray head that runs; files go to the system's folder."""
     values = {"machines": machines, "weeks": _WEEKS, "source": "simulated fleet"}
-    yield from system.jobs(_TRAINING, kind=KIND_FILE, **values)
+    submission = system.submit(_JOBS, kind=KIND_FILE, **values)
+    submission.wait("simulate")
+    # long before the plan, which reads it
     week = yaml.safe_dump(_week(system.folder / "fleet"), sort_keys=False)
     (system.folder / "week.yaml").write_text(week)
-    yield from system.jobs(_PLANNING)
+    submission.wait()
 
 
 def show(system: System) -> Application:
-    """Deploys what was prepared and talks to it; Serve's proxy runs."""
+    """Deploys what was prepared and talks to it."""
     app = system.deploy(_SETTINGS)
     fleet = system.folder / "fleet"
     names = system.scores().sort_by("failure_within_7d")["machine_id"].to_pylist()

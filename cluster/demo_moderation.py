@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import yaml
 
+from cluster.demo_pipeline import DemoJob
 from cluster.demo_steps import Answer, Columns, Step, fields, holds, refused, success
 from cluster.demo_system import Application, System
 
@@ -33,34 +34,50 @@ _COLUMNS: Columns = {
 _SOURCES = """
     --posts={folder}/posts/posts.parquet --media={folder}/posts/media.parquet
     --policies={folder}/posts/policies.yaml"""
-_JOBS = {
-    "composing {posts} posts of generated texts, images and clips": """
-        simulate --output={folder}/posts --posts={posts}""",
-    "training through the Jobs API: decoding on Ray Data, text, image, video, fusion on Ray": f"""
-        train {_SOURCES} --labels={{folder}}/posts/labels.parquet --size=tiny --num-workers=1
+_JOBS = (
+    DemoJob(
+        "simulate",
+        "composing posts of generated texts, images and clips",
+        2,
+        "simulate --output={folder}/posts --posts={posts}",
+    ),
+    DemoJob(
+        "train",
+        "training: decoding on Ray Data; text, image, video and fusion by a worker of Ray Train",
+        120,
+        f"""train {_SOURCES} --labels={{folder}}/posts/labels.parquet --size=tiny --num-workers=1
         --output={{folder}}/training --registry={{folder}}/registry --alias=champion --simulated
         --source={{source}}""",
-    "scoring every post": f"""
-        score {_SOURCES} --registry={{folder}}/registry --output={{folder}}/scores""",
-    "choosing what people should label next": """
-        select --scores={folder}/scores --count=40 --output={folder}/batch""",
-}
+    ),
+    DemoJob(
+        "score",
+        "scoring every post by actors of Ray Data",
+        20,
+        f"score {_SOURCES} --registry={{folder}}/registry --output={{folder}}/scores",
+    ),
+    DemoJob(
+        "select",
+        "choosing what people should label next",
+        1,
+        "select --scores={folder}/scores --count=40 --output={folder}/batch",
+    ),
+)
 _SETTINGS = """
     profile_store=sqlite:///{folder}/authors.sqlite media={folder}/media
     policies={folder}/posts/policies.yaml lists={folder}/lists.yaml
     front={replica} text={replica} image={replica} video={replica}"""
 
 
-def prepare(system: System, posts: int) -> Iterator[Step]:
+def prepare(system: System, posts: int) -> None:
     """Trains, scores and chooses on a Ray head that runs; files go to the system's folder."""
     entry = {"id": "listed", "word": _LISTED, "action": "remove", "policy": _POLICY, "spaced": True}
     lists = yaml.safe_dump({"version": 1, "entries": [entry]})
     (system.folder / "lists.yaml").write_text(lists)
-    return system.jobs(_JOBS, posts=posts, source="composed posts")
+    system.submit(_JOBS, posts=posts, source="composed posts").wait()
 
 
 def show(system: System) -> Application:
-    """Deploys what was prepared and talks to it; Serve's proxy runs."""
+    """Deploys what was prepared and talks to it."""
     app = system.deploy(_SETTINGS, cpus=0.1, reviewers=("rob", "sue"))
     posts = _examples(system)
     title = f"sending posts to {app.url}/posts"

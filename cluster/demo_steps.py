@@ -1,8 +1,9 @@
 """What a demonstration is made of: steps, and a runner that stops where one is not as expected."""
 
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 Answer = dict[str, Any]
@@ -20,12 +21,14 @@ class Step:
         run: does it; `expect` and `show` read what it returns.
         expect: what is wrong with the result; an empty text where it is as it should be.
         show: what to print of the result; nothing if it is not given.
+        seconds: that it usually takes on two cores; 0 for less than one.
     """
 
     name: str
     run: Callable[[], Any]
     expect: Callable[[Any], str]
     show: Callable[[Any], str] | None = None
+    seconds: float = 0.0
 
 
 def fields(**expected: Any) -> Callable[[Answer], str]:
@@ -50,22 +53,49 @@ refused = fields(http=422)
 
 @dataclass(frozen=True)
 class Runner:
-    """Runs steps and prints their progress; ends the program where one is not as expected."""
+    """Runs steps and prints their progress; ends the program where one is not as expected.
 
+    Attributes:
+        system: whose steps it runs, which stands before each line; several may print in turn.
+        started: reading of the monotonic clock.
+    """
+
+    system: str = ""
     started: float = field(default_factory=time.monotonic)
 
-    def say(self, message: str) -> None:
-        """Prints a message after the seconds since the start."""
-        print(f"\n[{time.monotonic() - self.started:5.0f} s] {message}", flush=True)
+    def of(self, system: str) -> "Runner":
+        """A runner of the steps of another system, on the same clock."""
+        return replace(self, system=system)
+
+    @property
+    def seconds(self) -> float:
+        """Since the start."""
+        return time.monotonic() - self.started
+
+    def say(self, message: str, seconds: float = 0.0) -> None:
+        """Prints what begins, after the seconds since the start and with those that it takes."""
+        about = f" (about {seconds:.0f} s)" if seconds else ""
+        self._print(f"[{self.seconds:5.0f} s] ", f"{message}{about}")
+
+    def print(self, text: str) -> None:
+        """Prints lines below what was said, each with the system's name."""
+        self._print(" " * 10, text)
+
+    def _print(self, margin: str, text: str) -> None:
+        name = f"{self.system:<11} " if self.system else ""
+        lines = (f"{margin}{name}{line}".rstrip() for line in text.splitlines() or [""])
+        # a single write, so that systems that run side by side do not mix within a line
+        sys.stdout.write("\n".join(lines) + "\n")
+        sys.stdout.flush()
 
     def run(self, steps: Iterable[Step]) -> None:
         """Runs steps one after the other; raises SystemExit at the first fault."""
         for step in steps:
-            self.say(step.name)
+            self.say(step.name, step.seconds)
             result = step.run()
             _check([(step, result)])
             if step.show is not None:
-                print(step.show(result), flush=True)
+                self.print(step.show(result))
 
     def tabulate(self, title: str, steps: Iterable[Step], first: str, columns: Columns) -> None:
         """Runs all steps, prints a row of each, and then raises SystemExit if there are faults."""
@@ -75,7 +105,7 @@ class Runner:
             (step.name, *(_cell(column, answer) for column in columns.values()), _why(answer))
             for step, answer in results
         ]
-        print(table([(first, *columns, "why"), *rows]), flush=True)
+        self.print(table([(first, *columns, "why"), *rows]))
         _check(results)
 
 

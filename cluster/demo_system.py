@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -15,22 +16,26 @@ from typing import Any
 import httpx
 import pyarrow as pa
 import pyarrow.parquet as pq
+import yaml
 
-from cluster.demo_steps import Answer, Runner, Step, fields, program_success
+from cluster.demo_pipeline import DemoJob, Submission
+from cluster.demo_steps import Answer, Runner, Step, fields
 from cluster.local import ROOT, LocalHead, program
 
-_READY_SECONDS = 120.0
+_READY_SECONDS = _SERVE_SECONDS = 120.0
+_DEPLOY_SECONDS = 15.0
+# training gives way to what answers requests
+_NICE = ("nice", "-n", "10")
 _SCOPES = ("score", "label", "review", "read")
 _SETTINGS = """
     registry={folder}/registry models={folder}/models journal={folder}/journal
     records=sqlite:///{folder}/records.sqlite
     api_keys={folder}/keys.json log={folder}/log/decisions.jsonl
 """
-_CLOSING = """
+_CLOSING = """\
 report    {path}/training/report.html (and report.json)
 {more}
 records   {path}/records.sqlite, log {path}/log/decisions.jsonl
-
 URL {url}
 key {key}
 API page {url}/docs"""
@@ -41,23 +46,46 @@ class System:
     """One system's part of a demonstration: its jobs and its application; files go to `folder`.
 
     Commands and settings are texts of words; `{folder}` and other values stand in braces.
+
+    Attributes:
+        name: of the system.
+        head: that runs.
+        folder: for its files.
+        runner: of its steps.
+        logs: folder for what its jobs and its deployment print.
+        serving: set when Ray Serve has started.
     """
 
     name: str
     head: LocalHead
     folder: Path
     runner: Runner
+    logs: Path
+    serving: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
-        (self.folder / "log").mkdir(parents=True, exist_ok=True)
+        for folder in (self.folder / "log", self.logs):
+            folder.mkdir(parents=True, exist_ok=True)
 
-    def jobs(self, commands: Mapping[str, str], **values: object) -> Iterator[Step]:
-        """Jobs of this system by what they do, submitted through Ray's Jobs API."""
-        for name, command in commands.items():
-            module, *options = self._words(command, values)
-            words = ("python", "-m", f"jobs.{self.name}.{module}", *options)
-            title = name.format_map(values)
-            yield Step(title, partial(self.head.submit, *words), program_success)
+    def submit(
+        self, jobs: Sequence[DemoJob], gives_way: bool = True, **values: object
+    ) -> Submission:
+        """Submits jobs of this system through Ray's Jobs API, as steps of one pipeline.
+
+        Args:
+            jobs: in order.
+            gives_way: whether they leave the cores to what answers requests.
+            values: for their commands.
+        """
+        filled = {"folder": self.folder, **values}
+        steps = [job.step(self.name, filled) for job in jobs]
+        file = self.folder / "pipeline.yaml"
+        file.write_text(yaml.safe_dump({"steps": steps}, sort_keys=False, width=100))
+        options = (f"--steps={file}", f"--log={self.logs}")
+        words = ("python", "-m", "jobs.pipeline.run", *options)
+        process = self.head.submit(*(_NICE if gives_way else ()), *words)
+        self.runner.say("submitting its jobs through Ray's Jobs API, all to one driver", 6)
+        return Submission(process, jobs, self.runner, self.logs / "job.log")
 
     def deploy(
         self,
@@ -76,13 +104,12 @@ class System:
 
     def launch(self, settings: str, cpus: float, **values: object) -> str:
         """Starts the application with no other settings; its URL, once it is ready."""
-        self.runner.say(f"deploying the {self.name} application on Ray Serve")
+        if not self.serving.wait(_SERVE_SECONDS):
+            raise SystemExit("error: Ray Serve did not start in time")
+        self.runner.say(f"deploying the {self.name} application on Ray Serve", _DEPLOY_SECONDS)
         replica = f'{{"min": 1, "cpus": {cpus}}}'
         words = self._words(settings, {"replica": replica, **values})
-        log, url = (
-            self.folder / "log/serve.log",
-            f"http://127.0.0.1:{self.head.http_port}/{self.name}",
-        )
+        log, url = self.logs / "serve.log", f"http://127.0.0.1:{self.head.http_port}/{self.name}"
         target = (
             f"serve.{self.name}.app:build",
             f"--name={self.name}",
@@ -107,12 +134,16 @@ class System:
     def command(self, template: str, **values: object) -> CompletedProcess[str]:
         """Runs a job of the product as a command here; its exit status and what it printed."""
         module, *options = self._words(template, values)
-        return self.head.capture(sys.executable, "-m", f"jobs.{module}", *options)
+        done = self.head.capture(sys.executable, "-m", f"jobs.{module}", *options)
+        log = self.logs / f"{module.rpartition('.')[2]}.log"
+        log.write_text(f"{done.stdout}{done.stderr}")
+        return done
 
     def close(self, app: Application, more: str) -> None:
         """Prints where the files of this system and its API page are."""
         path = os.path.relpath(self.folder, ROOT)
-        print(_CLOSING.format(path=path, more=more.format(path=path), url=app.url, key=app.key))
+        more = more.format(path=path)
+        self.runner.print(_CLOSING.format(path=path, more=more, url=app.url, key=app.key))
 
     def scores(self) -> pa.Table:
         """What the nightly scoring job wrote."""

@@ -62,10 +62,21 @@ class LocalHead:
             command, cwd=ROOT, env=self.environment, capture_output=True, text=True, check=False
         )
 
-    def submit(self, *entrypoint: str) -> int:
-        """Submits a job through Ray's Jobs API with this tree, and follows its log."""
+    def submit(self, *entrypoint: str) -> subprocess.Popen[str]:
+        """Submits a job through Ray's Jobs API with this tree.
+
+        Returns:
+            The process that follows the job's log on its standard output; it ends with the job.
+        """
         options = (f"--address={self.dashboard}", f"--working-dir={ROOT}")
-        return self.run(program("ray"), "job", "submit", *options, "--", *entrypoint)
+        return subprocess.Popen(
+            (program("ray"), "job", "submit", *options, "--", *entrypoint),
+            cwd=ROOT,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
 
     def serve(self, log: Path) -> int:
         """Starts Ray Serve on loopback; what is deployed afterwards cannot open it wider."""

@@ -123,12 +123,12 @@ def test_commands_of_the_loop_are_commands_of_the_jobs(
     kept: KeptBack, capsys: pytest.CaptureFixture[str]
 ) -> None:
     head = Head()
-    system = System("fraud", head, kept.folder, Runner())  # type: ignore[arg-type]
+    system = System("fraud", head, kept.folder, Runner(), kept.folder / "log")  # type: ignore[arg-type]
     Runner().run(loop_steps(system, Service(), kept))
     assert [module for module, *_ in head.commands] == list(JOBS)
     for module, *options in head.commands:
         read_options(JOBS[module], options)
     printed = capsys.readouterr().out
-    assert "INCIDENT: sender\n    since" in printed
+    assert "INCIDENT: sender\n              since" in printed
     assert "the challenger keeps it\n" in printed
     assert "reading" not in printed
