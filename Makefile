@@ -2,6 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
+SERVING := $(VENV)/.serving
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
@@ -12,17 +13,28 @@ help: ## Show what there is to run
 
 setup: $(READY) ## Make .venv with everything installed
 
-$(READY): pyproject.toml
+# modules are compiled where they are first imported: most of what is installed never is
+define install
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info[:2] != (3, 11))" || { echo "error: Python 3.11 is needed; run make PYTHON=/path/to/python3.11"; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check ".[dev]"
+	@$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile "$(1)"
 	@rm -rf build *.egg-info
+endef
+
+# what trains and serves
+$(SERVING): pyproject.toml
+	$(call install,.[postgres])
 	@touch $@
 
-demo: $(READY) ## Train on simulated data, deploy, decide over HTTP, learn, open the console; SYSTEM=fraud for one alone
+# what tests and checks as well
+$(READY): pyproject.toml
+	$(call install,.[dev])
+	@touch $(SERVING) $@
+
+demo: $(SERVING) ## Train on simulated data, deploy, decide over HTTP, learn, open the console; SYSTEM=fraud for one alone
 	@$(BIN)/python -m cluster.demo $(if $(SYSTEM),--system $(SYSTEM))
 
-serve: $(READY) ## The same, left running: prints URLs and keys (sign in to the console with its own); Ctrl-C ends it
+serve: $(SERVING) ## The same, left running: prints URLs and keys (sign in to the console with its own); Ctrl-C ends it
 	@$(BIN)/python -m cluster.demo --keep-running $(if $(SYSTEM),--system $(SYSTEM))
 
 # the tests of a file run on one worker, for they share models, servers and clusters
