@@ -34,7 +34,7 @@ RIPE_DAYS = 8
 _CALLERS = 4
 _TRIES, _OK, _NO_ROOM = 5, 200, 503
 _SENT = ("transaction_id", "user_id", "merchant_id", "device_id", "currency", "payment_method")
-_PLACE = ("latitude", "longitude")
+_COORDINATES = ("latitude", "longitude")
 _TABLES = ("transactions", "labels")
 
 
@@ -128,7 +128,7 @@ def _send_in_turn(
         body["event_time"] = payment["event_time"].isoformat()
         body["amount"] = f"{payment['amount_minor'] / 100:.2f}"
         if with_place:
-            body |= {name: payment[name] for name in _PLACE}
+            body |= {name: payment[name] for name in _COORDINATES}
         answer = _accepted(app, "/score_transaction", body)
         decisions.append(answer["decision"])
         if (declined_from := payment["declined_from"]) is not None:

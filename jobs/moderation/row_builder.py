@@ -25,7 +25,7 @@ from lib.moderation.policies import Policies
 from lib.moderation.post import MODALITIES
 from lib.moderation.text_matching.folding import shows
 
-NOTHING = "post: neither a text nor an image nor a video"
+EMPTY_POST = "post: neither a text nor an image nor a video"
 OF_NOTHING = "post_id: of a post with neither a text nor an image nor a video"
 NO_SUCH_POST = "post_id: of no post that is there"
 OLD_VERSION = "policy_version: given under another version of the policy"
@@ -74,7 +74,7 @@ class RowBuilder:
         labels = self._of_this_version(labels, name)
         presence = _presence(posts, media)
         empty = (presence == Presence.ABSENT).all(axis=1)
-        self._aside(posts, empty, NOTHING, "posts", f"nothing-{name}")
+        self._aside(posts, empty, EMPTY_POST, "posts", f"nothing-{name}")
         labels = self._of_read_posts(labels, posts.filter(pa.array(empty)), name)
         targets, known_at = self._targets(posts, labels)
         table = _row_table(posts, presence, targets, known_at, self._tokens(posts))

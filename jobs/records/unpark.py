@@ -9,7 +9,7 @@ from jobs.framework.progress import JobOptions
 from jobs.registry.console import format_table, format_time
 from lib.records import Records, RecordsError, Rescore
 from lib.records.database import require_database
-from lib.records.rescoring import GONE
+from lib.records.rescoring import DECISION_ABSENT
 from lib.records.systems import System
 
 
@@ -92,14 +92,14 @@ def _table(parked: Sequence[Rescore], show: int) -> str:
 
 def _closing_lines(config: UnparkConfig, parked: Sequence[Rescore], released: int) -> str:
     faults = Counter(rescore.fault or "unknown" for rescore in parked)
-    unreleasable = faults[GONE]
+    unreleasable = faults[DECISION_ABSENT]
     lines = [f"  {count:>8,}  {fault}" for fault, count in faults.most_common()]
     lines.insert(0, f"parked in {config.system}: {len(parked):,}")
     if config.dry_run:
         return "\n".join([*lines, f"would be released: {len(parked) - unreleasable:,}"])
     lines.append(f"released: {released:,}")
     if unreleasable:
-        lines.append(f"still parked: {unreleasable:,}, {GONE}")
+        lines.append(f"still parked: {unreleasable:,}, {DECISION_ABSENT}")
     return "\n".join(lines)
 
 

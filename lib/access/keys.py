@@ -45,7 +45,7 @@ class ApiKeys:
 
     def __init__(self, path: Path | str) -> None:
         self._path = Path(path)
-        self._seen = _fingerprint(self._path)
+        self._last_fingerprint = _fingerprint(self._path)
         self._use(read_keys(self._path))
         self._checked_at = 0
         self.fault: str | None = None
@@ -113,9 +113,9 @@ class ApiKeys:
         self._checked_at = now
         try:
             fingerprint = _fingerprint(self._path)
-            if fingerprint != self._seen:
+            if fingerprint != self._last_fingerprint:
                 self._use(read_keys(self._path))
-                self._seen = fingerprint
+                self._last_fingerprint = fingerprint
             self.fault = None
         except KeyFileError as error:
             self.fault = str(error)

@@ -18,7 +18,7 @@ from lib.evaluation import Interval
 FEWEST_ENTITIES = 5
 """Fewer entities than this say nothing about how others would differ."""
 _LEVEL = 0.95
-_NOTHING = Interval(float("nan"), float("nan"), float("nan"))
+_EMPTY = Interval(float("nan"), float("nan"), float("nan"))
 
 
 class EntityBootstrap:
@@ -43,7 +43,7 @@ class EntityBootstrap:
     def interval(self, measure: Callable[[Floats], float]) -> Interval:
         """Interval of a measure of entities' weights (entities,); NaN where it has no value."""
         if not self.count:
-            return _NOTHING
+            return _EMPTY
         value = measure(np.ones(self.count))
         if not np.isfinite(value) or self.count < FEWEST_ENTITIES:
             return Interval(float(value), float("nan"), float("nan"))

@@ -46,7 +46,7 @@ def _remembered(only: str, names: tuple[str, ...]) -> tuple[Quantity, tuple[Quan
     return _quantity(only), tuple(_quantity(name) for name in names)
 
 
-Made = Feature | Derived | Direct
+AnyFeature = Feature | Derived | Direct
 
 
 def _sum(
@@ -67,7 +67,7 @@ def _last(name: str, unit: str, of: str, only: str, among: tuple[str, ...]) -> F
     )
 
 
-def _since(name: str, only: str) -> Iterator[Made]:
+def _since(name: str, only: str) -> Iterator[AnyFeature]:
     yield Feature(f"{name}_minutes", "minutes", _CUSTOMER, Age(_EVER, _quantity(only)), hidden=True)
     yield Derived(name, "days", (f"{name}_minutes",), formulas.days)
 
@@ -85,7 +85,7 @@ def _trend(measure: str) -> Derived:
     return Derived(f"{measure}_trend_30d", _RATIO, inputs, formulas.trend_of_month)
 
 
-def _contract(base: CustomerVocabulary) -> Iterator[Made]:
+def _contract(base: CustomerVocabulary) -> Iterator[AnyFeature]:
     yield Direct("as_of_day", "days since 1970", ("event_time",), formulas.day_of, hidden=True)
     for name in ATTRIBUTES:
         yield _last(f"{name}_told", "as told", name, "told", ATTRIBUTES)
@@ -100,7 +100,7 @@ def _contract(base: CustomerVocabulary) -> Iterator[Made]:
     yield _sum("contract_changes_90d", "changes", "told", _W90)
 
 
-def _adoption() -> Iterator[Made]:
+def _adoption() -> Iterator[AnyFeature]:
     for window in (_W7, _W30, _W90):
         yield _distinct(f"active_users_{window.label}", "users", "user_id", window)
     for window in (_W30, _W90):
@@ -110,7 +110,7 @@ def _adoption() -> Iterator[Made]:
         yield _share(f"{measure}_kept_share", _RATIO, f"{measure}_30d", f"{measure}_90d")
 
 
-def _engagement() -> Iterator[Made]:
+def _engagement() -> Iterator[AnyFeature]:
     for window in (_W7, _W30, _W90):
         yield _sum(f"usage_{window.label}", "uses", "used", window)
     for window in (_W30, _W90):
@@ -122,7 +122,7 @@ def _engagement() -> Iterator[Made]:
     yield from _since("days_since_use", "used")
 
 
-def _support() -> Iterator[Made]:
+def _support() -> Iterator[AnyFeature]:
     for window in (_W30, _W90):
         yield _sum(f"tickets_{window.label}", "tickets", "opened", window)
     yield _sum("urgent_tickets_90d", "tickets", "urgent", _W90)
@@ -140,7 +140,7 @@ def _support() -> Iterator[Made]:
     yield from _since("days_since_ticket", "opened")
 
 
-def _payment() -> Iterator[Made]:
+def _payment() -> Iterator[AnyFeature]:
     for window in (_W7, _W30, _W90, _W180, _W365):
         yield _distinct(f"invoices_{window.label}", "invoices", "invoice_id", window)
     for window in (_W30, _W90, _W180, _W365):
@@ -182,7 +182,7 @@ def _payment() -> Iterator[Made]:
                    "newest_due_day", "as_of_day")  # fmt: skip
 
 
-def _timing() -> Iterator[Made]:
+def _timing() -> Iterator[AnyFeature]:
     """How old a customer's invoices of a year are, in the mean, and how spread in time."""
     squared = Quantity("issued_day_squared", ("issued_day",), _identity, squared=True)
     yield _sum("first_lines_365d", "invoices", "first_line", _W365, hidden=True)
@@ -200,7 +200,7 @@ def _timing() -> Iterator[Made]:
     yield Derived("invoice_gap_mean_365d", "days", pace, formulas.usual_gap)
 
 
-def _sentiment() -> Iterator[Made]:
+def _sentiment() -> Iterator[AnyFeature]:
     yield _last("score_told", "points", "score", "surveyed", ("score",))
     yield Derived("nps_last", "points", ("score_told",), formulas.or_missing)
     yield _sum("surveys_365d", "surveys", "surveyed", _W365, hidden=True)
@@ -213,7 +213,7 @@ def _sentiment() -> Iterator[Made]:
             yield _sum(f"{name}_{window.label}", "signals", name, window)
 
 
-_MAKERS: dict[str, Callable[[], Iterator[Made]]] = {
+_MAKERS: dict[str, Callable[[], Iterator[AnyFeature]]] = {
     "adoption": _adoption,
     "engagement": _engagement,
     "support": _support,
@@ -257,7 +257,7 @@ def _columns(measure: Measure) -> tuple[str, ...]:
 @cache
 def group_of() -> dict[str, str]:
     """The group of each feature that a model sees, by name."""
-    makers: dict[str, Callable[[], Iterator[Made]]] = {
+    makers: dict[str, Callable[[], Iterator[AnyFeature]]] = {
         "contract": partial(_contract, CustomerVocabulary()),
         **_MAKERS,
     }

@@ -52,7 +52,7 @@ def _any(*numbers: int) -> int:
 
 _SECOND = Quantity("second", ("event_time",), _second_of)
 _ENDS = Quantity("ends_day", ("ends_day",), _identity)
-_TOLD = Quantity("told", ("told",), _identity)
+_NOTICE = Quantity("told", ("told",), _identity)
 _LEAVING = Quantity("leaving", ("leaving",), _identity)
 _HAPPENED = Quantity("happened", _HAPPENS, _any)
 _WHEN, _WHEN_LEAVING = (_SECOND,), (_SECOND, _ENDS)
@@ -66,7 +66,7 @@ STANDING = FeatureSet(
         Feature(name, unit, ("customer_id",), LastValue(value, when, _EVER, only))
         for name, unit, value, when, only in (
             ("newest", _SECONDS, _SECOND, _WHEN, _HAPPENED),
-            ("told", _SECONDS, _SECOND, _WHEN, _TOLD),
+            ("told", _SECONDS, _SECOND, _WHEN, _NOTICE),
             ("noticed", _SECONDS, _SECOND, _WHEN_LEAVING, _LEAVING),
             ("ends", "days since 1970", _ENDS, _WHEN_LEAVING, _LEAVING),
         )

@@ -5,7 +5,7 @@ import contextvars
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
-Asked = TypeVar("Asked")
+Request = TypeVar("Request")
 Answer = TypeVar("Answer")
 
 
@@ -13,7 +13,7 @@ class CallCancelledError(Exception):
     """The shared call was cancelled, though its askers were not."""
 
 
-class MicroBatcher(Generic[Asked, Answer]):
+class MicroBatcher(Generic[Request, Answer]):
     """Gathers what several requests ask, so that they share the cost of a call.
 
     What comes while a call may be made leaves at once, with the rest of the same turn of the event
@@ -29,18 +29,18 @@ class MicroBatcher(Generic[Asked, Answer]):
 
     def __init__(
         self,
-        call: Callable[[Sequence[Asked]], Awaitable[Sequence[Answer]]],
+        call: Callable[[Sequence[Request]], Awaitable[Sequence[Answer]]],
         max_concurrency: int = 1,
         max_batch_size: int = 64,
     ) -> None:
         self._call, self._max_batch_size = call, max_batch_size
-        self._waiting: list[tuple[Asked, asyncio.Future[Answer]]] = []
+        self._waiting: list[tuple[Request, asyncio.Future[Answer]]] = []
         self._free = max_concurrency
         # in an asker's, Ray Serve would end everybody's call when that one request is cancelled
         self._context = contextvars.copy_context()
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def submit(self, request: Asked) -> Answer:
+    async def submit(self, request: Request) -> Answer:
         """The answer to one; an asker that is cancelled disturbs no other."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Answer] = loop.create_future()
@@ -63,7 +63,7 @@ class MicroBatcher(Generic[Asked, Answer]):
         finally:
             self._free += 1
 
-    async def _answer(self, entries: Sequence[tuple[Asked, asyncio.Future[Answer]]]) -> None:
+    async def _answer(self, entries: Sequence[tuple[Request, asyncio.Future[Answer]]]) -> None:
         if not entries:
             return
         try:
@@ -84,7 +84,7 @@ class MicroBatcher(Generic[Asked, Answer]):
                 future.set_result(answer)
 
 
-def _fail(entries: Sequence[tuple[Asked, asyncio.Future[Answer]]], error: Exception) -> None:
+def _fail(entries: Sequence[tuple[Request, asyncio.Future[Answer]]], error: Exception) -> None:
     for _, future in entries:
         if not future.done():
             future.set_exception(error)

@@ -24,7 +24,7 @@ from lib.maintenance.schedule.change import Change, ChangeAction, change_service
 from lib.maintenance.schedule.costs import NOT_THIS_WEEK, Parts, parts_of
 from lib.maintenance.schedule.local_week import local_week
 from lib.maintenance.schedule.planned_week import PlannedWeek, UnchangeableError, read_week
-from lib.maintenance.schedule.request import WHOLE
+from lib.maintenance.schedule.request import WHOLE_MACHINE
 from lib.maintenance.schedule.revision import pinned_services
 from lib.maintenance.schedule.week_problem import Named
 
@@ -321,7 +321,7 @@ def _is_shown(order: WorkOrder, shown: ScheduleFilter) -> bool:
 
 
 def _row(order: WorkOrder, pinned: Mapping[tuple[str, str], bool], times: WeekTimes) -> ServiceRow:
-    component = order.component or WHOLE
+    component = order.component or WHOLE_MACHINE
     state = "locked" if pinned.get((order.machine_id, component)) else "open"
     if order.closed_at is not None:
         state = "closed"
@@ -347,7 +347,7 @@ def _gantt(
     bars = []
     for row in rows:
         order, name = row.order, Named(row.order.machine_id, row.component)
-        what = order.machine_id if row.component == WHOLE else " ".join(name)
+        what = order.machine_id if row.component == WHOLE_MACHINE else " ".join(name)
         title = f"{what}, {row.begins} to {row.ends}, {row.state}"
         state = "chosen" if name == chosen else row.state
         query = urlencode({"machine": name.machine_id, "component": name.component})
@@ -379,7 +379,9 @@ def _costs(schedule: StoredSchedule, orders: Sequence[WorkOrder]) -> WeekCosts:
     plan: Any = schedule.plan
     request: Any = schedule.request
     work = request.get("work", {})
-    spent = sum(work.get(order.component or WHOLE, {}).get("service_cost", 0.0) for order in orders)
+    spent = sum(
+        work.get(order.component or WHOLE_MACHINE, {}).get("service_cost", 0.0) for order in orders
+    )
     return WeekCosts(
         currency=str(request.get("currency", "USD")),
         cost=plan["cost"], saved=plan["saved"], gap=plan["gap"],
@@ -428,7 +430,7 @@ def _chosen(
     own = [
         order
         for order in orders
-        if (order.machine_id, order.component or WHOLE) == (name.machine_id, name.component)
+        if (order.machine_id, order.component or WHOLE_MACHINE) == (name.machine_id, name.component)
     ]
     order = own[0] if own else None
     begins = "" if order is None else times.text(order.starts_at)

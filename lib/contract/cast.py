@@ -14,7 +14,7 @@ from lib.contract.row_check import Fault, as_mask
 
 Converted = tuple[pa.Array, list[Fault]]
 
-_WHOLE = r"^[+-]?\d{1,18}$"
+_DIGITS = r"^[+-]?\d{1,18}$"
 NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$"
 _POINT_ZERO = r"\.0*$"
 _PRINTED_WHOLE = r"^[+-]?\d{1,15}\.0$"
@@ -118,10 +118,10 @@ def to_whole(name: str, raw: pa.Array, number: NumberFormat = PLAIN) -> Converte
     if pat.is_string(raw.type):
         trimmed = pc.ascii_trim_whitespace(raw)
         texts = number.canonical(trimmed)
-        integers = cast_or_null(matching(texts, _WHOLE), pa.int64())
+        integers = cast_or_null(matching(texts, _DIGITS), pa.int64())
         if integers.null_count > raw.null_count:
             rest = pc.if_else(pc.is_null(integers), texts, pa.scalar(None, type=texts.type))
-            digits = matching(pc.replace_substring_regex(rest, _POINT_ZERO, ""), _WHOLE)
+            digits = matching(pc.replace_substring_regex(rest, _POINT_ZERO, ""), _DIGITS)
             floats = cast_or_null(matching(rest, NUMBER), pa.float64())
             printed = cast_or_null(digits, pa.int64())
             integers = pc.coalesce(integers, printed, _exact(floats))

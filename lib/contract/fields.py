@@ -84,7 +84,7 @@ Moment = Annotated[
 ]
 """ISO 8601 with an offset, from 1990 to 2100; numbers are refused, as their unit is not known."""
 
-Whole = Annotated[int, Field(strict=True, ge=0, le=LARGEST_WHOLE)]
+Count = Annotated[int, Field(strict=True, ge=0, le=LARGEST_WHOLE)]
 """A whole number from 0 to 2**53 - 1."""
 
 Amount = Annotated[FiniteFloat, Field(ge=0)]

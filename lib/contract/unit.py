@@ -16,7 +16,7 @@ class Linear:
     offset: float = 0.0
 
 
-_ONE, _INCH, _POUND = Fraction(1), Fraction("0.0254"), Fraction("0.45359237")
+_UNIT, _INCH, _POUND = Fraction(1), Fraction("0.0254"), Fraction("0.45359237")
 _GRAVITY = Fraction("9.80665")
 _POUND_FORCE = _POUND * _GRAVITY
 _PREFIXES = {
@@ -30,21 +30,21 @@ _PREFIXES = {
 }
 # kind: (prefixes, unit with a prefix and without, its worth), (others with theirs)
 _PREFIXED = (
-    ("pressure", "mkM", "Pa", _ONE),
+    ("pressure", "mkM", "Pa", _UNIT),
     ("pressure", "m", "bar", Fraction(10**5)),
-    ("power", "mkM", "W", _ONE),
-    ("rotation", "mkM", "Hz", _ONE),
-    ("length", "numck", "m", _ONE),
-    ("speed", "mc", "m/s", _ONE),
-    ("acceleration", "mc", "m/s2", _ONE),
+    ("power", "mkM", "W", _UNIT),
+    ("rotation", "mkM", "Hz", _UNIT),
+    ("length", "numck", "m", _UNIT),
+    ("speed", "mc", "m/s", _UNIT),
+    ("acceleration", "mc", "m/s2", _UNIT),
     ("acceleration", "m", "g", _GRAVITY),
-    ("electric current", "um", "A", _ONE),
-    ("voltage", "umk", "V", _ONE),
-    ("energy", "kM", "J", _ONE),
+    ("electric current", "um", "A", _UNIT),
+    ("voltage", "umk", "V", _UNIT),
+    ("energy", "kM", "J", _UNIT),
     ("energy", "kM", "Wh", Fraction(3600)),
-    ("force", "kM", "N", _ONE),
-    ("torque", "mk", "Nm", _ONE),
-    ("duration", "um", "s", _ONE),
+    ("force", "kM", "N", _UNIT),
+    ("torque", "mk", "Nm", _UNIT),
+    ("duration", "um", "s", _UNIT),
     ("volume", "m", "l", Fraction(1, 1000)),
 )
 _SINGLE = (
@@ -59,7 +59,7 @@ _SINGLE = (
     ("speed", "in/s", _INCH),
     ("speed", "ft/s", _INCH * 12),
     ("speed", "km/h", Fraction(1, 3) * Fraction(5, 6)),
-    ("mass", "kg", _ONE),
+    ("mass", "kg", _UNIT),
     ("mass", "t", Fraction(1000)),
     ("mass", "lb", _POUND),
     ("force", "lbf", _POUND_FORCE),
@@ -67,19 +67,19 @@ _SINGLE = (
     ("duration", "min", Fraction(60)),
     ("duration", "h", Fraction(3600)),
     ("duration", "d", Fraction(86_400)),
-    ("volume", "m3", _ONE),
+    ("volume", "m3", _UNIT),
     ("flow", "l/min", Fraction(1, 60_000)),
     ("flow", "l/s", Fraction(1, 1000)),
     ("flow", "m3/h", Fraction(1, 3600)),
     ("share", "%", Fraction(1, 100)),
-    ("share", "fraction", _ONE),
+    ("share", "fraction", _UNIT),
     ("share", "ppm", Fraction(1, 10**6)),
-    ("angle", "deg", _ONE),
-    ("noise", "dB", _ONE),
+    ("angle", "deg", _UNIT),
+    ("noise", "dB", _UNIT),
 )
 _TEMPERATURES = {
-    "degC": ("temperature", _ONE, Fraction(0)),
-    "K": ("temperature", _ONE, Fraction("-273.15")),
+    "degC": ("temperature", _UNIT, Fraction(0)),
+    "K": ("temperature", _UNIT, Fraction("-273.15")),
     "degF": ("temperature", Fraction(5, 9), Fraction(-160, 9)),
 }
 _SPELLINGS = {

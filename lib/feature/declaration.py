@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from lib.feature import exact_arithmetic
 from lib.feature.exact_arithmetic import NAN, Value
 from lib.feature.measures import (
-    ONE,
+    EVENTS,
     Distinct,
     Key,
     Latest,
@@ -50,7 +50,7 @@ class Count:
     without: str | None = None
 
     def measures(self, key: Key, window: Window | None) -> tuple[Measure, ...]:
-        return (Total(key, ONE, window, self.fact, self.without),)
+        return (Total(key, EVENTS, window, self.fact, self.without),)
 
     def finish(self, parts: tuple[Value, ...], empty: float) -> Value:  # noqa: ARG002
         return parts[0]
@@ -88,7 +88,7 @@ class Mean(_OfQuantity):
 
     def measures(self, key: Key, window: Window | None) -> tuple[Measure, ...]:
         return (
-            Total(key, ONE, window, without=self.without),
+            Total(key, EVENTS, window, without=self.without),
             Total(key, self.quantity, window, without=self.without),
         )
 
@@ -129,7 +129,7 @@ class Rate:
     strength: float
 
     def measures(self, key: Key, window: Window | None) -> tuple[Measure, ...]:
-        return (Total(key, ONE, window), Total(key, ONE, window, fact=self.fact))
+        return (Total(key, EVENTS, window), Total(key, EVENTS, window, fact=self.fact))
 
     def finish(self, parts: tuple[Value, ...], empty: float) -> Value:  # noqa: ARG002
         count, facts = parts

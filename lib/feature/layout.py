@@ -5,7 +5,7 @@ import hashlib
 from typing import NamedTuple, TypeAlias
 
 from lib.feature.declaration import FeatureSet
-from lib.feature.measures import ONE, Distinct, Key, Latest, Measure, Quantity, Streak, Total
+from lib.feature.measures import EVENTS, Distinct, Key, Latest, Measure, Quantity, Streak, Total
 from lib.feature.profile_exchange import CLOCK, FOR_EVER, NO_FIELD, RunTrim
 from lib.feature.windows import DAY, SECOND, Window
 
@@ -156,7 +156,7 @@ class StreakSlot(NamedTuple):
     total: int
 
 
-Place: TypeAlias = TotalSlot | DistinctSlot | LatestSlot | StreakSlot
+Slot: TypeAlias = TotalSlot | DistinctSlot | LatestSlot | StreakSlot
 
 
 class Layout:
@@ -164,7 +164,7 @@ class Layout:
 
     def __init__(self, features: FeatureSet) -> None:
         self._profiles: dict[Key, ProfileLayout] = {}
-        self.places: dict[Measure, Place] = {m: self._place_measure(m) for m in features.measures()}
+        self.places: dict[Measure, Slot] = {m: self._place_measure(m) for m in features.measures()}
         self.profiles = tuple(self._profiles.values())
 
     @property
@@ -173,7 +173,7 @@ class Layout:
         slots = [slot for slot in self.places.values() if isinstance(slot, DistinctSlot)]
         return list({(slot.profile.key, slot.run.field): slot for slot in slots}.values())
 
-    def _place_measure(self, measure: Measure) -> Place:
+    def _place_measure(self, measure: Measure) -> Slot:
         if isinstance(measure, Total):
             return self._place_total(measure)
         if isinstance(measure, Distinct):
@@ -206,8 +206,8 @@ class Layout:
         profile = self._profile(measure.key)
         settles = measure.window.behind
         run = profile.run(f"streak {measure.fact} {settles}", measure.window, settles)
-        run.events = run.lane(ONE, None, settles)
-        run.bad = run.lane(ONE, measure.fact, settles)
+        run.events = run.lane(EVENTS, None, settles)
+        run.bad = run.lane(EVENTS, measure.fact, settles)
         return StreakSlot(profile, run, run.lane(measure.quantity, None, settles))
 
     def _place_latest(self, measure: Latest) -> LatestSlot:

@@ -43,7 +43,7 @@ def read_one() -> int:
     return 1
 
 
-ONE = Quantity("events", (), read_one)
+EVENTS = Quantity("events", (), read_one)
 
 
 @dataclass(frozen=True)

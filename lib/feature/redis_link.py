@@ -138,7 +138,7 @@ class _Wire(asyncio.Protocol):
     def __init__(self, loop: asyncio.AbstractEventLoop, timeout: float) -> None:
         self.lost = False
         self._loop, self._timeout = loop, timeout
-        self._gone = asyncio.Event()
+        self._closed = asyncio.Event()
         self._reader = hiredis.Reader()
         self._waiting: deque[tuple[float, asyncio.Future[Any]]] = deque()
         self._unsent: list[bytes] = []
@@ -164,7 +164,7 @@ class _Wire(asyncio.Protocol):
     async def close(self) -> None:
         """Ends the connection; who still waits gets an error."""
         self._fail(StoreError(_LOST))
-        await self._gone.wait()
+        await self._closed.wait()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See `asyncio.Protocol`."""
@@ -184,7 +184,7 @@ class _Wire(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """See `asyncio.Protocol`."""
         self._fail(StoreError(f"{_LOST}: {exc}" if exc else _LOST))
-        self._gone.set()
+        self._closed.set()
 
     def _give(self, future: asyncio.Future[Any], reply: Any) -> None:
         if not isinstance(reply, hiredis.ReplyError):

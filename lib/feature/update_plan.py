@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from lib.feature.declaration import FeatureSet
 from lib.feature.layout import Layout, ProfileLayout, Run
-from lib.feature.measures import ONE, Quantity
+from lib.feature.measures import EVENTS, Quantity
 from lib.feature.profile_exchange import KeyUpdate, RunTrim
 
 Event: TypeAlias = Mapping[str, Any]
@@ -183,7 +183,7 @@ class Planner:
         for (quantity, of, within), lane in run.lanes.items():
             if of == fact and (within is None or within in in_time):
                 positions[2 + lane : 2 + lane + quantity.lanes] = self._source.lanes(quantity)
-                sure = sure or quantity is ONE
+                sure = sure or quantity is EVENTS
         return (sure, itemgetter(*positions)) if set(positions[3:]) != {zero} else None
 
     def _keep(self, field: int, quantities: tuple[Quantity, ...]) -> _Select:

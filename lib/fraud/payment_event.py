@@ -13,7 +13,7 @@ _content = itemgetter(
     *("event_time", "transaction_id", "user_id", "merchant_id", "device_id", "amount_minor"),
     *("currency", "payment_method", "latitude", "longitude"),
 )
-_PLACE = ("latitude", "longitude")
+_COORDINATES = ("latitude", "longitude")
 _TEXTS = (
     "transaction_id",
     "user_id",
@@ -26,13 +26,13 @@ _TEXTS = (
 
 def to_json(event: Event) -> dict[str, Any]:
     """The event as it is kept with its decision; a missing place is null."""
-    location = {name: None if math.isnan(event[name]) else event[name] for name in _PLACE}
+    location = {name: None if math.isnan(event[name]) else event[name] for name in _COORDINATES}
     return {**event, **location}
 
 
 def from_json(stored: Mapping[str, Any]) -> dict[str, Any]:
     """The event that `to_json` wrote."""
-    location = {name: stored[name] for name in _PLACE}
+    location = {name: stored[name] for name in _COORDINATES}
     return {
         **{name: stored[name] for name in _TEXTS},
         "event_time": int(stored["event_time"]),

@@ -115,7 +115,7 @@ def rows_and_failures(
     step = round(every_hours * HOUR_US)
     parts, counts = [], FailureCounts()
     for past in tables.histories(features) if pasts is None else pasts:
-        times, kinds = failures.pop(past.machine_id, _NOTHING)
+        times, kinds = failures.pop(past.machine_id, _EMPTY)
         if not len(past.times_us):
             counts += FailureCounts(without_rows=len(times))
             continue
@@ -174,7 +174,7 @@ def sensor_faults(features: AssetFeatureSet, pasts: Iterable[History]) -> Faults
     return counts_by_sensor
 
 
-_NOTHING = (np.empty(0, dtype=np.int64), np.empty(0, dtype=np.str_))
+_EMPTY = (np.empty(0, dtype=np.int64), np.empty(0, dtype=np.str_))
 
 
 def _failures(table: pa.Table | None) -> dict[str, tuple[Ints, npt.NDArray[np.str_]]]:
@@ -194,7 +194,7 @@ def _planned(
     kinds = np.array([kind or "" for kind in table["maintenance_type"].to_pylist()], dtype=np.str_)
     services = {}
     for name, rows in rows_by_machine(table).items():
-        broken, _ = failures.get(name, _NOTHING)
+        broken, _ = failures.get(name, _EMPTY)
         near = (np.abs(broken - times[rows, None]) <= _SAME_EVENT_US).any(axis=1)
         planned = np.isin(kinds[rows], _PLANNED) | ((kinds[rows] == "") & ~near)
         services[name] = times[rows][planned]

@@ -12,7 +12,7 @@ from lib.records.models import Json
 from lib.records.review import ReviewItem, ReviewKey
 from lib.review.queue import ReviewQueue
 
-ASKED = "asked for"
+REQUESTED = "asked for"
 """Rule of the review items that people ask for."""
 
 
@@ -59,7 +59,7 @@ def ask_inspection(
         "asked_by": by,
         "asked_for": note,
     }
-    item: ReviewItem = replace(routed, rule=ASKED, shown={**routed.shown, **shown})
+    item: ReviewItem = replace(routed, rule=REQUESTED, shown={**routed.shown, **shown})
     is_new = queue.reviews.admit([item], by, key_id) == 1
     is_closed = not is_new and queue.reviews.find_item(item.id).decided_at is not None
     return InspectionCase(item.id, is_new, is_closed)

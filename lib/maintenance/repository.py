@@ -6,7 +6,7 @@ from secrets import token_hex
 
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
-from lib.maintenance.schedule.request import WHOLE
+from lib.maintenance.schedule.request import WHOLE_MACHINE
 from lib.records.errors import RecordsError
 from lib.records.models import Json, require_fields
 from lib.records.repository import Repository, find_locked_row, find_row, list_locked_rows
@@ -391,7 +391,7 @@ def _closing(
         at=at,
         revision=0 if schedule is None else schedule.revision,
         machine_id=order.machine_id,
-        component=order.component or WHOLE,
+        component=order.component or WHOLE_MACHINE,
         before=order.starts_at,
         after=order.starts_at,
         detail={"order_id": order.id, "result": (order.outcome or {}).get("result")},

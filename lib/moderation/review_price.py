@@ -57,7 +57,7 @@ _HOUR_US = 3_600_000_000
 _MOST, _FEWEST = 5_000, 50
 
 
-class _One(NamedTuple):
+class _RecentPost(NamedTuple):
     at_us: int
     probabilities: Floats
     reach: int
@@ -69,11 +69,11 @@ class ReviewPricer:
     """What models said of the newest posts of one replica, 5,000 at most."""
 
     def __init__(self) -> None:
-        self._posts: deque[_One] = deque(maxlen=_MOST)
+        self._posts: deque[_RecentPost] = deque(maxlen=_MOST)
 
     def add(self, at_us: int, probabilities: Floats, post: Post, failed: bool) -> None:
         """Remembers a post that was judged."""
-        self._posts.append(_One(at_us, probabilities, post.reach, failed, post.language))
+        self._posts.append(_RecentPost(at_us, probabilities, post.reach, failed, post.language))
 
     def price(self, policies: Policies, reviews_per_hour: float) -> float:
         """The price at which these posts would have kept reviewers within their hours.

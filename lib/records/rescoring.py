@@ -13,7 +13,7 @@ from lib.records.schema import DECISION_IDS, DECISIONS, RESCORES, SAME_DECISION
 
 METHODS = ("fallback", "pending")
 """Of decisions that wait here: a part was out, or is slower than the answer could wait."""
-GONE = "the decision is archived or erased"
+DECISION_ABSENT = "the decision is archived or erased"
 """The fault of what cannot be scored again at any time."""
 MOST_FAILURES = 8
 """A decision that cannot be scored again is parked after so many."""
@@ -78,7 +78,7 @@ class RescoreRepository(Repository):
                 decision_from_row(dict(row)) for row in connection.execute(query).mappings()
             ]
             if absent := set(claimed) - {decision.subject_id for decision in decisions}:
-                _change(connection, _named(system, absent), parked_at=at, fault=GONE)
+                _change(connection, _named(system, absent), parked_at=at, fault=DECISION_ABSENT)
         return decisions
 
     def fail_rescore(
@@ -122,7 +122,7 @@ class RescoreRepository(Repository):
             subjects: which.
         """
         names, released = sorted(set(subjects)), 0
-        is_kept = func.coalesce(RESCORES.c.fault, "") != GONE
+        is_kept = func.coalesce(RESCORES.c.fault, "") != DECISION_ABSENT
         with self._database.writing() as connection:
             for start in range(0, len(names), _KEYS_PER_QUERY):
                 part = _named(system, names[start : start + _KEYS_PER_QUERY])

@@ -16,14 +16,14 @@ from pydantic import (
 )
 
 from lib.churn.contracts import CONTRACTS
-from lib.contract.fields import Amount, Id, Key, Moment, Note, PathId, Whole
+from lib.contract.fields import Amount, Count, Id, Key, Moment, Note, PathId
 from serve.framework import response_fields as fields
 from serve.framework.contract_models import model_for
 
 MOST_ROWS, MOST_PLANNED, MOST_OUTCOMES = 20_000, 5_000, 1_000
 Band = Literal["red", "amber", "green"]
 CustomerId = Annotated[str, Field(description="Id of the customer.")]
-Chance = Annotated[float, Field(description="Probability that the customer leaves, 0 to 1.")]
+Probability = Annotated[float, Field(description="Probability that the customer leaves, 0 to 1.")]
 HealthScore = Annotated[float, Field(description="Health score, 0 (worst) to 100 (best).")]
 ScoreBand = Annotated[Band, Field(description="Colour band of the score.")]
 
@@ -199,7 +199,7 @@ class HealthPoint(fields.RowAnswer):
     """One stored score of a customer."""
 
     at: fields.Time = Field(description="Time of the score, ISO 8601 in UTC.")
-    chance: Chance
+    chance: Probability
     score: HealthScore
     band: ScoreBand
 
@@ -233,7 +233,7 @@ class CustomerResponse(BaseModel):
 
     customer_id: CustomerId
     at: datetime = Field(description="Time of the newest score, ISO 8601 in UTC.")
-    chance: Chance
+    chance: Probability
     health: HealthAnswer = Field(description="Health that the model computed.")
     score_in_force: float = Field(
         description="Health score to show, 0 to 100: that of the active override, otherwise that "
@@ -289,7 +289,7 @@ class PlanRequest(fields.RequestBody):
     )
     hours: Amount = Field(description="Working time that the team has, in hours.")
     budget: Amount = Field(description="Budget for all interventions, in currency units.")
-    most: Whole | None = Field(
+    most: Count | None = Field(
         None, description="Maximum number of interventions. Default: no maximum."
     )
     customers: list[Id] | None = Field(

@@ -60,7 +60,7 @@ class HealthChecks:
         self._round: asyncio.Task[None] | None = None
         self._parts: Mapping[str, Health] = {}
         self._until = 0.0
-        self._changes, self._seen = 1, 0
+        self._changes, self._last_change = 1, 0
 
     def add(self, name: str, check: Check) -> None:
         """Checks one more part."""
@@ -97,12 +97,12 @@ class HealthChecks:
 
     async def _checked(self) -> Mapping[str, Health]:
         changes = self._changes
-        while self._seen < changes or time.monotonic() >= self._until:
+        while self._last_change < changes or time.monotonic() >= self._until:
             if self._round is None or self._round.done():
                 self._round = asyncio.get_running_loop().create_task(self._check_all())
             # a caller that goes away must not end the check of the others
             await asyncio.shield(self._round)
-            if self._seen >= changes:
+            if self._last_change >= changes:
                 break
         return self._parts
 
@@ -119,7 +119,7 @@ class HealthChecks:
             parts[name] = task.result() if task.done() else late
             if task.done():
                 del self._running[name]
-        self._parts, self._seen = parts, changes
+        self._parts, self._last_change = parts, changes
         works = all(part.ok for part in parts.values())
         fresh = self._healthy_seconds if works else self._failed_seconds
         self._until = time.monotonic() + fresh

@@ -7,10 +7,10 @@ from typing import Any, Generic, TypeVar
 
 from lib.registry import Registry
 
-Held = TypeVar("Held")
+Model = TypeVar("Model")
 
 
-class ModelSlot(Generic[Held]):
+class ModelSlot(Generic[Model]):
     """Holds a model. One that cannot be used never takes the place of one that can.
 
     Args:
@@ -21,12 +21,12 @@ class ModelSlot(Generic[Held]):
     """
 
     def __init__(
-        self, system: str, registry: str, folder: Path, load: Callable[[Path], Held]
+        self, system: str, registry: str, folder: Path, load: Callable[[Path], Model]
     ) -> None:
         self._system, self._registry, self._folder, self._load = system, registry, folder, load
         self._loading = threading.Lock()
         self._refused: str | None = None
-        self.current: Held | None = None
+        self.current: Model | None = None
         self.version: str | None = None
         self.target = "champion"
         self.error: str | None = None

@@ -43,7 +43,7 @@ from serve.framework.routes import (
     Router,
 )
 
-HELD: Responses = {
+CONFLICT: Responses = {
     409: {"description": "The item or id is another caller's, or was decided or used differently."}
 }
 SMALL_BODY = 64 * 1024
@@ -58,7 +58,7 @@ _SUBJECT = "/review/subjects/{subject_id}"
 
 def item_options() -> dict[str, Any]:
     """Options of routes about an item."""
-    return {"scope": "review", "body_bytes": SMALL_BODY, "responses": MISSING | HELD}
+    return {"scope": "review", "body_bytes": SMALL_BODY, "responses": MISSING | CONFLICT}
 
 
 def review_routes(system: str, review: ReviewService) -> list[Route]:
@@ -124,7 +124,7 @@ def _choice_routes(system: str, review: ReviewService) -> list[Route]:
         "review",
         "State a verdict",
         body_bytes=_STATEMENT_BODY,
-        responses=HELD,
+        responses=CONFLICT,
     )
     async def state(request: StatementRequest, context: Context) -> StatementResponse:
         """State one verdict on several subjects, whether or not they are in the queue.

@@ -7,7 +7,7 @@ from typing import Annotated, Generic, TypeVar
 
 from pydantic import BaseModel, Field, JsonValue, StrictBool
 
-from lib.contract.fields import Id, Moment, Note, PathId, Whole
+from lib.contract.fields import Count, Id, Moment, Note, PathId
 from lib.records.review.statements import MOST_STATED
 from serve.framework import response_fields as fields
 
@@ -22,7 +22,7 @@ Verdicts = Annotated[
     dict[str, bool], Field(description="Verdict by question or policy: true if it applies.")
 ]
 ItemId = Annotated[str, Field(description="Id of the review item.")]
-LeaseToken = Annotated[Whole, Field(description="Token of the lease, as in the claimed item.")]
+LeaseToken = Annotated[Count, Field(description="Token of the lease, as in the claimed item.")]
 _Verdicts = Annotated[dict[Id, StrictBool], Field(min_length=1, max_length=64)]
 _Note = Annotated[Note | None, Field(description="Note of the reviewer, kept in the audit log.")]
 

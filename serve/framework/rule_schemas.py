@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from lib.contract.fields import Id, Note, Whole
+from lib.contract.fields import Count, Id, Note
 from lib.rules import Problem
 from lib.rules.document import LARGEST_DOCUMENT
 from lib.rules.ruleset import Rule
@@ -14,7 +14,7 @@ from serve.framework import response_fields as fields
 
 _Number = Annotated[int, Field(description="Version that the text of the rules names.")]
 _Present = Annotated[
-    Whole | None,
+    Count | None,
     Field(
         description="Version that the caller saw active, null for the service's file. 409 if "
         "another one is active by now."
@@ -57,7 +57,7 @@ class StatusRequest(RulesStep):
 class ActivateRequest(RulesStep):
     """An earlier version that becomes active again."""
 
-    version: Whole | None = Field(description="The version; null for the service's file.")
+    version: Count | None = Field(description="The version; null for the service's file.")
 
 
 class ProblemAnswer(fields.RowAnswer):

@@ -18,7 +18,7 @@ from pydantic import (
 from lib.contract.fields import Id, Key, Moment, Note, PathId
 from lib.maintenance.contracts import MAINTENANCE_TYPES
 from lib.maintenance.schedule.change import ChangeAction
-from lib.maintenance.schedule.request import WHOLE, PinnedJob, Place, WeekRequest
+from lib.maintenance.schedule.request import WHOLE_MACHINE, PinnedJob, Site, WeekRequest
 from lib.maintenance.waveform import FEWEST_SAMPLES
 from serve.framework import response_fields as fields
 
@@ -280,8 +280,8 @@ class PlannedMachine(fields.RequestBody):
     """A machine to include in the plan."""
 
     machine_id: GivenMachineId
-    plant: Place = Field("", description="Plant where the machine stands; default: no plant.")
-    line: Place = Field(
+    plant: Site = Field("", description="Plant where the machine stands; default: no plant.")
+    line: Site = Field(
         "", description="Production line that the machine belongs to; default: no line."
     )
     criticality: FiniteFloat = Field(
@@ -372,7 +372,7 @@ class ScheduleChangeRequest(fields.RequestBody):
     )
     machine_id: GivenMachineId
     component: Id = Field(
-        WHOLE, description="Component to service; default: `machine`, the whole machine."
+        WHOLE_MACHINE, description="Component to service; default: `machine`, the whole machine."
     )
     start: Moment | None = Field(
         None,

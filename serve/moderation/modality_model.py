@@ -19,7 +19,7 @@ from lib.moderation.model.outputs import ModalityAnswer
 from lib.registry import Registry
 from serve.moderation.settings import ModerationSettings
 
-Asked = tuple[str, Payload]
+ModalityRequest = tuple[str, Payload]
 Model = TypeVar("Model")
 LOADERS: Mapping[str, Callable[[Path, Runtime], Any]] = {
     "text": load_text,
@@ -42,14 +42,14 @@ class ModelVersions(Generic[Model]):
     def __init__(self, registry: str, folder: Path, load: Callable[[Path], Model]) -> None:
         self._registry, self._folder, self._load = registry, folder, load
         self._loading, self._swapping = threading.Lock(), threading.Lock()
-        self._held: OrderedDict[str, Model] = OrderedDict()
+        self._models: OrderedDict[str, Model] = OrderedDict()
 
     def get(self, version: str) -> Model | None:
         """A model that is here; None where it is not. Never waits for one that is loading."""
         with self._swapping:
-            if version in self._held:
-                self._held.move_to_end(version)
-            return self._held.get(version)
+            if version in self._models:
+                self._models.move_to_end(version)
+            return self._models.get(version)
 
     def prepare(self, version_or_alias: str) -> Model:
         """A model, loaded if it is not here; blocks.
@@ -67,9 +67,9 @@ class ModelVersions(Generic[Model]):
                 return cached_model
             model = self._load(registry.fetch(SYSTEM, version, self._folder))
             with self._swapping:
-                self._held[version] = model
-                while len(self._held) > _KEPT:
-                    self._held.popitem(last=False)
+                self._models[version] = model
+                while len(self._models) > _KEPT:
+                    self._models.popitem(last=False)
             return model
 
 
@@ -93,7 +93,7 @@ class ModalityModel:
         """Loads a version; see `ModelVersions.prepare`."""
         self._versions.prepare(version_or_alias)
 
-    def answers(self, requests: Sequence[Asked]) -> list[ModalityAnswer | None]:
+    def answers(self, requests: Sequence[ModalityRequest]) -> list[ModalityAnswer | None]:
         """An answer of one row for each, in their order; None of a version that is not here.
 
         Args:

@@ -23,7 +23,7 @@ from lib.moderation.model.outputs import Floats, ModalityAnswer, Pixels
 
 from ..framework import Metrics
 from .metrics import BATCH_POSTS
-from .modality_model import LOADERS, Asked, ModalityModel
+from .modality_model import LOADERS, ModalityModel, ModalityRequest
 from .settings import ModerationSettings
 
 _AT_ONCE = 4
@@ -50,7 +50,7 @@ class ModalityBatcher:
     def __init__(self, modality: str, args: ModerationSettings, meter: Metrics) -> None:
         self._modality, self._meter = modality, meter
         self._model = ModalityModel(modality, args)
-        self._batcher: MicroBatcher[Asked, ModalityAnswer | None] = MicroBatcher(
+        self._batcher: MicroBatcher[ModalityRequest, ModalityAnswer | None] = MicroBatcher(
             self._all, max_batch_size=args.batching.size
         )
         self._answering = BoundedExecutor(f"{modality}-answers", 1)
@@ -74,7 +74,7 @@ class ModalityBatcher:
         """See `ModalityModel.explain`; one at a time, however many callers gave up."""
         return await self._explaining.run(self._model.explain, version, payload, policy)
 
-    async def _all(self, requests: Sequence[Asked]) -> list[ModalityAnswer | None]:
+    async def _all(self, requests: Sequence[ModalityRequest]) -> list[ModalityAnswer | None]:
         self._sizes[len(requests)] = self._sizes.get(len(requests), 0) + 1
         self._meter.observe(BATCH_POSTS, len(requests), self._modality)
         return await self._answering.run(self._model.answers, requests)

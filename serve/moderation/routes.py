@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from serve.framework import Context, Gateway, RequestContext, Route, Router, new_gateway
 from serve.framework.review_routes import (
-    HELD,
+    CONFLICT,
     SMALL_BODY,
     ItemIdParam,
     item_options,
@@ -56,7 +56,7 @@ def build_gateway(service: ModerationService, names_request: bool = True) -> Gat
 
 def _post_routes(service: ModerationService) -> list[Route]:
     router = Router("posts", "moderation")
-    limits = {"responses": HELD, "body_bytes": service.args.body_bytes}
+    limits = {"responses": CONFLICT, "body_bytes": service.args.body_bytes}
 
     @router.direct("/posts", "score", "Moderate a post", PostRequest, PostResponse, **limits)
     async def moderate(body: bytes, context: RequestContext) -> bytes:
@@ -92,7 +92,7 @@ def _post_routes(service: ModerationService) -> list[Route]:
         """Return the words, image regions and video segments that indicate a violation."""
         return await service.posts.explain(post_id, policy, context)
 
-    refusals = MISSING | HELD
+    refusals = MISSING | CONFLICT
 
     @router.post("/appeals", "label", "Appeal a removal", refusals, body_bytes=SMALL_BODY)
     async def appeal(request: AppealRequest, context: Context) -> AppealResponse:

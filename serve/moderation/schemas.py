@@ -18,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from lib.contract.fields import Id, Moment, Note, PathId, Whole
+from lib.contract.fields import Count, Id, Moment, Note, PathId
 from lib.moderation.post import LONGEST_TEXT, MOST_IMAGES
 from lib.moderation.prepared_post import UndecodedAnswer
 from lib.moderation.result import HitAnswer, ModerationResult, PolicyAnswer
@@ -124,10 +124,10 @@ class PostRequest(fields.RequestBody):
         pattern=LANGUAGE,
         description="Language of the post as a BCP 47 tag, such as `de`; null if unknown.",
     )
-    reports: Whole = Field(
+    reports: Count = Field(
         0, description="Number of reports of the post by users so far; default: 0."
     )
-    reach: Whole = Field(
+    reach: Count = Field(
         0, description="Number of views of the post, so far or expected; default: 0."
     )
 

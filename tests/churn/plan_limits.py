@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from lib.churn.interventions.plan import NOTHING, Budget, Candidates, Plan
+from lib.churn.interventions.plan import NO_PLAYBOOK, Budget, Candidates, Plan
 
 
 def violations(candidates: Candidates, limits: Budget, plan: Plan) -> list[str]:
     """Constraints that a plan breaks, counted anew: none of one that was solved."""
-    customers = np.flatnonzero(plan.chosen != NOTHING)
+    customers = np.flatnonzero(plan.chosen != NO_PLAYBOOK)
     books, slack = plan.chosen[customers], 1e-6
     violations = []
     if not np.isfinite(candidates.value[customers, books]).all():

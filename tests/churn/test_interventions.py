@@ -21,7 +21,7 @@ from lib.churn.interventions.effects import (
     revised_effects,
 )
 from lib.churn.interventions.plan import (
-    NOTHING,
+    NO_PLAYBOOK,
     Budget,
     Candidates,
     highest_risk_first,
@@ -225,7 +225,7 @@ def day_of(history: pa.Table | None = None, at_us: int = 400 * DAY, **options: o
 
 def test_a_day_is_planned_logged_and_reported():
     day, log, scores, playbooks, limits = day_of()  # type: ignore[misc]
-    assert 0 < log.num_rows == int((day.plan.chosen != NOTHING).sum())
+    assert 0 < log.num_rows == int((day.plan.chosen != NO_PLAYBOOK).sum())
     assert log["value"].to_pylist() == sorted(log["value"].to_pylist(), reverse=True)
     assert violations(day.candidates, limits, day.plan) == []
     assert set(log["propensity"].to_pylist()) == {1.0 - playbooks.holdout}

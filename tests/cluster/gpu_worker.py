@@ -31,7 +31,7 @@ _LONGEST_SECONDS = 420
 
 
 @dataclass
-class Seen:
+class Observation:
     """What was seen of a job and of the cluster below it.
 
     Attributes:
@@ -66,7 +66,7 @@ def measure() -> dict[str, float]:
     return watch_training().figures()
 
 
-def watch_training() -> Seen:
+def watch_training() -> Observation:
     """Train with one GPU worker on a cluster that has no GPU node yet, and watch."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         features = write_rows(Path(folder) / "features", rows=3_000)
@@ -95,8 +95,8 @@ def _connected(nodes: FakeNodes) -> Iterator[None]:
         ray.shutdown()
 
 
-def _watch(command: list[str], nodes: FakeNodes) -> Seen:
-    observation = Seen()
+def _watch(command: list[str], nodes: FakeNodes) -> Observation:
+    observation = Observation()
     with subprocess.Popen(
         command,
         cwd=ROOT,
@@ -125,7 +125,7 @@ def _watch(command: list[str], nodes: FakeNodes) -> Seen:
     return observation
 
 
-def _read_lines(job: subprocess.Popen[str], observation: Seen) -> None:
+def _read_lines(job: subprocess.Popen[str], observation: Observation) -> None:
     """Keep what the job says; its first line of waiting tells when it asked."""
     assert job.stdout is not None
     for line in job.stdout:
@@ -135,7 +135,7 @@ def _read_lines(job: subprocess.Popen[str], observation: Seen) -> None:
             observation.requested_at = time.monotonic() - float(waited[1])
 
 
-def _look(observation: Seen) -> None:
+def _look(observation: Observation) -> None:
     """Note a GPU node that has come, and on which node each kind of worker runs."""
     node_ids = _gpu_nodes()
     if node_ids and not observation.up:

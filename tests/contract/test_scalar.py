@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from lib.contract.fields import Id, Key, Moment, Note, PathId, Whole
+from lib.contract.fields import Count, Id, Key, Moment, Note, PathId
 from lib.contract.scalar import (
     CONTROL_CHARACTERS,
     EARLIEST_US,
@@ -141,7 +141,7 @@ def test_the_bounds_of_times_are_inclusive() -> None:
 
 @given(st.integers())
 def test_a_whole_number_that_a_request_may_hold_is_exact_everywhere(value: int) -> None:
-    if admitted(Whole, value):
+    if admitted(Count, value):
         assert whole_fault(value) is None
         assert int(float(value)) == value
         assert pa.array([value], pa.int64())[0].as_py() == value
@@ -149,7 +149,7 @@ def test_a_whole_number_that_a_request_may_hold_is_exact_everywhere(value: int) 
 
 @pytest.mark.parametrize("value", [-1, LARGEST_WHOLE + 1, 10**400, 1.5, True, "7"])
 def test_a_whole_number_out_of_bounds_is_refused(value: object) -> None:
-    assert not admitted(Whole, value)
+    assert not admitted(Count, value)
 
 
 @pytest.mark.parametrize("value", [10**400, -(10**5000), float("nan"), float("inf")], ids=repr_of)

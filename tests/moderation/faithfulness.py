@@ -30,7 +30,7 @@ from lib.moderation.model.pixels import square
 from lib.moderation.model.text import TextModel
 
 _CELLS, _STEPS = 8, 6
-Chances = Callable[[Sequence[Ints]], Floats]
+Probabilities = Callable[[Sequence[Ints]], Floats]
 """Takes sets of deleted parts and answers a probability for each."""
 
 
@@ -55,7 +55,7 @@ class Faithfulness:
     items: int
 
 
-def deletion_area(probabilities: Chances, order: Ints, steps: int = _STEPS) -> float:
+def deletion_area(probabilities: Probabilities, order: Ints, steps: int = _STEPS) -> float:
     """Mean chance while parts are deleted in an order, from none to all, in equal steps.
 
     Args:
@@ -160,11 +160,13 @@ def cells(side: int) -> Ints:
     return np.asarray(indices[:, None] * min(_CELLS, side) + indices[None, :], dtype=np.int64)
 
 
-def _area(probabilities: Chances, shares: Floats) -> float:
+def _area(probabilities: Probabilities, shares: Floats) -> float:
     return deletion_area(probabilities, np.argsort(-shares, kind="stable"))
 
 
-def _random(probabilities: Chances, count: int, orders: int, rng: np.random.Generator) -> float:
+def _random(
+    probabilities: Probabilities, count: int, orders: int, rng: np.random.Generator
+) -> float:
     return float(
         np.mean([deletion_area(probabilities, rng.permutation(count)) for _ in range(orders)])
     )

@@ -242,8 +242,8 @@ def test_no_bytes_raise_anything_else(content):
 )
 def test_no_damaged_image_raises_anything_else(kind, length, changes):
     with suppress(MediaError):
-        frames = decode_frames(damaged(WHOLE[kind], length, changes), SMALL).frames
+        frames = decode_frames(damaged(ENCODED[kind], length, changes), SMALL).frames
         assert all(max(frame.shape[:2]) <= 256 for frame in frames)
 
 
-WHOLE = {kind: encoded(scene(6, 48), kind) for kind in KINDS}
+ENCODED = {kind: encoded(scene(6, 48), kind) for kind in KINDS}

@@ -169,7 +169,7 @@ def test_a_training_that_was_cut_off_goes_on_from_its_last_epoch(tmp_path):
 
 
 def test_checkpoints_of_what_is_quickly_learnt_are_kept_less_often(tmp_path):
-    class Told(Backend):
+    class RecordingBackend(Backend):
         epochs: ClassVar[list[int]] = []
 
         def report(self, figures):
@@ -177,9 +177,9 @@ def test_checkpoints_of_what_is_quickly_learnt_are_kept_less_often(tmp_path):
 
     pixels, targets = images()
     storage = open_storage(tmp_path)
-    run = SharedRun.going_on("image", 5, Told(Runtime(threads=1)), storage, every=2)
+    run = SharedRun.going_on("image", 5, RecordingBackend(Runtime(threads=1)), storage, every=2)
     fit_image(pixels, targets, ("spam",), SIZE, run)
-    assert Told.epochs == [2]
+    assert RecordingBackend.epochs == [2]
     again = SharedRun.going_on("image", 5, Backend(Runtime(threads=1)), storage)
     assert again.resume is not None
     assert again.resume.epoch == 2

@@ -210,7 +210,7 @@ def test_samples_below_one_are_a_mistake_of_the_caller():
 
 
 STARTS = (b"", b"\x00\x00\x00\x18ftyp", b"\x1aE\xdf\xa3", b"RIFF\x00\x01\x00\x00AVI ")
-WHOLE = {
+ENCODED = {
     "mp4": video(brightening(20), g="5"),
     "webm": video(brightening(8), codec="libvpx-vp9", container="webm"),
     "avi": video(brightening(20), codec="mpeg4", container="avi"),
@@ -226,12 +226,12 @@ def test_no_bytes_raise_anything_else(start, content):
 
 @settings(max_examples=120)
 @given(
-    st.sampled_from(tuple(WHOLE)),
+    st.sampled_from(tuple(ENCODED)),
     st.integers(0, 20_000),
     st.lists(st.tuples(st.integers(0, 20_000), st.integers(0, 255)), max_size=5),
 )
 def test_no_damaged_video_raises_anything_else(kind, length, changes):
     with suppress(MediaError):
-        clip = decode_video(damaged(WHOLE[kind], length, changes), SMALL)
+        clip = decode_video(damaged(ENCODED[kind], length, changes), SMALL)
         assert 1 <= len(clip.frames) == len(clip.times_s) <= 16
         assert (np.diff(clip.times_s) > 0).all()

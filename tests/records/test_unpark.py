@@ -6,7 +6,7 @@ import pytest
 
 from jobs.records.unpark import UnparkConfig, main
 from lib.records import Records, RecordsError
-from lib.records.rescoring import GONE, MOST_FAILURES
+from lib.records.rescoring import DECISION_ABSENT, MOST_FAILURES
 from tests.records.conftest import NOVEMBER, SECOND, decision, keep_decisions
 
 
@@ -74,12 +74,12 @@ def test_some_are_chosen_by_id_or_by_fault(url: str, records: Records) -> None:
 def test_what_is_gone_stays_parked_and_what_is_answered_is_not_listed(
     url: str, records: Records, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    park(records, GONE, "t1")
+    park(records, DECISION_ABSENT, "t1")
     park(records, "OverflowError", "t2", "t3")
     # a worker that held it still answered after it was parked
     assert records.mark_rescored("fraud", "t3", {"decision": "APPROVE"}, NOVEMBER)
     assert main(UnparkConfig("fraud", url)) == 1
-    assert printed(capsys)[-2:] == ["released: 1", f"still parked: 1, {GONE}"]
+    assert printed(capsys)[-2:] == ["released: 1", f"still parked: 1, {DECISION_ABSENT}"]
     assert claimed(records) == {"t2"}
 
 

@@ -23,7 +23,7 @@ rules:
      status: off}
 """
 RULES = load_rules(TEXT, {"amount": float, "visits": float})
-PLACE = {rule.id: index for index, rule in enumerate(RULES.rules)}
+INDEX = {rule.id: index for index, rule in enumerate(RULES.rules)}
 
 payments = st.lists(
     st.fixed_dictionaries(
@@ -142,8 +142,8 @@ def test_the_precision_has_its_wilson_interval() -> None:
 
 def test_overlap_counts_payments_that_both_rules_hit() -> None:
     overlap = tally(RULES, table_of(HISTORY)).overlap
-    assert overlap[PLACE["large"], PLACE["trusted"]] == 1
-    assert overlap[PLACE["large"], PLACE["odd"]] == 0
+    assert overlap[INDEX["large"], INDEX["trusted"]] == 1
+    assert overlap[INDEX["large"], INDEX["odd"]] == 0
     assert np.array_equal(overlap, overlap.T)
 
 

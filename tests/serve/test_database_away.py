@@ -24,19 +24,19 @@ from tests.serve.factories import label, payment
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
 AWAY = "postgresql+psycopg://nobody@127.0.0.1:1/records"
 NOON = "2026-11-27T12:00:00Z"
-HELD = {"reviewer": "ann", "token": 1}
+LEASE = {"reviewer": "ann", "token": 1}
 Bodies = Mapping[tuple[str, str], Any]
 
 ITEM = "/review/items/{item_id}"
 ITEMS: Bodies = {
     ("post", f"{ITEM}/claim"): {"reviewer": "ann"},
-    ("post", f"{ITEM}/renew"): HELD,
-    ("post", f"{ITEM}/release"): HELD,
-    ("post", f"{ITEM}/undo"): HELD,
-    ("post", f"{ITEM}/snooze"): {**HELD, "until": "2027-01-01T00:00:00Z"},
+    ("post", f"{ITEM}/renew"): LEASE,
+    ("post", f"{ITEM}/release"): LEASE,
+    ("post", f"{ITEM}/undo"): LEASE,
+    ("post", f"{ITEM}/snooze"): {**LEASE, "until": "2027-01-01T00:00:00Z"},
     ("post", f"{ITEM}/assign"): {"reviewer": "ann", "assignee": "bob"},
-    ("post", f"{ITEM}/escalate"): HELD,
-    ("post", f"{ITEM}/decide"): {**HELD, "verdicts": {"hate": True}},
+    ("post", f"{ITEM}/escalate"): LEASE,
+    ("post", f"{ITEM}/decide"): {**LEASE, "verdicts": {"hate": True}},
     ("post", "/review/claim"): {"reviewer": "ann"},
     ("post", "/review/golden"): {
         "reviewer": "ann",

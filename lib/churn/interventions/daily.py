@@ -169,7 +169,7 @@ def log_of(day: DailyPlan, playbooks: Playbooks, at_us: int) -> pa.Table:
         untreated, `expected_fall` of it, `value` (currency units, cost taken off), `cost`, `hours`.
     """
     chosen = day.plan.chosen
-    rows: Ints = np.flatnonzero(chosen != plans.NOTHING)
+    rows: Ints = np.flatnonzero(chosen != plans.NO_PLAYBOOK)
     books = chosen[rows]
     order = np.argsort(-day.candidates.value[rows, books], kind="stable")
     rows, books = rows[order], books[order]

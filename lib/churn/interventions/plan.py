@@ -12,7 +12,7 @@ from lib.churn.interventions.playbooks import Playbooks
 from lib.churn.target import Floats, Ints
 from lib.churn.vocabulary import ChurnError
 
-NOTHING = -1
+NO_PLAYBOOK = -1
 _GAP = 1e-9
 _LEAST_PRICE = 1e-9
 
@@ -64,7 +64,7 @@ class Plan:
     """A plan.
 
     Attributes:
-        chosen: (customers,) place of the playbook; `NOTHING` for none.
+        chosen: (customers,) place of the playbook; `NO_PLAYBOOK` for none.
         value: expected, of all that is chosen.
         cost, hours: used.
     """
@@ -112,7 +112,7 @@ def plan_interventions(candidates: Candidates, limits: Budget) -> Plan:
     by HiGHS (through SciPy). Choices that lose are never made.
     """
     customers, books = np.nonzero(candidates.value > 0)
-    chosen = np.full(len(candidates.customers), NOTHING, dtype=np.int64)
+    chosen = np.full(len(candidates.customers), NO_PLAYBOOK, dtype=np.int64)
     if len(customers):
         value = candidates.value[customers, books]
         solution = milp(
@@ -190,7 +190,7 @@ def shadow_prices(
 
 def plan_of(candidates: Candidates, chosen: Ints) -> Plan:
     """What a choice comes to."""
-    customers = np.flatnonzero(chosen != NOTHING)
+    customers = np.flatnonzero(chosen != NO_PLAYBOOK)
     books = chosen[customers]
     return Plan(
         chosen,
@@ -217,7 +217,7 @@ def _in_turn(
     candidates: Candidates, limits: Budget, order: Ints, liking: Floats | None = None
 ) -> Plan:
     liking = candidates.value if liking is None else liking
-    chosen = np.full(len(candidates.customers), NOTHING, dtype=np.int64)
+    chosen = np.full(len(candidates.customers), NO_PLAYBOOK, dtype=np.int64)
     hours, budget, left = limits.hours, limits.budget, candidates.most.copy()
     room = np.inf if limits.most is None else float(limits.most)
     for customer in order.tolist():

@@ -27,7 +27,7 @@ from lib.survival.kaplan_meier import KaplanMeier
 from lib.survival.measures import HorizonGroup
 
 _GROUPS = 4
-_TOLD = {24.0: "24 hours", 168.0: "7 days", 720.0: "30 days"}
+_HORIZON_TEXTS = {24.0: "24 hours", 168.0: "7 days", 720.0: "30 days"}
 
 
 @dataclass(frozen=True)
@@ -239,7 +239,7 @@ def _extremes(subject: Subject) -> dict[str, Floats]:
 def _calibration(findings: Evaluation) -> list[report.Block]:
     plots = tuple(
         report.line_plot(
-            f"Failure within {_TOLD[hours]}",
+            f"Failure within {_HORIZON_TEXTS[hours]}",
             {
                 "observed": _points(groups, "observed"),
                 "95% low": _points(groups, "low"),

@@ -12,7 +12,7 @@ from lib.maintenance.feature_set import HOUR_US
 from lib.maintenance.repository import StoredSchedule, WorkOrder
 from lib.maintenance.schedule.costs import NOT_THIS_WEEK, parts_of
 from lib.maintenance.schedule.problem import Job, Problem
-from lib.maintenance.schedule.request import WHOLE
+from lib.maintenance.schedule.request import WHOLE_MACHINE
 from lib.maintenance.schedule.week_problem import Named
 
 _COLUMNS = (
@@ -38,7 +38,7 @@ def orders_of(
                 id=f"{schedule.id}-{index}",
                 schedule_id=schedule.id,
                 machine_id=name.machine_id,
-                component=None if name.component == WHOLE else name.component,
+                component=None if name.component == WHOLE_MACHINE else name.component,
                 plant=job.plant,
                 line=job.line,
                 skill=job.skill,

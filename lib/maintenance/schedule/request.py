@@ -25,7 +25,7 @@ MOST_PEOPLE = 100_000
 MOST_LISTED = 5_000
 _MOST_MONEY = 1e15
 _MOST_RATE = 1e6
-WHOLE = "machine"
+WHOLE_MACHINE = "machine"
 EVERYWHERE = "*"
 _LOCAL_TIME = "ISO 8601 with an offset, or in the local time of the week"
 
@@ -36,7 +36,7 @@ def _identifier(value: str) -> str:
     return value
 
 
-Place = Annotated[str, Field(max_length=LONGEST_ID_BYTES), AfterValidator(_identifier)]
+Site = Annotated[str, Field(max_length=LONGEST_ID_BYTES), AfterValidator(_identifier)]
 """A plant or a line, up to 128 bytes without control characters; "" for none."""
 
 People = Annotated[int, Field(strict=True, ge=0, le=MOST_PEOPLE)]
@@ -53,7 +53,7 @@ class _StrictModel(BaseModel):
 class Team(_StrictModel):
     """Technicians of one skill at one plant."""
 
-    plant: Place = Field(
+    plant: Site = Field(
         EVERYWHERE,
         description="Plant where the crew works; `*` for a crew at every plant (default).",
     )
@@ -103,7 +103,7 @@ class Downtime(_StrictModel):
     machine_id: Id | None = Field(
         None, description="Id of the machine; default: all machines of `line`."
     )
-    line: Place | None = Field(None, description="Production line; default: all lines.")
+    line: Site | None = Field(None, description="Production line; default: all lines.")
     begin: datetime = Field(description=f"Begin of the period, {_LOCAL_TIME}.")
     end: datetime = Field(description=f"End of the period, {_LOCAL_TIME}.")
 
@@ -111,7 +111,7 @@ class Downtime(_StrictModel):
 class Absence(_StrictModel):
     """Technicians who are absent: ill, on leave, in training."""
 
-    plant: Place = Field(
+    plant: Site = Field(
         EVERYWHERE, description="Plant of the crew; `*` for the crews at every plant (default)."
     )
     skill: Id = Field(description="Skill of the absent technicians.")
@@ -131,7 +131,7 @@ class PinnedJob(_StrictModel):
 
     machine_id: Id = Field(description="Id of the machine.")
     component: Id = Field(
-        WHOLE, description="Component to service; default: `machine`, the whole machine."
+        WHOLE_MACHINE, description="Component to service; default: `machine`, the whole machine."
     )
     start: datetime | None = Field(
         None,
@@ -188,7 +188,7 @@ class WeekRequest(_StrictModel):
         max_length=MOST_LISTED,
         description="Number of parts in the store, by part; default: no limit.",
     )
-    line_minimum: dict[Place, Count] = Field(
+    line_minimum: dict[Site, Count] = Field(
         {},
         max_length=MOST_LISTED,
         description="Minimum number of machines that must run at any time, by production line.",

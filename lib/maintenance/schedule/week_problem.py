@@ -11,7 +11,7 @@ from lib.maintenance.feature_set import HOUR_US
 from lib.maintenance.history import Floats
 from lib.maintenance.schedule.local_week import LocalWeek, in_zone, local_week, zone_of
 from lib.maintenance.schedule.problem import SLOTS, Ints, Job, Problem, ScheduleError, Week
-from lib.maintenance.schedule.request import EVERYWHERE, WHOLE, Absence, WeekRequest
+from lib.maintenance.schedule.request import EVERYWHERE, WHOLE_MACHINE, Absence, WeekRequest
 from lib.survival.curves import Curves
 
 _HOURS_PER_YEAR = 8766.0
@@ -63,7 +63,7 @@ def problem_of(
     survival: list[dict[str, Floats]] = []
     names: list[Named] = []
     for component in request.work:
-        curves = machine_curves if component == WHOLE else by_mode[component]
+        curves = machine_curves if component == WHOLE_MACHINE else by_mode[component]
         survival += survival_of_jobs(curves, week.slots)
         names += [Named(site.machine_id, component) for site in sites]
     ends = [float(each["survival"][-1]) for each in survival]
@@ -111,11 +111,11 @@ def _refuse_unknown(
     request: WeekRequest, sites: Sequence[Site], by_mode: Mapping[str, Curves]
 ) -> None:
     for component in request.work:
-        if component != WHOLE and component not in by_mode:
+        if component != WHOLE_MACHINE and component not in by_mode:
             modes = ", ".join(by_mode) or "none"
             raise ScheduleError(
                 f"work.{component}: the model has no such failure mode; it has {modes}; "
-                f"`{WHOLE}` plans whole machines"
+                f"`{WHOLE_MACHINE}` plans whole machines"
             )
     machines = {site.machine_id for site in sites}
     for field, names in (
@@ -187,7 +187,7 @@ def _job(
     locks = [each for each in request.locks if (each.machine_id, each.component) == name]
     locked_start = locks[0].start if locks else None
     return Job(
-        machine_id=name.machine_id if name.component == WHOLE else " ".join(name),
+        machine_id=name.machine_id if name.component == WHOLE_MACHINE else " ".join(name),
         plant=site.plant,
         line=site.line,
         skill=kind.skill,

@@ -57,7 +57,7 @@ class Known(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class PdqHash:
     """What an image looks like.
 
     Attributes:
@@ -92,12 +92,12 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def pdq_hash(pixels: Pixels) -> Seen:
+def pdq_hash(pixels: Pixels) -> PdqHash:
     """The PDQ hash of an image, uint8 (H, W, 3) RGB."""
     image = Image.fromarray(pixels)
     image.thumbnail((_SIDE, _SIDE), Image.Resampling.BOX)
     bits, quality = pdqhash.compute(np.asarray(image))
-    return Seen(np.packbits(np.asarray(bits, dtype=bool)).view(np.uint64), int(quality))
+    return PdqHash(np.packbits(np.asarray(bits, dtype=bool)).view(np.uint64), int(quality))
 
 
 class HashList:

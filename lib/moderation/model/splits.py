@@ -17,7 +17,7 @@ PARTS = ("members", "fusion", "test", "unused")
 """Posts for the models of a modality, for fusion and calibration, for the report, for none."""
 
 _MEMBERS = 0.6  # share of the authors who teach; the others teach fusion
-_HELD, _FOLDS = 6, 4
+_TEST_PARTS, _FOLDS = 6, 4
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def split_posts(
     fold = (_lots(authors, seed + 2) * _FOLDS).astype(np.int64)
     parting = PostSplit(
         part,
-        _lots(authors, seed + 1) < 1.0 / _HELD,
+        _lots(authors, seed + 1) < 1.0 / _TEST_PARTS,
         fold,
         start if by_time else int(at_us[labelled].min()),
     )

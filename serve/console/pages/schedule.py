@@ -28,7 +28,7 @@ from lib.maintenance.order_outcome import Outcome, close_with
 from lib.maintenance.repository import OrderCloser, ScheduleUpdate, require_revision
 from lib.maintenance.schedule.change import CHANGE_ACTIONS, ChangeAction
 from lib.maintenance.schedule.planned_week import PlannedWeek, load_week
-from lib.maintenance.schedule.request import WHOLE
+from lib.maintenance.schedule.request import WHOLE_MACHINE
 from lib.maintenance.schedule.revision import (
     Revision,
     ServiceChange,
@@ -73,7 +73,7 @@ async def week(console: Console, visit: Visit) -> Response:
     number = read_page(visit, _MOST_PAGES)
     shown = ScheduleFilter(query["plant"] or None, query["skill"] or None, number)
     asks = AskedChange(_action(query["action"]), query["start"]) if query["action"] else None
-    name = Named(query["machine"], query["component"] or WHOLE)
+    name = Named(query["machine"], query["component"] or WHOLE_MACHINE)
     question = ServiceQuestion(name, asks) if query["machine"] else None
     page = await system.read(read_schedule, _id(visit), shown, console.service.now(), question)
     filters = {name: query[name] for name in ("plant", "skill") if query[name]}
@@ -102,7 +102,7 @@ async def change(console: Console, visit: Visit) -> Response:
     """Makes a change that was shown with its cost."""
     visit.require(f"{SYSTEM}:review")
     system, form = console.system(visit, "read", SYSTEM), visit.form
-    name = Named(_text(form, "machine"), _text(form, "component") or WHOLE)
+    name = Named(_text(form, "machine"), _text(form, "component") or WHOLE_MACHINE)
     start_at = read_whole(visit, "start_at") if form.get("start_at") else None
     asks = ServiceChange(action=_action(form.get("action", "")), name=name, start_at=start_at)
     await system.read(_make, _revision(console, visit), asks)

@@ -28,7 +28,7 @@ _STOPWATCH = """() => {
     requestAnimationFrame(() => setTimeout(() => window.waits.push(performance.now() - from)));
   });
 }"""
-_HELD = "document.querySelector('article.item')?.dataset.renew"
+_LEASE_URL = "document.querySelector('article.item')?.dataset.renew"
 _FIRST_PAINT = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? null"
 
 
@@ -187,7 +187,7 @@ def _until_empty(page: Page, address: str) -> int:
     while (title := page.query_selector("#item-title")) is not None:
         before = page.get_attribute("article.item", "data-renew")
         _decide(page)
-        _wait(page, f"{_HELD} !== {json.dumps(before)}")
+        _wait(page, f"{_LEASE_URL} !== {json.dumps(before)}")
         decided += 1
         title.dispose()
     return decided

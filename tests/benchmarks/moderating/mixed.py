@@ -141,7 +141,7 @@ def policy_head(pictures: Pictures, image: ImageModel) -> ImageModel:
 
 
 @dataclass(frozen=True)
-class Told:
+class AnsweredPosts:
     """Posts and what each modality says of them.
 
     Attributes:
@@ -162,18 +162,18 @@ class Told:
     def __len__(self) -> int:
         return len(self.part)
 
-    def take(self, rows: NDArray[np.int64]) -> Told:
+    def take(self, rows: NDArray[np.int64]) -> AnsweredPosts:
         """Some of them."""
         answers = {name: answer.take(rows) for name, answer in self.answers.items()}
-        return Told(
+        return AnsweredPosts(
             answers, self.presence[rows], self.targets[rows], self.part[rows], self.groups[rows]
         )
 
 
-def told_of(mixed: Mixed, seed: int) -> Told:
+def answered_posts(mixed: Mixed, seed: int) -> AnsweredPosts:
     """Posts composed of each part's pieces, one part after another."""
-    parts = [_told_of_part(mixed, part, seed) for part in range(_TURNS)]
-    return Told(
+    parts = [_answered_posts_part(mixed, part, seed) for part in range(_TURNS)]
+    return AnsweredPosts(
         {name: joined([part.answers[name] for part in parts]) for name in mixed.answers},
         np.concatenate([part.presence for part in parts]),
         np.concatenate([part.targets for part in parts]),
@@ -182,7 +182,7 @@ def told_of(mixed: Mixed, seed: int) -> Told:
     )
 
 
-def _told_of_part(mixed: Mixed, part: int, seed: int) -> Told:
+def _answered_posts_part(mixed: Mixed, part: int, seed: int) -> AnsweredPosts:
     texts, images, clips = mixed.parts[part]
     posts = compose(mixed.pieces.take(texts, images, clips), _POSTS, RECIPE, seed + part)
     answers, deciding = {}, {}
@@ -200,12 +200,14 @@ def _told_of_part(mixed: Mixed, part: int, seed: int) -> Told:
         deciding[name] = np.where(drawn >= 0, piece[np.maximum(drawn, 0)], alone)
     groups = [deciding[name] for name in ("text", "text", "video", "image", "image")]
     part_numbers = np.full(len(posts), part)
-    return Told(answers, posts.presence, posts.targets, part_numbers, np.stack(groups, axis=1))
+    return AnsweredPosts(
+        answers, posts.presence, posts.targets, part_numbers, np.stack(groups, axis=1)
+    )
 
 
 def judge_mixed(mixed: Mixed, seed: int, runtime: Runtime) -> dict[str, object]:
     """Each part judged by a fusion of the other four, all parts in one table."""
-    posts = told_of(mixed, seed)
+    posts = answered_posts(mixed, seed)
     calibrated, raw = np.zeros(posts.targets.shape), np.zeros(posts.targets.shape)
     flagged = np.zeros(posts.targets.shape, dtype=np.bool_)
     for turn in range(_TURNS):
@@ -231,7 +233,7 @@ def judge_mixed(mixed: Mixed, seed: int, runtime: Runtime) -> dict[str, object]:
 
 
 def _figures(
-    posts: Told,
+    posts: AnsweredPosts,
     odds: NDArray[np.float64],
     raw: NDArray[np.float64],
     flagged: NDArray[np.bool_],
@@ -279,7 +281,7 @@ def _figures(
         "ece_by_chance": ece,
         "ece_after_by_pattern": by_pattern(odds, posts.presence, targets, policies),
         "policies": {
-            policy: _told_of_policy(odds[:, p], targets[:, p] > 0, flagged[:, p])
+            policy: _answered_posts_policy(odds[:, p], targets[:, p] > 0, flagged[:, p])
             for p, policy in enumerate(policies)
         },
         "accuracy_at_80_coverage": accuracy_at(odds, targets, 0.8),
@@ -289,7 +291,7 @@ def _figures(
     }
 
 
-def _told_of_policy(
+def _answered_posts_policy(
     odds: NDArray[np.float64], violates: NDArray[np.bool_], flagged: NDArray[np.bool_]
 ) -> dict[str, float]:
     hits = float((violates & flagged).sum())

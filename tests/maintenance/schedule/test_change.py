@@ -27,7 +27,7 @@ from tests.records.conftest import NOVEMBER
 from tests.records.review_factories import HOUR
 
 DAY = 24 * HOUR
-ONE = Named("pump t12", "bearing")
+BEARING = Named("pump t12", "bearing")
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,7 @@ def test_the_suggested_start_is_the_cheapest_that_fits(week: PlannedWeek) -> Non
 def test_what_has_begun_is_not_moved_and_nothing_moves_into_the_past(week: PlannedWeek) -> None:
     begun = week.schedule.week_start + 12 * HOUR
     with pytest.raises(UnchangeableError, match="has begun"):
-        change_service(week, "drop", ONE, None, begun)
+        change_service(week, "drop", BEARING, None, begun)
     late = next(name for name, start in zip(week.names, week.starts, strict=True) if start > 12)
     past = change_service(week, "move", late, week.time_of(7), begun)
     assert "the hour has passed" in past.broken

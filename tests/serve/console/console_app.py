@@ -22,7 +22,7 @@ from tests.serve.prometheus_metrics import PrometheusMetrics
 BASE = "http://console.test"
 READING = tuple(f"{system}:read" for system in DECISIONS)
 REVIEWING = (*READING, *(f"{system}:review" for system in DECISIONS))
-EVERYTHING = (*REVIEWING, "churn:label", "admin")
+ALL_SCOPES = (*REVIEWING, "churn:label", "admin")
 """Scopes."""
 _KEYS_AGAIN_US = 1_000_000
 _FIELD = re.compile(r'name="([^"]+)" value="([^"]*)"')

@@ -13,7 +13,7 @@ from serve.console.static_files import StaticFiles
 from tests.console.seeded import EXPERIMENT, STORED_SCRIPT, Seeded, script_id, seed
 from tests.serve.console.addresses import paths_of
 from tests.serve.console.console_app import (
-    EVERYTHING,
+    ALL_SCOPES,
     RunningConsole,
     console,
     post,
@@ -56,7 +56,7 @@ async def test_a_session_ends_when_it_is_idle_and_when_it_is_old(lived: Seeded) 
 
 async def test_what_a_page_asks_for_by_itself_lets_no_session_last(own: Seeded) -> None:
     async with console(own, session_minutes=30.0) as running:
-        browser = await running.signed_in(*EVERYTHING)
+        browser = await running.signed_in(*ALL_SCOPES)
         claimed = await post(browser, HOME, "/console/queue/fraud/next")
         renew = re.search(r'data-renew="([^"]+)" data-token="([0-9]+)"', claimed.text)
         assert renew
@@ -215,7 +215,7 @@ REFERENCE = re.compile(r'(?:src|href|action)="([^"]*)"')
 async def test_pages_hold_no_inline_code_and_name_nothing_elsewhere(
     running: RunningConsole,
 ) -> None:
-    browser = await running.signed_in(*EVERYTHING)
+    browser = await running.signed_in(*ALL_SCOPES)
     for path in paths_of(READING, running.seeded):
         text = (await browser.get(path)).text
         if path.endswith(".csv"):
@@ -235,7 +235,7 @@ async def test_stored_scripts_are_text_on_every_page(
         )
         source.records.end(EXPERIMENT, by=STORED_SCRIPT, reason=STORED_SCRIPT, at=2)
     async with console(seeded) as running:
-        browser = await running.signed_in(*EVERYTHING)
+        browser = await running.signed_in(*ALL_SCOPES)
         page = await post(browser, HOME, "/console/queue/fraud/next")
         assert "&lt;img src=x onerror" in page.text
         assert "<img src=x" not in page.text
@@ -287,7 +287,7 @@ async def test_what_is_no_form_is_refused(running: RunningConsole) -> None:
 
 async def test_a_form_may_be_as_long_as_the_body_of_its_endpoint(own: Seeded) -> None:
     async with console(own) as running:
-        admin = await running.signed_in(*EVERYTHING)
+        admin = await running.signed_in(*ALL_SCOPES)
         text = "# é\n" * 25_000
         checked = await post(admin, HOME, "/console/rules/fraud/validate", text=text)
         assert checked.status_code == 200, checked.text

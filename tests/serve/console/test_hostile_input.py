@@ -23,7 +23,7 @@ from tests.serve.console.addresses import paths_of
 from tests.serve.console.browsing import Served
 from tests.serve.console.browsing import sign_in as sign_in_by_hand
 from tests.serve.console.console_app import (
-    EVERYTHING,
+    ALL_SCOPES,
     RunningConsole,
     console,
     fields_of,
@@ -75,7 +75,7 @@ async def test_nul_is_refused_wherever_it_stands(
     own: Seeded, postgresql_systems: dict[str, dict[str, str]]
 ) -> None:
     async with console(own, systems=postgresql_systems) as running:
-        browser = await running.signed_in(*EVERYTHING, "maintenance:label")
+        browser = await running.signed_in(*ALL_SCOPES, "maintenance:label")
         token = token_of(await browser.get(HOME))
         for path in addresses_with(NUL, READING, own):
             assert (await browser.get(path)).status_code == 404, path
@@ -94,7 +94,7 @@ async def test_nul_is_refused_wherever_it_stands(
 async def test_numbers_out_of_range_are_refused_or_mean_something(
     running: RunningConsole, number: str
 ) -> None:
-    browser = await running.signed_in(*EVERYTHING, "maintenance:label")
+    browser = await running.signed_in(*ALL_SCOPES, "maintenance:label")
     token = token_of(await browser.get(HOME))
     for path, names in NUMBERS.items():
         for name in names:
@@ -118,7 +118,7 @@ async def test_no_id_leads_a_link_or_form_to_another_page(
         )  # fmt: skip
         source.records.admit([climbing], "service")
     async with console(seeded) as running:
-        browser = await running.signed_in(*EVERYTHING)
+        browser = await running.signed_in(*ALL_SCOPES)
         token = token_of(await browser.get(HOME))
         pages = [(path, await browser.get(path)) for path in paths_of(READING, seeded)]
         linked = "/console/contacts?done=done&reported=../customers/ct1/override"
@@ -157,7 +157,7 @@ async def test_a_payment_is_decided_through_no_item_of_another(own: Seeded) -> N
         before = source.records.find_item("i3")
     page = f"/console/payments/t{MAIN}"
     async with console(own) as running:
-        browser = await running.signed_in(*EVERYTHING)
+        browser = await running.signed_in(*ALL_SCOPES)
         form = fields_of(await browser.get(page), f"{page}/decide")
         for action in ("decide", "refer"):
             sent = {**form, "item": "i3", "verdict": "fraud"}
@@ -169,7 +169,7 @@ async def test_a_payment_is_decided_through_no_item_of_another(own: Seeded) -> N
 async def test_a_form_sent_many_times_at_once_acts_once(own: Seeded) -> None:
     page = f"/console/payments/t{MAIN}"
     async with console(own) as running:
-        browser = await running.signed_in(*EVERYTHING)
+        browser = await running.signed_in(*ALL_SCOPES)
         form = fields_of(await browser.get(page), f"{page}/decide") | {"verdict": "fraud"}
         sent = [browser.post(f"{page}/decide", data=form) for _ in range(6)]
         answers = await asyncio.gather(*sent)
@@ -217,7 +217,7 @@ async def test_media_are_for_those_who_review_posts(own: Seeded, system: str) ->
 
 
 async def test_rules_that_are_made_to_be_slow_are_refused_fast(running: RunningConsole) -> None:
-    browser = await running.signed_in(*EVERYTHING)
+    browser = await running.signed_in(*ALL_SCOPES)
     token = token_of(await browser.get(HOME))
     rule = "- id: a\n  action: REVIEW\n  reason: x\n  confidence: high\n  owner: x\n  when: "
     head = "version: 1\nrules:\n"
@@ -244,7 +244,7 @@ async def test_rules_that_are_made_to_be_slow_are_refused_fast(running: RunningC
 def test_a_text_from_right_to_left_turns_nothing_but_itself(
     shared_console: Served, page: Page
 ) -> None:
-    sign_in_by_hand(page, shared_console, shared_console.new_key(*EVERYTHING, reviewers=("ann",)))
+    sign_in_by_hand(page, shared_console, shared_console.new_key(*ALL_SCOPES, reviewers=("ann",)))
     page.goto(f"{shared_console.url}contacts?done=done&reported=%E2%80%AEabc")
     order = page.evaluate(
         """() => {

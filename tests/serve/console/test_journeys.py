@@ -14,7 +14,7 @@ from lib.registry import Registry
 from tests.console.seeded import EXPERIMENT, NOW
 from tests.console.seeded_fleet import SCHEDULE
 from tests.serve.console.browsing import Served, sign_in
-from tests.serve.console.console_app import EVERYTHING
+from tests.serve.console.console_app import ALL_SCOPES
 
 pytestmark = pytest.mark.timeout(600)
 PAGES = {
@@ -64,7 +64,7 @@ PAGES = {
 
 
 def admin_key(console: Served) -> str:
-    return console.new_key(*EVERYTHING, reviewers=("ann",))
+    return console.new_key(*ALL_SCOPES, reviewers=("ann",))
 
 
 def address(console: Served, name: str) -> str:

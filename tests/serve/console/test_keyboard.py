@@ -15,13 +15,13 @@ from tests.console.seeded_posts import TEXT
 from tests.console.seeded_rules import BURST
 from tests.records.review_factories import HOUR, item
 from tests.serve.console.browsing import Served
-from tests.serve.console.console_app import EVERYTHING
+from tests.serve.console.console_app import ALL_SCOPES
 
 pytestmark = pytest.mark.timeout(600)
 RENEWAL = "/queue/{system}/items/{item_id:path}/renew"
 """What a page does by itself for as long as somebody looks at it."""
 ACTIONS = {**{path: path for path in CHANGING}, **{path: path for path in ("/name", "/sign-out")}}
-SCOPES = (*EVERYTHING, "maintenance:label", "moderation:label")
+SCOPES = (*ALL_SCOPES, "maintenance:label", "moderation:label")
 _MOST_TABS = 400
 _SETTLED_MS = 400
 _NAME = """() => {
@@ -113,7 +113,7 @@ def test_every_action_is_done_by_keyboard_alone(
     page.goto(own_console.url)
     page.keyboard.type(
         own_console.new_key(
-            *EVERYTHING, "maintenance:label", "moderation:label", reviewers=("ann", "bob")
+            *ALL_SCOPES, "maintenance:label", "moderation:label", reviewers=("ann", "bob")
         )
     )
     page.keyboard.press("Enter")

@@ -6,7 +6,7 @@ import pytest
 
 from tests.console.seeded import DECISIONS, Seeded
 from tests.serve.console.console_app import (
-    EVERYTHING,
+    ALL_SCOPES,
     READING,
     RunningConsole,
     console,
@@ -112,7 +112,7 @@ async def test_an_error_of_our_own_is_a_page_with_a_request_id(
 
 
 async def test_what_is_refused_is_no_fault_of_the_log(running: RunningConsole) -> None:
-    admin = await running.signed_in(*EVERYTHING)
+    admin = await running.signed_in(*ALL_SCOPES)
     log = running.seeded.folder / "console.jsonl"
     await running.service._flusher.flush()
     before = len(log.read_text())
