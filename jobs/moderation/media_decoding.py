@@ -17,7 +17,7 @@ import pyarrow as pa
 from jobs import ingestion
 from lib.contract import QUARANTINE_REASON
 from lib.moderation.media.decoder_pool import shared_pool
-from lib.moderation.media.hashes import LEAST_QUALITY, Seen, pdq_hash, sha256
+from lib.moderation.media.hashes import LEAST_QUALITY, PdqHash, pdq_hash, sha256
 from lib.moderation.media.limits import MediaError
 from lib.moderation.media.media_fetcher import MediaFetcher
 from lib.moderation.model.model_config import ModelConfig
@@ -119,7 +119,7 @@ class Decoded:
     """
 
     frames: Pixels
-    look: Seen | None
+    look: PdqHash | None
     digest: str
     fault: MediaError | None
 

@@ -21,7 +21,7 @@ from lib.churn.events import stream
 from lib.churn.features import churn_features
 from lib.churn.interventions.effects import Effect, estimate_effect, revised
 from lib.churn.interventions.plan import (
-    NOTHING,
+    NO_PLAYBOOK,
     Budget,
     Candidates,
     Plan,
@@ -121,7 +121,7 @@ def outcome(arguments: tuple[int, int, int]) -> Outcome:
     real = _candidates(simulation, mrr, true, open_to)
     plans = {
         "ours": plan_interventions(ours, limits),
-        "nothing": Plan(np.full(len(mrr), NOTHING), 0.0, 0.0, 0.0),
+        "nothing": Plan(np.full(len(mrr), NO_PLAYBOOK), 0.0, 0.0, 0.0),
         "highest_risk": highest_risk_first(ours, limits, simulation.probabilities),
         "random": random_plan(ours, limits, seed),
         "best_possible": plan_interventions(real, limits),
@@ -131,7 +131,7 @@ def outcome(arguments: tuple[int, int, int]) -> Outcome:
         value={name: _true_value(real, plan.chosen) for name, plan in plans.items()},
         violations=sum(len(violations(real, limits, plan)) for plan in plans.values()),
         covered=covered,
-        chosen=int((plans["ours"].chosen != NOTHING).sum()),
+        chosen=int((plans["ours"].chosen != NO_PLAYBOOK).sum()),
         power=power,
     )
 
@@ -161,7 +161,7 @@ def _true_uplift(simulation: _World, indices: Ints, day: int) -> Floats:
 
 def _true_value(real: Candidates, chosen: Ints) -> float:
     """Expected, with the true effects, cost taken off."""
-    rows = np.flatnonzero(chosen != NOTHING)
+    rows = np.flatnonzero(chosen != NO_PLAYBOOK)
     return float(real.value[rows, chosen[rows]].sum())
 
 
@@ -197,7 +197,7 @@ def _coverage(
     draws: int,
 ) -> tuple[float, float]:
     """Share of drawn runs whose interval covers the true mean effect on those chosen; power."""
-    rows = np.flatnonzero(chosen != NOTHING)
+    rows = np.flatnonzero(chosen != NO_PLAYBOOK)
     if len(rows) < 4:
         return float("nan"), float("nan")
     idle = chances_to_leave(simulation.lives, indices[rows], day, TARGET.window_days, None)
