@@ -57,6 +57,20 @@ def require(features: FeatureSet, table: pa.Table) -> None:
             )
 
 
+def refuse_shared_names(features: FeatureSet, table: pa.Table) -> None:
+    """Checks that no feature has the name of a column: the table would have two of that name.
+
+    Raises:
+        ValueError: naming the feature.
+    """
+    for name in features.names:
+        if name in table.column_names:
+            raise ValueError(
+                f"feature {name!r} of {features.name} has the name of a column of its events; "
+                "give the feature another name"
+            )
+
+
 def processing_order(features: FeatureSet, table: pa.Table) -> Ints | None:
     """The order in which events are processed; None where the table has it already."""
     keys = [features.time_column, features.id_column]

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from lib.feature.columns import Lazy, append, numbers
+from lib.feature.columns import Lazy, append, numbers, refuse_shared_names
 from lib.feature.declaration import Category, Derived, Direct, Feature, FeatureSet
 from lib.feature.exact_arithmetic import NAN, Value, choose
 from lib.feature.key_group import blocks_of
@@ -39,7 +39,9 @@ def compute(features: FeatureSet, table: pa.Table) -> pa.Table:
 
     Raises:
         KeyError: for a column that is missing, naming it and the features that need it.
+        ValueError: for a feature that has the name of a column of the events, naming it.
     """
+    refuse_shared_names(features, table)
     blocks = blocks_of(features, table, features.measures()).values()
 
     def measured(first: int, end: int) -> dict[str, Floats]:
@@ -73,7 +75,11 @@ def measure(features: FeatureSet, table: pa.Table, column: str) -> pa.Table:
         features: the declarations.
         table: all rows of the key values that are in it.
         column: one of `partition_columns(features)`.
+
+    Raises:
+        KeyError, ValueError: as of `compute`.
     """
+    refuse_shared_names(features, table)
     earlier = partition_columns(features)
     earlier = earlier[: earlier.index(column)]
     own_measures = [
@@ -85,7 +91,12 @@ def measure(features: FeatureSet, table: pa.Table, column: str) -> pa.Table:
 
 
 def finish(features: FeatureSet, table: pa.Table) -> pa.Table:
-    """Turns the columns that `measure` added into features, and drops them."""
+    """Turns the columns that `measure` added into features, and drops them.
+
+    Raises:
+        ValueError: as of `compute`.
+    """
+    refuse_shared_names(features, table)
     names = list(dict.fromkeys(n for m in features.measures() for n in measure_columns(m)))
     columns = {name: numbers(table.column(name)) for name in names}
 

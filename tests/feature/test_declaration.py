@@ -2,6 +2,7 @@ import dataclasses
 import subprocess
 import sys
 
+import pyarrow as pa
 import pytest
 
 from lib.feature import (
@@ -14,6 +15,9 @@ from lib.feature import (
     Feature,
     FeatureSet,
     Window,
+    compute,
+    finish,
+    measure,
 )
 
 COUNT = Feature("events_by_user_1d", "events", ("user_id",), Count(), Window(DAY, HOUR))
@@ -69,3 +73,20 @@ def test_a_distinct_count_without_a_window_is_refused():
 
 def test_hidden_features_are_no_inputs_of_a_model():
     assert feature_set(dataclasses.replace(COUNT, hidden=True)).names == ()
+
+
+def test_a_feature_that_has_the_name_of_a_column_is_refused_before_anything_is_computed():
+    features = feature_set(COUNT, Direct("amount", "units", ("amount_minor",), identity))
+    events = pa.table(
+        {
+            "transaction_id": ["t1"],
+            "event_time": pa.array([1], pa.timestamp("us", "UTC")),
+            "user_id": ["u1"],
+            "amount_minor": [5],
+            "amount": [5.0],
+        }
+    )
+    for work in (compute, finish, lambda *arguments: measure(*arguments, "user_id")):
+        with pytest.raises(ValueError, match="feature 'amount' of test has the name of a column"):
+            work(features, events)
+    assert compute(features, events.drop_columns("amount"))["amount"].to_pylist() == [5.0]
