@@ -134,3 +134,8 @@ class Precedes:
     earlier: str
     later: str
     slack: int = 0
+
+    @property
+    def reason(self) -> str:
+        """Why a row that breaks it is set aside."""
+        return f"{self.earlier}: after {self.later}"

@@ -50,7 +50,7 @@ def order_faults(table: pa.Table, rule: Precedes) -> Iterator[Fault]:
         return
     earlier, later = (table[name].cast(pa.int64()) for name in (rule.earlier, rule.later))
     late = as_mask(pc.greater(earlier, pc.add(later, rule.slack)))
-    yield late, f"{rule.earlier}: after {rule.later}"
+    yield late, rule.reason
 
 
 def together_faults(table: pa.Table, names: tuple[str, ...]) -> Iterator[Fault]:

@@ -1,8 +1,10 @@
 """Rows of a contract as callers send them: the contract's columns, typed and documented."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
+import numpy as np
 import pyarrow as pa
 from pydantic import (
     BaseModel,
@@ -13,11 +15,12 @@ from pydantic import (
     create_model,
 )
 
-from lib.contract import MINOR_UNITS, TIME, Column, Contract
+from lib.contract import MINOR_UNITS, QUARANTINE_REASON, TIME, Column, Contract
 from lib.contract.fields import Moment, identifier_of
 from lib.contract.scalar import LARGEST_WHOLE
 from serve.framework.problem import FieldError, Problem
 
+_ROW = "number of the row"
 _UNITS = {"UTC": "ISO 8601 with an offset", MINOR_UNITS: f"{MINOR_UNITS} of the currency"}
 
 
@@ -37,21 +40,32 @@ def model_for(contract: Contract) -> type[BaseModel]:
     return model
 
 
-def to_table(contract: Contract, rows: Sequence[BaseModel]) -> pa.Table:
+def to_table(contract: Contract, rows: Sequence[BaseModel], path: str = "") -> pa.Table:
     """Rows as a table, checked by the contract.
 
+    Args:
+        contract: of the rows.
+        rows: as `model_for` reads them.
+        path: where a row stands in the body, with `{}` for its number: `{}.` in a list, nothing
+            where the body is the row.
+
     Raises:
-        Problem: 422 where rows break it; nothing of them may be used then.
+        Problem: 422 that names the fields at fault; nothing of the rows may be used then.
     """
     columns = {
         column.name: pa.array([getattr(row, column.name) for row in rows], column.type)
         for column in contract.columns
     }
-    checked = contract.check(pa.table(columns))
+    table = pa.table(columns)
+    checked = contract.check(table, table.append_column(_ROW, pa.array(np.arange(len(rows)))))
     if checked.reasons:
-        faults = [FieldError(contract.name, reason) for reason in list(checked.reasons)[:20]]
-        text = "; ".join(f"{fault.field}: {fault.message}" for fault in faults[:3])
-        raise Problem(422, "invalid-field", text, faults)
+        raise Problem.of_fields(
+            [
+                fault
+                for row in checked.quarantined.to_pylist()
+                for fault in _faults(contract, row, path.format(row[_ROW]))
+            ]
+        )
     return checked.good
 
 
@@ -63,10 +77,28 @@ def to_rows(request: BaseModel, contracts: Sequence[Contract]) -> Mapping[str, p
     """
     rows_by_name = {contract.name: getattr(request, contract.name) for contract in contracts}
     return {
-        contract.name: to_table(contract, rows_by_name[contract.name])
+        contract.name: to_table(contract, rows_by_name[contract.name], f"{contract.name}.{{}}.")
         for contract in contracts
         if rows_by_name[contract.name]
     }
+
+
+def _faults(contract: Contract, row: Mapping[str, Any], path: str) -> Iterator[FieldError]:
+    """What a quarantined row's reason says of each field that it names."""
+    reason = row[QUARANTINE_REASON]
+    for rule in contract.precedes:
+        if rule.reason == reason:
+            earlier, later = (_value_text(row[name]) for name in (rule.earlier, rule.later))
+            message = f"expected at most {rule.later}, {later}, got {earlier}"
+            yield FieldError(f"{path}{rule.earlier}", message)
+            return
+    names, _, message = reason.partition(": ")
+    for name in names.split(", "):
+        yield FieldError(f"{path}{name}", message)
+
+
+def _value_text(value: Any) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 def _field(column: Column) -> tuple[Any, Any]:

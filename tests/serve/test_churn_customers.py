@@ -332,7 +332,7 @@ BAD = {
     ),
     "one ticket told twice, differently": (
         {"tickets": [event(5, ticket_id="t"), event(6, ticket_id="t")]},
-        "tickets: ticket_id: came before with other content",
+        "tickets.1.ticket_id: came before with other content",
     ),
 }
 
