@@ -9,7 +9,7 @@ from typing import ParamSpec, TypeVar
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
-Input = TypeVar("Input", bound=Sized)
+Input = TypeVar("Input")
 
 
 class BoundedExecutor:
@@ -59,8 +59,20 @@ class SizedExecutor(BoundedExecutor):
         super().__init__(name, limit)
         self._longest = longest
 
-    async def run_sized(self, work: Callable[[Input], Result], value: Input) -> Result:
-        """What `work` makes of an input."""
-        if len(value) <= self._longest:
+    async def run_sized(
+        self, work: Callable[[Input], Result], value: Input, size: int | None = None
+    ) -> Result:
+        """What `work` makes of an input.
+
+        Args:
+            work: on the input.
+            value: the input.
+            size: of the input, where that is not its length.
+        """
+        if size is None:
+            if not isinstance(value, Sized):
+                raise TypeError("expected a size, or an input that has a length")
+            size = len(value)
+        if size <= self._longest:
             return work(value)
         return await self.run(work, value)
