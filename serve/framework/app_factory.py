@@ -72,6 +72,7 @@ def new_gateway(
         metrics=service.meter,
         limits=service.limits,
         names_request=names_request,
+        refusals=refusals,
     )
 
 
@@ -134,6 +135,8 @@ def _new_app(
 def _add_route(app: FastAPI, route: Route) -> None:
     if route.handler is None:
         return
+    is_json = route.response not in (None, Response)
+    modelled = {"response_model": route.response} if is_json and not route.direct else {}
     app.add_api_route(
         route.path,
         _documentation(route, route.handler) if route.direct else route.handler,
@@ -143,6 +146,7 @@ def _add_route(app: FastAPI, route: Route) -> None:
         tags=[route.tag],
         summary=route.summary,
         response_description="The request succeeded.",
+        **modelled,
     )
 
 

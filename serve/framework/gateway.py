@@ -62,6 +62,8 @@ class Gateway:
         limits: what is admitted.
         names_request: whether to put the request id into the answer's header; False under Ray
             Serve, which does so itself.
+        refusals: by type of an error of a direct handler, status and kind of the problem whose
+            detail is the error's message.
     """
 
     app: Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -72,6 +74,7 @@ class Gateway:
     metrics: Metrics
     limits: RequestLimits = field(default_factory=RequestLimits)
     names_request: bool = True
+    refusals: Mapping[type[Exception], tuple[int, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._table = RouteTable(self.prefix, self.routes)
@@ -131,8 +134,7 @@ class Gateway:
             late = "no answer within the deadline; the same request can be sent again"
             await sender.problem(Problem(504, "deadline", late))
         except Exception as error:
-            self._access_log.fault(error, context)
-            problem = problem_from(error)
+            problem = self._problem_of(error, context)
             context.field_errors = problem.errors
             await sender.problem(problem)
         finally:
@@ -212,6 +214,13 @@ class Gateway:
             )
             raise Problem(400, "deadline", text)
         return milliseconds / _SECONDS
+
+    def _problem_of(self, error: Exception, context: RequestContext) -> Problem:
+        for kind in type(error).__mro__:
+            if kind in self.refusals:
+                return Problem(*self.refusals[kind], str(error))
+        self._access_log.fault(error, context)
+        return problem_from(error)
 
     def _log_request(self, route: str, method: str, status: int, context: RequestContext) -> None:
         if context.field_errors:

@@ -46,7 +46,7 @@ from serve.framework.review_schemas import (
     TakeRequest,
     UndoResponse,
 )
-from serve.framework.validation import to_datetime, to_micros
+from serve.framework.validation import BodyParser, to_datetime, to_micros
 
 Result = TypeVar("Result")
 REFUSALS: Mapping[type[Exception], tuple[int, str]] = {
@@ -85,7 +85,7 @@ class ReviewService:
         self._decision_store, self._policy = parts.decision_store, policy
         self.queue, self.meter, self.now = queue, parts.meter, parts.clock.now
         self._lease_clock = lease_clock
-        self.threads = BoundedExecutor("reviews", _THREADS)
+        self.threads, self.parsing = BoundedExecutor("reviews", _THREADS), BodyParser()
         name = f"forewarn_{parts.system}"
         self._claimed, self._verdicts = f"{name}_claimed", f"{name}_verdicts"
         self._steps = f"{name}_review_steps"
@@ -93,6 +93,7 @@ class ReviewService:
     def close(self) -> None:
         """Ends the threads and the connections."""
         self.threads.close()
+        self.parsing.close()
         self.queue.reviews.close()
 
     async def claim(self, request: ClaimRequest, context: RequestContext) -> list[Claim]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import Path
+from pydantic import TypeAdapter
 
 from serve.framework.app_factory import Context
+from serve.framework.asgi import RequestContext
 from serve.framework.review import ReviewService
 from serve.framework.review_schemas import (
     AssignRequest,
@@ -52,6 +54,7 @@ ItemIdParam = Annotated[PathKeyParam, Path(description=f"Id of the review item, 
 _SubjectId = Annotated[
     PathIdParam, Path(description=f"Id of the payment or of the prediction, {ENCODED}.")
 ]
+STATEMENT, GOLDEN = TypeAdapter(StatementRequest), TypeAdapter(GoldenRequest)
 _ITEM = "/review/items/{item_id}"
 _SUBJECT = "/review/subjects/{subject_id}"
 
@@ -119,21 +122,25 @@ def _choice_routes(system: str, review: ReviewService) -> list[Route]:
         """Lease one item to a reviewer, whatever its rank; its holder gets the lease again."""
         return ClaimedCase.of(await review.take(item_id, request, context))
 
-    @router.post(
+    options: dict[str, Any] = {"body_bytes": _STATEMENT_BODY, "responses": CONFLICT}
+
+    @router.direct(
         "/review/statements",
         "review",
         "State a verdict",
-        body_bytes=_STATEMENT_BODY,
-        responses=CONFLICT,
+        StatementRequest,
+        StatementResponse,
+        **options,
     )
-    async def state(request: StatementRequest, context: Context) -> StatementResponse:
+    async def state(body: bytes, context: RequestContext) -> bytes:
         """State one verdict on several subjects, whether or not they are in the queue.
 
         A subject that waits for its first verdict, and that no other reviewer leases, is decided
         in the queue; one that waits for anything else is left out. To withdraw a statement, state
         the opposite verdict under another id.
         """
-        return await review.state(request, context)
+        request = await review.parsing.parse_rows(STATEMENT, body)
+        return (await review.state(request, context)).model_dump_json().encode()
 
     @router.post(f"{_SUBJECT}/notes", summary="Write a note about a subject", **item_options())
     async def note(
@@ -207,12 +214,20 @@ def _transition_routes(system: str, review: ReviewService) -> list[Route]:
 
     golden_options: dict[str, Any] = {"responses": MISSING, "body_bytes": 1024 * 1024}
 
-    @router.post("/review/golden", "review", "Add golden items", **golden_options)
-    async def golden(request: GoldenRequest, context: Context) -> GoldenResponse:
+    @router.direct(
+        "/review/golden",
+        "review",
+        "Add golden items",
+        GoldenRequest,
+        GoldenResponse,
+        **golden_options,
+    )
+    async def golden(body: bytes, context: RequestContext) -> bytes:
         """Mix reviewed subjects whose right answers are known among the items of other reviewers.
 
         What a reviewer decides about them measures the reviewer and becomes no label.
         """
-        return await review.record_golden(request, context)
+        request = await review.parsing.parse_rows(GOLDEN, body)
+        return (await review.record_golden(request, context)).model_dump_json().encode()
 
     return router.routes

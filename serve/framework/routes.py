@@ -55,8 +55,8 @@ class Route:
         tag: what the documentation lists it under.
         direct: whether the gateway answers without FastAPI, which takes 0.2 ms a request.
         request: type of a direct handler's body, for the documentation.
-        response: type of a direct handler's answer, for the documentation; `Response` of any
-            handler is an answer that is no JSON.
+        response: type of a direct handler's answer, or of one that a handler writes itself, for
+            the documentation; `Response` of any handler is an answer that is no JSON.
         summary: one line; None is the handler's name.
         further_scope: another scope that the key must have as well; "" asks for none.
         body_bytes: largest body, in bytes; None is the gateway's default.

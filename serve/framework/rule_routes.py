@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 from fastapi import Path
+from starlette.responses import Response
 
 from lib.console.actor import actor_text
 from lib.rules import RuleError
@@ -69,8 +70,10 @@ def _reading_routes(system: str, service: RuleService) -> list[Route]:
         stored = await service.ask(service.repository.find_rules, system, number)
         return RuleVersionResponse.of(stored, request_id=context.request_id)
 
-    @router.post("/rules/validate", summary="Check rules", **(_CHANGING | {"responses": {}}))
-    async def validate(request: ValidateRequest, context: Context) -> ValidateResponse:
+    checking = _CHANGING | {"responses": {}, "response": ValidateResponse}
+
+    @router.post("/rules/validate", summary="Check rules", **checking)
+    async def validate(request: ValidateRequest, context: Context) -> Response:
         """Check a text as the next version; nothing is stored."""
         return await service.ask(_checked, service, request.text, context.request_id)
 
@@ -129,14 +132,16 @@ async def _rules(system: str, service: RuleService, context: RequestContext) -> 
     )
 
 
-def _checked(service: RuleService, text: str, request_id: str) -> ValidateResponse:
+def _checked(service: RuleService, text: str, request_id: str) -> Response:
+    """An answer with any number of problems, written in the thread that finds them."""
     checks = service.book.check(text)
-    return ValidateResponse(
+    answer = ValidateResponse(
         valid=checks.rules is not None,
         problems=ProblemAnswer.all_of(checks.problems),
         next_version=checks.next_version,
         request_id=request_id,
     )
+    return Response(answer.model_dump_json(), media_type="application/json")
 
 
 async def _change(

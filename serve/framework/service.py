@@ -21,6 +21,7 @@ from lib.review.queue import ReviewQueue
 from lib.review.salt import read_salt
 from lib.review.settings import ReviewSettings
 from lib.storage import redact_uri
+from serve.framework.answers import AnswerWriter
 from serve.framework.decision import ServiceParts
 from serve.framework.decision_store import DecisionStore
 from serve.framework.experiment import ExperimentRunner
@@ -94,7 +95,7 @@ class RiskService:
         self.loading = BoundedExecutor("loading", 1)
         self._flusher = Flusher(meter, self.log)
         self._admitting = BoundedExecutor("admission", 1)
-        self.parsing = BodyParser()
+        self.parsing, self.answers = BodyParser(), AnswerWriter()
         self.keys = ApiKeys(args.api_keys)
         self.background = BackgroundTasks(self.log, fault_fields)
         self.active_rules = active_rules
@@ -228,7 +229,7 @@ class RiskService:
             self.decision_store.close()
             self._incidents.close()
             await self.close()
-            for threads in (self.loading, self._admitting, self.parsing):
+            for threads in (self.loading, self._admitting, self.parsing, self.answers):
                 threads.close()
             self._flusher.close()
 

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from lib.concurrency.bounded_executor import SizedExecutor
+from lib.concurrency.piecewise_json import read_json_in_pieces, release_in_pieces
 from serve.framework.problem import MOST_ERRORS, FieldError, Problem
 
 SECOND = 1_000_000
@@ -33,6 +34,28 @@ def parse_body(adapter: TypeAdapter[Parsed], body: bytes) -> Parsed:
         raise to_problem(error.errors(include_url=False), adapter) from None
 
 
+def parse_rows(adapter: TypeAdapter[Parsed], body: bytes) -> Parsed:
+    """As `parse_body`, for a thread: others go on between rows.
+
+    Args:
+        adapter: of a type that takes nothing of the body as it is: no `Any` in it.
+        body: of JSON.
+
+    Raises:
+        Problem: see `parse_body`.
+    """
+    try:
+        content = read_json_in_pieces(body)
+    except ValueError:
+        return parse_body(adapter, body)
+    try:
+        return adapter.validate_python(content)
+    except ValidationError:
+        return parse_body(adapter, body)
+    finally:
+        release_in_pieces(content)
+
+
 class BodyParser:
     """Parses bodies; those above 64 KiB in a thread, so that other requests go on meanwhile.
 
@@ -50,6 +73,16 @@ class BodyParser:
         """
         return await self._threads.run_sized(partial(parse_body, adapter), body)
 
+    async def parse_rows(self, adapter: TypeAdapter[Parsed], body: bytes) -> Parsed:
+        """The same for a body of many rows; see `parse_rows`.
+
+        Raises:
+            Problem: see `parse_body`.
+        """
+        if len(body) <= _LARGE_BYTES:
+            return parse_body(adapter, body)
+        return await self._threads.run(parse_rows, adapter, body)
+
     async def parse_list(
         self, item: TypeAdapter[Parsed], items: TypeAdapter[list[Parsed]], body: bytes
     ) -> list[Parsed]:
@@ -59,8 +92,8 @@ class BodyParser:
             Problem: see `parse_body`.
         """
         if body.lstrip()[:1] == b"[":
-            return await self.parse(items, body)
-        return [await self.parse(item, body)]
+            return await self.parse_rows(items, body)
+        return [await self.parse_rows(item, body)]
 
     def close(self) -> None:
         """Drops what waits; see `BoundedExecutor.close`."""
