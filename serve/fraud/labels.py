@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Iterable, Sequence
 
 from lib.feature import StoreError
@@ -82,18 +83,18 @@ class LabelIngestor:
 
     async def _count_in_profiles(self, subjects: Iterable[str]) -> set[str]:
         """Lets labels count; returns the payments that are not known here."""
-        at_a_time = asyncio.Semaphore(_AT_A_TIME)
-        missing: set[str] = set()
+        waiting, missing = deque(subjects), set[str]()
 
-        async def count_subject(subject: str) -> None:
-            async with at_a_time:
+        async def count_subjects() -> None:
+            while waiting:
+                subject = waiting.popleft()
                 decision = await self._decision_store.find(subject)
                 if decision is None:
                     missing.add(subject)
                 else:
                     await self.replay(decision)
 
-        await asyncio.gather(*(count_subject(subject) for subject in subjects))
+        await asyncio.gather(*(count_subjects() for _ in range(min(_AT_A_TIME, len(waiting)))))
         return missing
 
     def _facts(self, label: Label, index: int, now: int) -> Iterable[Fact]:

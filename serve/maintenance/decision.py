@@ -174,10 +174,11 @@ class MachinePredictor(Decider):
                 f"reading of this machine, got {to_datetime(at).isoformat()}; older predictions "
                 "are in the records",
             )
-        values = await self._predicting.run(self._values, past, at)
-        return FeatureVector(
-            request.machine_id, at, past, values, sensor_faults(self._machines.features, past)
-        )
+        return await self._predicting.run(self._vector, past, at)
+
+    def _vector(self, past: History, at_us: int) -> FeatureVector:
+        faults = sensor_faults(self._machines.features, past)
+        return FeatureVector(past.machine_id, at_us, past, self._values(past, at_us), faults)
 
     def _values(self, past: History, at_us: int) -> Features:
         features = self._machines.features
@@ -228,7 +229,7 @@ class MachinePredictor(Decider):
                 return None
             if past is None:
                 return {"decision": "INSPECT", "reason": "no data of this machine are stored"}
-            values = self._values(past, decision.event_time)
+            values = await self._predicting.run(self._values, past, decision.event_time)
         prediction = await self._predicting.run(self.predict_row, model, values)
         fields = {
             name: value for name, value in _model_fields(prediction).items() if name != "survival"

@@ -3,10 +3,12 @@
 import asyncio
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
 
+from lib.concurrency.bounded_executor import SizedExecutor
 from lib.concurrency.guarded_call import GuardedCall, GuardedRepository
 from lib.maintenance.feature_set import HOUR_US, AssetFeatureSet, FeatureError
 from lib.maintenance.features import last_services, sound_readings
@@ -16,6 +18,7 @@ from lib.maintenance.state_codec import pack, unpack
 from serve.maintenance.schemas import SensorFault
 
 _ATTEMPTS = 20
+_LARGE_BYTES, _LARGE_AT_ONCE = 64 * 1024, 2
 _PREDICTION = "\x00prediction"  # no id of a machine holds it
 Result = TypeVar("Result")
 
@@ -32,6 +35,7 @@ class MachineStates(GuardedRepository[MachineStore]):
     def __init__(self, features: AssetFeatureSet, store: MachineStore, timeout: float) -> None:
         self.features = features
         super().__init__(store, GuardedCall("machine store", MachineStoreError, timeout))
+        self._large = SizedExecutor("states", _LARGE_AT_ONCE, _LARGE_BYTES)
         self.unreadable = 0
 
     async def get(self, machine_id: str) -> History | None:
@@ -41,32 +45,45 @@ class MachineStates(GuardedRepository[MachineStore]):
             MachineStoreError: the store is out.
         """
         stored, _ = await self._guard.run(lambda: self._store.read(machine_id))
-        return self._read(stored)
+        return await self._large.run_sized(self._read, stored or b"")
 
     async def update(
-        self, machine_id: str, work: Callable[[History | None], tuple[History, Result]]
+        self,
+        machine_id: str,
+        work: Callable[[History | None], tuple[History, Result]],
+        news_bytes: int = 0,
     ) -> Result:
         """Puts what `work` makes of a machine's past in its place; `work` may be called again.
 
         Nothing is written where `work` changes nothing.
+
+        Args:
+            machine_id: of the machine.
+            work: runs in a thread if past and news are large.
+            news_bytes: bytes that `work` adds to the stored state, at most.
 
         Raises:
             MachineStoreError: the store is out, or others change this machine all the time.
         """
         for attempt in range(_ATTEMPTS):
             stored, revision = await self._guard.run(lambda: self._store.read(machine_id))
-            after, result = work(self._read(stored))
-            memory, at = pack(self.features, after), revision
+            size = len(stored or b"") + news_bytes
+            change = partial(self._changed, work)
+            memory, result = await self._large.run_sized(change, stored or b"", size)
             if memory == stored:
                 return result
             if await self._guard.run(
-                lambda memory=memory, at=at: self._store.write(machine_id, memory, at)
+                lambda memory=memory, at=revision: self._store.write(machine_id, memory, at)
             ):  # type: ignore[misc]
                 return result
             await asyncio.sleep(0.002 * attempt)
         raise MachineStoreError(
             f"machine '{machine_id}' is changed by other requests at the same time"
         )
+
+    async def compute(self, work: Callable[[History], Result], past: History) -> Result:
+        """What `work` makes of a past, in a thread where the past is long."""
+        return await self._large.run_sized(work, past, past.readings.nbytes)
 
     async def save_prediction(self, machine_id: str, answer: bytes) -> None:
         """Keeps the newest answer about a machine beside it."""
@@ -80,9 +97,20 @@ class MachineStates(GuardedRepository[MachineStore]):
         prediction: dict[str, Any] | None = None if stored is None else json.loads(stored)
         return prediction
 
-    def _read(self, stored: bytes | None) -> History | None:
+    async def close(self) -> None:
+        """Gives connections back, and ends the threads."""
+        await super().close()
+        self._large.close()
+
+    def _changed(
+        self, work: Callable[[History | None], tuple[History, Result]], stored: bytes
+    ) -> tuple[bytes, Result]:
+        after, result = work(self._read(stored))
+        return pack(self.features, after), result
+
+    def _read(self, stored: bytes) -> History | None:
         """A memory that was written for another feature set counts as none, and is counted."""
-        if stored is None:
+        if not stored:
             return None
         try:
             return unpack(self.features, stored)

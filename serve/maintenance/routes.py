@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import Path
 from starlette.responses import Response
 
+from lib.maintenance.feature_set import AssetFeatureSet
 from lib.maintenance.history import UNKNOWN_US, History
 from lib.maintenance.inspection import UnknownMachineError
 from lib.maintenance.machine_store import MachineStoreError
@@ -39,6 +41,7 @@ from serve.maintenance.schemas import (
     MANY_READINGS,
     PREDICT,
     READINGS,
+    SCHEDULE,
     InspectRequest,
     InspectResponse,
     MachineNoteRequest,
@@ -142,22 +145,28 @@ def _machine_routes(service: MaintenanceService) -> list[Route]:
 
 
 def _schedule_routes(service: MaintenanceService) -> list[Route]:
-    router, large = Router("schedules", "maintenance"), service.args.readings_body_bytes
+    router, answers = Router("schedules", "maintenance"), service.answers
+    large = {"body_bytes": service.args.readings_body_bytes, "responses": _PLANNED}
 
-    @router.post("/schedules", "review", "Plan a week", _PLANNED, body_bytes=large)
-    async def schedules(request: ScheduleRequest, context: Context) -> ScheduleResponse:
+    @router.direct(
+        "/schedules", "review", "Plan a week", ScheduleRequest, ScheduleResponse, **large
+    )
+    async def schedules(body: bytes, context: RequestContext) -> bytes:
         """Plan the services of a week within crews, parts, budget and minimum running machines.
 
         The same request under the same `schedule_id`, or under the same X-Request-ID, gets the
         stored schedule. Large weeks take longer than the default deadline: send the header
         X-Deadline-Ms, up to 30000 ms.
         """
-        return await service.orders.plan(request, context)
+        request = await service.parsing.parse_rows(SCHEDULE, body)
+        return await answers.write(await service.orders.plan(request, context))
 
-    @router.get("/schedules/{schedule_id}", "read", "Get a schedule", MISSING)
-    async def schedule(schedule_id: _ScheduleId, context: Context) -> ScheduleResponse:
+    @router.get(
+        "/schedules/{schedule_id}", "read", "Get a schedule", MISSING, response=ScheduleResponse
+    )
+    async def schedule(schedule_id: _ScheduleId, context: Context) -> Response:
         """Return a schedule with the current state of its work orders."""
-        return await service.orders.schedule(schedule_id, context)
+        return await answers.response(await service.orders.schedule(schedule_id, context))
 
     return router.routes
 
@@ -208,19 +217,23 @@ def _change_routes(service: MaintenanceService) -> list[Route]:
         """
         return await service.schedule_changes.change(schedule_id, request, context)
 
-    @router.post("/schedules/{schedule_id}/solve", "review", "Plan the rest of a week", _CHANGED)
+    planned: dict[str, Any] = {"responses": _CHANGED, "response": ScheduleResponse}
+
+    @router.post("/schedules/{schedule_id}/solve", "review", "Plan the rest of a week", **planned)
     async def solve(
         schedule_id: _ScheduleId, request: SolveAgainRequest, context: Context
-    ) -> ScheduleResponse:
+    ) -> Response:
         """Plan the rest of a week again; locked, started and closed services stay."""
-        return await service.schedule_changes.solve(schedule_id, request, context)
+        solved = await service.schedule_changes.solve(schedule_id, request, context)
+        return await service.answers.response(solved)
 
-    @router.post("/schedules/{schedule_id}/accept", "review", "Accept a schedule", _CHANGED)
+    @router.post("/schedules/{schedule_id}/accept", "review", "Accept a schedule", **planned)
     async def accept(
         schedule_id: _ScheduleId, request: ScheduleRevisionRequest, context: Context
-    ) -> ScheduleResponse:
+    ) -> Response:
         """Store that a person accepts the plan of this revision."""
-        return await service.schedule_changes.accept(schedule_id, request, context)
+        accepted = await service.schedule_changes.accept(schedule_id, request, context)
+        return await service.answers.response(accepted)
 
     return router.routes
 
@@ -231,22 +244,29 @@ async def _machine(service: MaintenanceService, machine_id: str) -> MachineRespo
         prediction = await service.machines.last_prediction(machine_id)
     if past is None:
         raise unknown_machine(machine_id)
-    features, times_us = service.features, past.times_us
-    newest = _newest(past)
-    recent = past.error_codes[past.error_times_us > newest - _DAY_US].tolist()
+    described = await service.machines.compute(partial(_described, service.features), past)
     return MachineResponse(
         machine_id=machine_id,
-        installed_at=None if past.installed_us == UNKNOWN_US else to_datetime(past.installed_us),
-        first_reading=to_datetime(int(times_us[0])) if len(times_us) else None,
-        last_reading=to_datetime(int(times_us[-1])) if len(times_us) else None,
-        readings=len(times_us),
-        latest=latest(features, past),
-        sensor_faults=sensor_faults(features, past),
-        hours_since_service=dict(hours_since_service(features, past, newest)),
-        errors_24h={name: recent.count(code) for code, name in enumerate(features.error_codes)},
         last_prediction=None if prediction is None else without_survival(prediction),
         orders=await service.orders.of_machine(machine_id),
+        **described,
     )
+
+
+def _described(features: AssetFeatureSet, past: History) -> dict[str, Any]:
+    """The fields of a machine's answer that its past tells."""
+    times_us, newest = past.times_us, _newest(past)
+    recent = past.error_codes[past.error_times_us > newest - _DAY_US].tolist()
+    return {
+        "installed_at": None if past.installed_us == UNKNOWN_US else to_datetime(past.installed_us),
+        "first_reading": to_datetime(int(times_us[0])) if len(times_us) else None,
+        "last_reading": to_datetime(int(times_us[-1])) if len(times_us) else None,
+        "readings": len(times_us),
+        "latest": latest(features, past),
+        "sensor_faults": sensor_faults(features, past),
+        "hours_since_service": dict(hours_since_service(features, past, newest)),
+        "errors_24h": {name: recent.count(code) for code, name in enumerate(features.error_codes)},
+    }
 
 
 def _newest(past: History) -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from hashlib import sha256
 from typing import Any, cast
 
@@ -106,12 +108,7 @@ class ScheduleChanges:
         if "refused" in solution:
             self._meter.count(metrics.SCHEDULES, "refused")
             raise refusal(solution["refused"])
-        fields = solution["update"]
-        updated = ScheduleUpdate(
-            request=fields["request"], plan=fields["plan"],
-            orders=[WorkOrder(**order) for order in fields["orders"]],
-            change=ScheduleChange(**fields["change"]),
-        )  # fmt: skip
+        updated = await self._threads.run(_updated, solution["update"])
         _, fresh = await self._threads.run(
             self._repository.change_schedule, schedule_id, request.revision, updated
         )
@@ -166,7 +163,17 @@ class ScheduleChanges:
         self, schedule_id: str, fresh: bool, context: RequestContext
     ) -> ScheduleResponse:
         schedule, orders = await self._threads.run(self._repository.find_schedule, schedule_id)
-        return schedule_answer(schedule, orders, context, repeated=not fresh)
+        answer = partial(schedule_answer, schedule, orders, context, repeated=not fresh)
+        return await self._threads.run(answer)
+
+
+def _updated(fields: Mapping[str, Any]) -> ScheduleUpdate:
+    """The stored week as the planner changed it."""
+    return ScheduleUpdate(
+        request=fields["request"], plan=fields["plan"],
+        orders=[WorkOrder(**order) for order in fields["orders"]],
+        change=ScheduleChange(**fields["change"]),
+    )  # fmt: skip
 
 
 def _preview(week: PlannedWeek, change: Change, context: RequestContext) -> ScheduleChangeResponse:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import datetime
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -12,6 +13,9 @@ from pydantic import (
     FiniteFloat,
     JsonValue,
     TypeAdapter,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
     model_validator,
 )
 
@@ -22,12 +26,27 @@ from lib.maintenance.schedule.request import WHOLE_MACHINE, PinnedJob, Site, Wee
 from lib.maintenance.waveform import FEWEST_SAMPLES
 from serve.framework import response_fields as fields
 
-MOST_UNITS = 1_000
+MOST_UNITS, _SAMPLES_AT_ONCE = 1_000, 20_000
 MOST_MACHINES, MOST_READINGS, MOST_PLANNED, MOST_SAMPLES = 200, 5_000, 5_000, 500_000
 MaintenanceType = Literal["scheduled", "corrective", "emergency"]
 assert MAINTENANCE_TYPES == ("scheduled", "corrective", "emergency")  # noqa: S101
 GivenMachineId = Annotated[PathId, Field(description="Id of the machine.")]
 MachineId = Annotated[str, Field(description="Id of the machine.")]
+
+
+def _in_pieces(samples: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+    """Samples that are checked in pieces, so that other threads run meanwhile."""
+    if not isinstance(samples, list) or not _SAMPLES_AT_ONCE < len(samples) <= MOST_SAMPLES:
+        return validate(samples)
+    checked: list[float] = []
+    count = -(-len(samples) // _SAMPLES_AT_ONCE)
+    bounds = [number * len(samples) // count for number in range(count + 1)]
+    try:
+        for start, end in pairwise(bounds):
+            checked += validate(samples[start:end])
+    except ValidationError:
+        return validate(samples)  # names the sample by its place in the whole
+    return checked
 
 
 class Reading(fields.RequestBody):
@@ -73,9 +92,11 @@ class WaveformRecording(fields.RequestBody):
         description="Time at which the recording ended, ISO 8601 with an offset."
     )
     sampling_rate_hz: FiniteFloat = Field(gt=0, le=1e7, description="Sampling rate, in Hz.")
-    samples: list[FiniteFloat] = Field(
-        min_length=FEWEST_SAMPLES,
-        max_length=MOST_SAMPLES,
+    samples: Annotated[
+        list[FiniteFloat],
+        Field(min_length=FEWEST_SAMPLES, max_length=MOST_SAMPLES),
+        WrapValidator(_in_pieces),
+    ] = Field(
         description="Acceleration or velocity samples, in order of time.",
     )
     shaft_hz: FiniteFloat | None = Field(
@@ -595,3 +616,4 @@ ManyReadings = Annotated[list[MachineReadings], Field(min_length=1, max_length=M
 READINGS: TypeAdapter[MachineReadings] = TypeAdapter(MachineReadings)
 MANY_READINGS: TypeAdapter[list[MachineReadings]] = TypeAdapter(ManyReadings)
 PREDICT: TypeAdapter[PredictRequest] = TypeAdapter(PredictRequest)
+SCHEDULE: TypeAdapter[ScheduleRequest] = TypeAdapter(ScheduleRequest)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
@@ -79,7 +81,7 @@ class WorkOrderService:
             Problem: 422 for a field that cannot be meant or a week that no plan fits, which says
                 what to relax; 503 without model, store or records.
         """
-        schedule_id, digest = _identity(request, context)
+        schedule_id, digest = await self._computing.run(_identity, request, context)
         stored = await self._stored(schedule_id, digest, context)
         if stored is not None:
             return stored
@@ -99,9 +101,8 @@ class WorkOrderService:
         if "refused" in solution:
             self._meter.count(metrics.SCHEDULES, "refused")
             raise refusal(solution["refused"])
-        plan = {**solution["schedule"]["plan"], "request_digest": digest, "without_history": silent}
-        schedule = StoredSchedule(**{**solution["schedule"], "plan": plan})
-        orders = [WorkOrder(**order) for order in solution["orders"]]
+        about = {"request_digest": digest, "without_history": silent}
+        schedule, orders = await self._computing.run(_planned, solution, about)
         fresh = await self._threads.run(
             self.repository.insert_schedule, schedule, orders, solution["basis"]
         )
@@ -111,7 +112,7 @@ class WorkOrderService:
                 return stored
         self._meter.count(metrics.SCHEDULES, "planned")
         context.log_fields.update(schedule_id=schedule.id, orders=len(orders))
-        return schedule_answer(schedule, orders, context)
+        return await self._computing.run(schedule_answer, schedule, orders, context)
 
     async def _stored(
         self, schedule_id: str, digest: str, context: RequestContext
@@ -133,7 +134,8 @@ class WorkOrderService:
                 "same request or an id of its own",
             )
         self._meter.count(metrics.SCHEDULES, "repeated")
-        return schedule_answer(schedule, orders, context, repeated=True)
+        answer = partial(schedule_answer, schedule, orders, context, repeated=True)
+        return await self._computing.run(answer)
 
     async def schedule(self, schedule_id: str, context: RequestContext) -> ScheduleResponse:
         """A week that was planned before.
@@ -142,7 +144,7 @@ class WorkOrderService:
             UnknownOrderError: there is none of that id.
         """
         schedule, orders = await self._threads.run(self.repository.find_schedule, schedule_id)
-        return schedule_answer(schedule, orders, context)
+        return await self._computing.run(schedule_answer, schedule, orders, context)
 
     async def export(self, schedule_id: str, kind: str) -> str:
         """The plan as `csv` or `ics`.
@@ -270,6 +272,15 @@ class WorkOrderService:
             )
 
         return await self._computing.run(compute), silent
+
+
+def _planned(
+    solution: Mapping[str, Any], about: Mapping[str, Any]
+) -> tuple[StoredSchedule, list[WorkOrder]]:
+    """A week that was solved as it is stored, with `about` in its plan."""
+    plan = {**solution["schedule"]["plan"], **about}
+    schedule = StoredSchedule(**{**solution["schedule"], "plan": plan})
+    return schedule, [WorkOrder(**order) for order in solution["orders"]]
 
 
 def _payload(

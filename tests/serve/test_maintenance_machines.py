@@ -8,6 +8,7 @@ import pytest
 
 from lib.maintenance.dataset import Tables, current_rows
 from lib.maintenance.model.model import load_model
+from lib.maintenance.waveform import waveform_features
 from tests.maintenance.small_fleet import tables
 from tests.serve.application import iso
 from tests.serve.maintenance_app import Running, maintenance, news
@@ -306,3 +307,19 @@ async def test_waveforms_are_measured_or_refused(tmp_path, at):
     async with maintenance(None, tmp_path / "b", at) as app:
         refused = await app.post("readings", {"machine_id": "m", "waveforms": [good]}, 422)
     assert "declares no waveforms" in refused["detail"]
+
+
+async def test_a_long_waveform_is_taken_whole_and_its_faults_are_named_by_their_place(tmp_path, at):
+    kind = tmp_path / "kind.yaml"
+    kind.write_text("sensors: {rpm: {unit: rpm}}\nwaveforms: {}\n")
+    tone = np.sin(np.arange(50_001) * 2 * np.pi * 157 / 12_000).round(6).tolist()
+    good = {"event_time": iso(at - MINUTE), "sampling_rate_hz": 12_000, "samples": tone}
+    async with maintenance(None, tmp_path / "a", at, kind=kind) as app:
+        for number in (0, 25_000, 50_000):
+            wrong = {**good, "samples": [*tone[:number], "no number", *tone[number + 1 :]]}
+            refused = await app.post("readings", {"machine_id": "m", "waveforms": [wrong]}, 422)
+            assert f"waveforms.0.samples.{number}" in refused["detail"]
+        await app.post("readings", {"machine_id": "m", "waveforms": [good]})
+        past = await app.service.machines.get("m")
+        expected = waveform_features(tone, 12_000)
+    assert past.wave_measures[0] == pytest.approx(expected, nan_ok=True)
