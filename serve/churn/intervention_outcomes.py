@@ -20,7 +20,7 @@ from lib.churn.interventions.outcome_labels import (
 from lib.churn.standing_repository import StandingRepository
 from lib.concurrency.bounded_executor import BoundedExecutor
 from lib.feature import DAY
-from lib.records import RecordsUnavailableError
+from lib.records import Fact, RecordsUnavailableError
 from serve.churn import metrics
 from serve.churn.active_playbooks import ActivePlaybooks
 from serve.churn.schemas import (
@@ -116,17 +116,16 @@ class InterventionOutcomes:
         Raises:
             RecordsUnavailableError: nothing is stored; the same rows can be sent again.
         """
-        await self._threads.run(self._record_notices, churn)
-        notices = [
-            (row["customer_id"], to_micros(row["event_time"]))
-            for row in churn.select(["customer_id", "event_time"]).to_pylist()
-        ]
-        await self._decision_store.record_labels(notice_labels(notices, self._clock.now()))
+        labels = await self._threads.run(self._record_notices, churn)
+        await self._decision_store.record_labels(labels)
 
     async def effects(self, context: RequestContext) -> EffectsResponse:
         """The effect of each playbook, by intention to treat."""
-        past = await self._threads.run(self._repository.list_since, self._clock.now() - HISTORY_US)
-        left, delivered = await self._threads.run(self._outcomes, past)
+        return await self._threads.run(self._measured, context.request_id)
+
+    def _measured(self, request_id: str) -> EffectsResponse:
+        past = self._repository.list_since(self._clock.now() - HISTORY_US)
+        left, delivered = self._outcomes(past)
         effects = effects_of(log_of_interventions(past), left)
         outcome_count = int((~np.isnan(left)).sum())
         return EffectsResponse(
@@ -138,7 +137,7 @@ class InterventionOutcomes:
             known=outcome_count,
             window_days=self._window(),
             words=_text(effects, outcome_count),
-            request_id=context.request_id,
+            request_id=request_id,
         )
 
     def revised_effects(self, past: Sequence[Intervention]) -> dict[str, float]:
@@ -191,11 +190,14 @@ class InterventionOutcomes:
         ]
         return np.array(left, dtype=np.float64), delivered
 
-    def _record_notices(self, churn: pa.Table) -> None:
+    def _record_notices(self, churn: pa.Table) -> list[Fact]:
+        """Stores what notices say of interventions; returns the labels that they are."""
         outcomes = {}
         noticed: dict[str, int] = {}
+        notices = []
         for row in churn.select(["customer_id", "event_time"]).to_pylist():
             at = to_micros(row["event_time"])
+            notices.append((row["customer_id"], at))
             noticed[row["customer_id"]] = max(at, noticed.get(row["customer_id"], 0))
             for intervention in self._repository.list_of_customer(row["customer_id"]):
                 planned_at = intervention.planned_at
@@ -215,6 +217,7 @@ class InterventionOutcomes:
             [row for name, row in outcomes.items() if name not in stored]
         )
         self._repository.sharing(StandingRepository).note_notices(noticed)
+        return notice_labels(notices, self._clock.now())
 
 
 def _effect_answer(

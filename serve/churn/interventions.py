@@ -100,11 +100,11 @@ class InterventionService:
         what = "the records are temporarily unavailable, so the plan cannot be stored"
         with unavailable(what, RecordsUnavailableError):
             if stored := await self._find(plan_id):
-                return _repeated_plan(*stored, request, context)
+                return await self._repeated(*stored, request, context)
             # one at a time here; another replica's plan is seen when this one is stored
             async with self._turns.of(""):
                 if stored := await self._find(plan_id):
-                    return _repeated_plan(*stored, request, context)
+                    return await self._repeated(*stored, request, context)
                 solution = await self._solve_and_store(plan_id, request, scores, context)
         if solution is None:
             raise Problem.unavailable(
@@ -115,7 +115,7 @@ class InterventionService:
         for row in chosen:
             arm = "held out" if row.held_out else "treated"
             self._meter.count(metrics.INTERVENTIONS, row.playbook, arm)
-        return _plan_answer(plan, chosen, context)
+        return await self._threads.run(_plan_answer, plan, chosen, context)
 
     async def show(self, plan_id: str, context: RequestContext) -> PlanResponse:
         """A plan as it was stored.
@@ -123,7 +123,18 @@ class InterventionService:
         Raises:
             UnknownInterventionError: there is none.
         """
-        return _plan_answer(*await self._threads.run(self.repository.find_plan, plan_id), context)
+        plan, chosen = await self._threads.run(self.repository.find_plan, plan_id)
+        return await self._threads.run(_plan_answer, plan, chosen, context)
+
+    async def _repeated(
+        self,
+        plan: StoredPlan,
+        chosen: Sequence[Intervention],
+        request: PlanRequest,
+        context: RequestContext,
+    ) -> PlanResponse:
+        """A stored plan, for a request that comes again; raises as `_repeated_plan`."""
+        return await self._threads.run(_repeated_plan, plan, chosen, request, context)
 
     async def _find(self, plan_id: str) -> tuple[StoredPlan, list[Intervention]] | None:
         try:
@@ -144,12 +155,14 @@ class InterventionService:
             enabled = await self._is_enabled()
             past = await self._threads.run(self.repository.list_since, since)
             effects = await self._threads.run(self.outcomes.revised_effects, past)
-            payload = self._payload(request, table, past, effects, at_us)
+            payload = await self._threads.run(self._payload, request, table, past, effects, at_us)
             payload["playbooks"] = self._active_playbooks.text_if(enabled)
             solved = await self._solver.solve(payload)
             if "refused" in solved:
                 raise Problem.of_field("body", solved["refused"])
-            plan, chosen = self._stored(plan_id, request, solved, left_out, effects, at_us, table)
+            plan, chosen = await self._threads.run(
+                self._stored, plan_id, request, solved, left_out, effects, at_us, table
+            )
             about = {"overridden": overridden, "enabled": enabled}
             plan = replace(plan, summary={**plan.summary, **about})
             try:
@@ -178,7 +191,8 @@ class InterventionService:
         if reference is None:
             text = "no model is loaded, so overrides in force cannot be planned with; try again"
             raise Problem.unavailable(text, retry_after=5)
-        return with_overrides(table, overridden, reference.chances), overridden
+        rescored = await self._threads.run(with_overrides, table, overridden, reference.chances)
+        return rescored, overridden
 
     def _payload(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -10,10 +11,12 @@ import pyarrow as pa
 from lib.churn.features import churn_features
 from lib.churn.profiles import CustomerFeatures, OnlineCustomers, probe
 from lib.churn.vocabulary import CustomerVocabulary
+from lib.concurrency.bounded_executor import SizedExecutor
 from lib.concurrency.guarded_call import GuardedCall, GuardedRepository
 from lib.feature import AsyncProfileStore, Event, ProfileReply, StoreError, events
 
 _AT_A_TIME = 16
+_LONG_ROWS, _LONG_AT_ONCE, _ROWS_AT_ONCE = 20, 2, 100
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ class ProfileRepository(GuardedRepository[AsyncProfileStore]):
         self.base = base
         super().__init__(store, GuardedCall("profile store", StoreError, timeout))
         self._online = OnlineCustomers(base, receipt_seconds)
+        self._reading = SizedExecutor("events", _LONG_AT_ONCE, _LONG_ROWS)
         self.digest = churn_features(base).digest
 
     async def record_events(self, happened: pa.Table) -> Tally:
@@ -57,23 +61,32 @@ class ProfileRepository(GuardedRepository[AsyncProfileStore]):
         Raises:
             StoreError: the store is out; the same can be told again.
         """
-        by_customer: dict[str, list[Event]] = {}
-        for event in events(happened):
-            by_customer.setdefault(event["customer_id"], []).append(event)
-        turns = asyncio.Semaphore(_AT_A_TIME)
+        waiting = await self._reading.run_sized(_by_customer, happened, happened.num_rows)
+        new, contradicting = 0, list[tuple[int, str]]()
 
-        async def count(several: list[Event]) -> list[tuple[str, ProfileReply]]:
-            async with turns:
-                return [(str(event["event_id"]), await self._count(event)) for event in several]
+        async def count() -> None:
+            nonlocal new
+            while waiting:
+                number, several = waiting.popleft()
+                for event in several:
+                    reply = await self._count(event)
+                    new += reply.first
+                    if not reply.same:
+                        contradicting.append((number, str(event["event_id"])))
 
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(count(several)) for several in by_customer.values()]
+                for _ in range(min(_AT_A_TIME, len(waiting))):
+                    group.create_task(count())
         except ExceptionGroup as failed:
             raise failed.exceptions[0] from None
-        replies = [each for task in tasks for each in task.result()]
-        new = sum(reply.first for _, reply in replies)
-        return Tally(new, tuple(name for name, reply in replies if not reply.same))
+        contradicting.sort(key=lambda each: each[0])
+        return Tally(new, tuple(name for _, name in contradicting))
+
+    async def close(self) -> None:
+        """Gives connections back, and ends the threads."""
+        await super().close()
+        self._reading.close()
 
     async def _count(self, event: Event) -> ProfileReply:
         request = self._online.request(event)
@@ -94,3 +107,12 @@ class ProfileRepository(GuardedRepository[AsyncProfileStore]):
         request = self._online.look(event)
         reply = await self._guard.run(lambda: self._store.exchange(request))
         return self._online.read(event, reply)
+
+
+def _by_customer(happened: pa.Table) -> deque[tuple[int, list[Event]]]:
+    """The events of each customer, numbered; other threads run between batches."""
+    by_customer: dict[str, list[Event]] = {}
+    for start in range(0, happened.num_rows, _ROWS_AT_ONCE):
+        for event in events(happened.slice(start, _ROWS_AT_ONCE)):
+            by_customer.setdefault(event["customer_id"], []).append(event)
+    return deque(enumerate(by_customer.values()))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import Body, Path
-from pydantic import Field
+from fastapi import Path
+from starlette.responses import Response
 
 from lib.churn.intervention_repository import (
     ContradictedOutcomeError,
@@ -14,12 +14,15 @@ from lib.churn.intervention_repository import (
 from lib.churn.intervention_switch import RepeatedSwitchError, SwitchUnchangedError
 from serve.churn.schemas import (
     EVENTS,
-    MOST_OUTCOMES,
+    OUTCOME,
+    OUTCOMES,
+    PLAN,
     SCORE,
     CustomerResponse,
     EffectsResponse,
     Events,
     EventsResponse,
+    ManyOutcomes,
     Outcome,
     OutcomesResponse,
     OverrideRequest,
@@ -55,14 +58,19 @@ UNCHANGED: Responses = {
 }
 _CustomerId = Annotated[PathIdParam, Path(description=f"Id of the customer, {ENCODED}.")]
 _PlanId = Annotated[PathIdParam, Path(description=f"Id of the plan, {ENCODED}.")]
-_Outcomes = Outcome | Annotated[list[Outcome], Field(min_length=1, max_length=MOST_OUTCOMES)]
+_Outcomes = Outcome | ManyOutcomes
 
 
 def build_gateway(service: ChurnService, names_request: bool = True) -> Gateway:
     """The gateway of a service; see `new_gateway`."""
     summary = "Predicts which customers will leave within 60 days, and plans interventions."
     queue = review_routes("churn", service.review)
-    routes = (*_customer_routes(service), *_intervention_routes(service), *queue)
+    routes = (
+        *_customer_routes(service),
+        *_intervention_routes(service),
+        *_outcome_routes(service),
+        *queue,
+    )
     refusals = {
         **REFUSALS,
         UnknownInterventionError: (404, "not-found"),
@@ -83,7 +91,9 @@ def _customer_routes(service: ChurnService) -> list[Route]:
 
         Rows that are sent again change nothing, for as many days as the service keeps receipts.
         """
-        answer = await service.ingestor.ingest(await service.parsing.parse(EVENTS, body), context)
+        answer = await service.ingestor.ingest(
+            await service.parsing.parse_rows(EVENTS, body), context
+        )
         return answer.model_dump_json().encode()
 
     @router.direct(
@@ -115,26 +125,33 @@ def _customer_routes(service: ChurnService) -> list[Route]:
 
 
 def _intervention_routes(service: ChurnService) -> list[Route]:
-    router, large = Router("interventions", "churn"), service.args.events_body_bytes
+    router, answers = Router("interventions", "churn"), service.answers
+    large: dict[str, Any] = {"body_bytes": service.args.events_body_bytes, "responses": CONFLICT}
 
-    @router.post("/interventions/plan", "review", "Plan interventions", CONFLICT, body_bytes=large)
-    async def plan(request: PlanRequest, context: Context) -> PlanResponse:
+    @router.direct(
+        "/interventions/plan", "review", "Plan interventions", PlanRequest, PlanResponse, **large
+    )
+    async def plan(body: bytes, context: RequestContext) -> bytes:
         """Choose customers and playbooks that maximise the expected value within hours and budget.
 
         The plan may be empty. The same request under the same `plan_id`, or under the same
         X-Request-ID, gets the stored plan.
         """
-        return await service.interventions.plan(request, service.considered, context)
+        request = await service.parsing.parse_rows(PLAN, body)
+        planned = await service.interventions.plan(request, service.considered, context)
+        return await answers.write(planned)
 
     @router.get("/interventions/effects", "read", "Get measured effects")
     async def effects(context: Context) -> EffectsResponse:
         """Return the effect of each playbook: treated customers against the control group."""
         return await service.interventions.outcomes.effects(context)
 
-    @router.get("/interventions/plans/{plan_id}", "read", "Get a plan", MISSING)
-    async def known_plan(plan_id: _PlanId, context: Context) -> PlanResponse:
+    @router.get(
+        "/interventions/plans/{plan_id}", "read", "Get a plan", MISSING, response=PlanResponse
+    )
+    async def known_plan(plan_id: _PlanId, context: Context) -> Response:
         """Return a stored plan."""
-        return await service.interventions.show(plan_id, context)
+        return await answers.response(await service.interventions.show(plan_id, context))
 
     @router.get("/interventions/switch", "read", "Get the kill switch")
     async def switch(context: Context) -> SwitchResponse:
@@ -157,18 +174,29 @@ def _intervention_routes(service: ChurnService) -> list[Route]:
         """
         return await service.interventions.switch.set(request, context, stopped=False)
 
+    return router.routes
+
+
+def _outcome_routes(service: ChurnService) -> list[Route]:
+    router = Router("interventions", "churn")
+    options: dict[str, Any] = {
+        "body_bytes": service.args.events_body_bytes,
+        "responses": MISSING | CONFLICT,
+    }
+
     @router.post("/outcomes/withdraw", "label", "Withdraw a delivery", MISSING)
     async def withdraw(request: WithdrawalRequest, context: Context) -> WithdrawalResponse:
         """Take back the report whether an intervention took place; the audit log keeps it."""
         return await service.interventions.outcomes.withdraw(request, context)
 
-    @router.post("/outcomes", "label", "Send outcomes", MISSING | CONFLICT, body_bytes=large)
-    async def outcomes(body: Annotated[_Outcomes, Body()], context: Context) -> OutcomesResponse:
+    @router.direct("/outcomes", "label", "Send outcomes", _Outcomes, OutcomesResponse, **options)
+    async def outcomes(body: bytes, context: RequestContext) -> bytes:
         """Store whether interventions took place and whether customers left.
 
         The body is one outcome or a list of outcomes; either all of them are stored or none.
         """
-        several = body if isinstance(body, list) else [body]
-        return await service.interventions.outcomes.record(several, context)
+        several = await service.parsing.parse_list(OUTCOME, OUTCOMES, body)
+        counts = await service.interventions.outcomes.record(several, context)
+        return counts.model_dump_json().encode()
 
     return router.routes

@@ -481,5 +481,9 @@ class EffectsResponse(BaseModel):
     request_id: fields.RequestId
 
 
+ManyOutcomes = Annotated[list[Outcome], Field(min_length=1, max_length=MOST_OUTCOMES)]
 EVENTS: TypeAdapter[Any] = TypeAdapter(Events)
 SCORE: TypeAdapter[ScoreRequest] = TypeAdapter(ScoreRequest)
+PLAN: TypeAdapter[PlanRequest] = TypeAdapter(PlanRequest)
+OUTCOME: TypeAdapter[Outcome] = TypeAdapter(Outcome)
+OUTCOMES: TypeAdapter[list[Outcome]] = TypeAdapter(ManyOutcomes)

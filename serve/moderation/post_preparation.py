@@ -4,10 +4,9 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from typing import Any
-
-import numpy as np
 
 from lib.concurrency.bounded_executor import BoundedExecutor, SizedExecutor
 from lib.feature import AsyncProfileStore, Event, ReceiptConflictError, StoreError
@@ -40,6 +39,7 @@ class _Piece:
     place: str
     media: Media
     frames: tuple[Pixels, ...] = ()
+    clip: Pixels | None = None
     hit: Near | None = None
     exact: bool = False
     content: bytes | None = None
@@ -71,6 +71,7 @@ class PostPreparer:
         self._decoders = shared_pool()
         self._reading = BoundedExecutor("media", _AT_ONCE)
         self._storing = BoundedExecutor("shelf", _AT_ONCE)
+        self._texts = SizedExecutor(*TEXT_THREADS)
 
     async def prepare(
         self, request: PostRequest, created_at_us: int
@@ -81,7 +82,8 @@ class PostPreparer:
         second part of the answer ends when they are, or raises OSError or StorageError.
         """
         started = time.perf_counter()
-        post = post_of(request, created_at_us)
+        read_post, size = partial(post_of, created_at_us=created_at_us), len(request.text or "")
+        post = await self._texts.run_sized(read_post, request, size)
         media_by_key = {f"images.{k}": image for k, image in enumerate(post.images)}
         media_by_key |= {"video": post.video} if post.video is not None else {}
         pieces = await asyncio.gather(*(self._piece(*entry) for entry in media_by_key.items()))
@@ -134,17 +136,15 @@ class PostPreparer:
     def _decode(self, piece: _Piece, content: bytes) -> None:
         """Fills in frames; those of an animated image as training and batch scoring see them."""
         if piece.place == "video":
-            clip = self._decoders.video(content, self._limits)
-            piece.frames = tuple(clip.frames)
+            piece.clip = self._decoders.video(content, self._limits).frames
+            piece.frames = tuple(piece.clip)
             return
         image = self._decoders.image(content, self._limits)
         piece.frames, piece.fault = image.frames, image.fault
 
     def _observation(self, post: Post, pieces: list[_Piece], ms: float) -> PreparedPost:
         images = [piece.frames for piece in pieces if piece.place != "video" and piece.frames]
-        clip = next(
-            (piece.frames for piece in pieces if piece.place == "video" and piece.frames), None
-        )
+        clip = next((piece.clip for piece in pieces if piece.clip is not None), None)
         failed = {_modality(piece.place) for piece in pieces if piece.fault is not None}
         undecoded = []
         for piece in pieces:
@@ -160,7 +160,7 @@ class PostPreparer:
             inputs=PostInputs(
                 text=post.text,
                 images=tuple(chain.from_iterable(images)),
-                clip=None if clip is None else np.stack(clip),
+                clip=clip,
                 failed=frozenset(failed),
                 image_frames=tuple(map(len, images)),
             ),
