@@ -31,6 +31,8 @@ from serve.framework.rule_service import RuleService, RuleSource
 from serve.framework.validation import system_clock
 from tests.serve.prometheus_metrics import PrometheusMetrics
 
+COMPUTING_SECONDS = 0.1
+
 
 @asynccontextmanager
 async def nothing_to_start() -> AsyncIterator[None]:
@@ -57,6 +59,7 @@ class World:
         for path, handler in {
             "/echo": self._echo,
             "/slow": self._slow,
+            "/computing": self._computing,
             "/broken": self._broken,
             "/refused": self._refused,
         }.items():
@@ -100,6 +103,12 @@ class World:
 
     async def _slow(self, body: bytes, context: RequestContext) -> bytes:
         await self.release.wait()
+        return b"{}"
+
+    async def _computing(self, body: bytes, context: RequestContext) -> bytes:
+        end = time.thread_time() + COMPUTING_SECONDS
+        while time.thread_time() < end:
+            pass
         return b"{}"
 
     async def _broken(self, body: bytes, context: RequestContext) -> bytes:
