@@ -32,6 +32,7 @@ ALWAYS: dict[str, tuple[str, ...]] = {
     "churn_accounts": (),
     "churn_interventions": (),
     "moderation_latency": (),
+    "systems_latency": (),
     "moderation_queue": (),
     "moderation_bad_input": (),
     "media_bombs": (),

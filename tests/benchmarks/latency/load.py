@@ -190,13 +190,20 @@ class Load:
             connection.close()
         return tally
 
-    async def open(self, rate: float, seconds: float, heard: Heard | None = None) -> Tally:
+    async def open(
+        self,
+        rate: float,
+        seconds: float,
+        heard: Heard | None = None,
+        connections: int = CONNECTIONS,
+    ) -> Tally:
         """Requests leave every 1 / rate seconds.
 
         Args:
             rate: requests per second.
             seconds: how long they leave.
             heard: told of each request and its answer, None where the connection was lost.
+            connections: over which they go; a request that finds all of them busy waits.
         """
         total = int(rate * seconds)
         tally, finished = Tally([]), asyncio.Event()
@@ -248,7 +255,7 @@ class Load:
                 open_another()
             return waiting.append(due)
 
-        opened = [await self._connect(done) for _ in range(CONNECTIONS)]
+        opened = [await self._connect(done) for _ in range(connections)]
         free.extend(opened)
         start = time.perf_counter() + 0.05
         pace = threading.Thread(
