@@ -17,13 +17,14 @@ import numpy as np
 from lib.concurrency.bounded_executor import BoundedExecutor
 from lib.concurrency.micro_batcher import MicroBatcher
 from lib.moderation.explanation.modality import explain_modalities
+from lib.moderation.model.fitting import Runtime, device_of
 from lib.moderation.model.fusion_version import FusionModelVersion, ModelOutput, Payload
 from lib.moderation.model.inputs import PostInputs, batch_of
+from lib.moderation.model.modality_model import LOADERS, ModalityModel, ModalityRequest
 from lib.moderation.model.outputs import Floats, ModalityAnswer, Pixels
 
 from ..framework import Metrics
 from .metrics import BATCH_POSTS
-from .modality_model import LOADERS, ModalityModel, ModalityRequest
 from .settings import ModerationSettings
 
 _AT_ONCE = 4
@@ -49,7 +50,8 @@ class ModalityBatcher:
 
     def __init__(self, modality: str, args: ModerationSettings, meter: Metrics) -> None:
         self._modality, self._meter = modality, meter
-        self._model = ModalityModel(modality, args)
+        runtime = Runtime(device=device_of(args.device), threads=args.threads)
+        self._model = ModalityModel(modality, args.registry, args.models, runtime)
         self._batcher: MicroBatcher[ModalityRequest, ModalityAnswer | None] = MicroBatcher(
             self._all, max_batch_size=args.batching.size
         )

@@ -28,8 +28,8 @@ import httpx
 import numpy as np
 import tyro
 
+from lib.moderation.model.fitting import device_of
 from lib.moderation.synthetic.simulated import simulated_pieces
-from serve.moderation.modality_model import device_of
 from tests.benchmarks.latency.load import Answer, Load, Tally, quantile
 from tests.benchmarks.moderating.served_model import published, size_of
 from tests.benchmarks.result import print_result

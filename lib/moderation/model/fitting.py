@@ -130,6 +130,13 @@ class Runtime:
         return torch.autocast(kind, dtype=torch.bfloat16, enabled=kind == "cuda")
 
 
+def device_of(device: str) -> str:
+    """`cpu` or `cuda`: what is named, or of `auto` what this machine has."""
+    if device != "auto":
+        return device
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
 def fit(
     task: Task,
     learning: TrainingConfig,

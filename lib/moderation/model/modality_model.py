@@ -17,9 +17,9 @@ from lib.moderation.model.fusion_version import Payload
 from lib.moderation.model.model import load_image, load_text, load_video
 from lib.moderation.model.outputs import ModalityAnswer
 from lib.registry import Registry
-from serve.moderation.settings import ModerationSettings
 
 ModalityRequest = tuple[str, Payload]
+"""A version, and what its model is given."""
 Model = TypeVar("Model")
 LOADERS: Mapping[str, Callable[[Path, Runtime], Any]] = {
     "text": load_text,
@@ -78,15 +78,16 @@ class ModalityModel:
 
     Args:
         modality: `text`, `image` or `video`.
-        args: what the application was started with.
+        registry: directory or URI.
+        folder: where local copies are kept.
+        runtime: where and how answers are computed.
     """
 
-    def __init__(self, modality: str, args: ModerationSettings) -> None:
+    def __init__(self, modality: str, registry: str, folder: Path, runtime: Runtime) -> None:
         self.modality = modality
-        runtime = Runtime(device=device_of(args.device), threads=args.threads)
         loader = LOADERS[modality]
         self._versions: ModelVersions[Any] = ModelVersions(
-            args.registry, args.models, lambda folder: loader(folder, runtime)
+            registry, folder, lambda directory: loader(directory, runtime)
         )
 
     def prepare(self, version_or_alias: str) -> None:
@@ -128,12 +129,3 @@ class ModalityModel:
             squares = model.answer_squares(np.concatenate(payloads))
             answer = squares.pooled(owners, len(payloads))
         return answer
-
-
-def device_of(device: str) -> str:
-    """`cpu` or `cuda`, as asked for or as there is."""
-    import torch  # noqa: PLC0415 - a second that only replicas with models spend
-
-    if device != "auto":
-        return device
-    return "cuda" if torch.cuda.is_available() else "cpu"
