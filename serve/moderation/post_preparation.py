@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -12,7 +12,7 @@ from lib.concurrency.bounded_executor import BoundedExecutor, SizedExecutor
 from lib.feature import AsyncProfileStore, Event, ReceiptConflictError, StoreError
 from lib.moderation.author import AUTHORS, wording_key
 from lib.moderation.media.decoder_pool import shared_pool
-from lib.moderation.media.hashes import HashList, Near, sha256
+from lib.moderation.media.hashes import Near, sha256
 from lib.moderation.media.limits import Limits, MediaError
 from lib.moderation.media.media_fetcher import MediaFetcher
 from lib.moderation.media.media_store import MediaStore
@@ -23,6 +23,7 @@ from lib.moderation.prepared_post import POST_FIELDS, PreparedPost, UndecodedAns
 from serve.framework import Metrics, Problem
 from serve.framework.profiles import ProfileRepository
 from serve.moderation import metrics
+from serve.moderation.active_policies import ActivePolicies
 from serve.moderation.schemas import MediaUpload, PostRequest
 
 _AT_ONCE = 4
@@ -54,7 +55,7 @@ class PostPreparer:
         addresses: where media may be fetched from.
         limits: how large they may be.
         media_store: keeps them.
-        hash_list: hashes of known media in force.
+        active_policies: with the hashes of known media.
         meter: counts what could not be used.
     """
 
@@ -63,11 +64,11 @@ class PostPreparer:
         addresses: MediaFetcher,
         limits: Limits,
         media_store: MediaStore,
-        hash_list: Callable[[], HashList],
+        active_policies: ActivePolicies,
         meter: Metrics,
     ) -> None:
         self._addresses, self._limits, self.media_store = addresses, limits, media_store
-        self._hash_list, self._meter = hash_list, meter
+        self._active_policies, self._meter = active_policies, meter
         self._decoders = shared_pool()
         self._reading = BoundedExecutor("media", _AT_ONCE)
         self._storing = BoundedExecutor("shelf", _AT_ONCE)
@@ -123,7 +124,7 @@ class PostPreparer:
         try:
             kind = "video" if piece.place == "video" else "image"
             content = self._addresses.content(piece.media, kind)
-            hash_list = self._hash_list()
+            hash_list = self._active_policies.current.hashes
             if (same := hash_list.exact(content)) is not None:
                 piece.hit, piece.exact = Near(same, 0), True
             piece.content, piece.digest = content, sha256(content)

@@ -83,7 +83,7 @@ class ModerationService(RiskService):
                 MediaFetcher(args.addresses, limits),
                 limits,
                 MediaStore(args.media),
-                lambda: self.active_policies.current.hashes,
+                self.active_policies,
                 meter,
             ),
             authors=self.profiles,
