@@ -13,7 +13,6 @@ from starlette.requests import Request
 from serve.console.console import INTERNAL, Console
 from serve.console.security_headers import security_headers, with_security
 from serve.console.session import PREFIX
-from serve.framework.access_log import AccessLog
 from serve.framework.asgi import (
     Receive,
     RequestContext,
@@ -24,6 +23,7 @@ from serve.framework.asgi import (
     request_id_of,
 )
 from serve.framework.gateway import Admission
+from serve.framework.json_log import AccessLog
 from serve.framework.problem import Problem
 
 ROUTE, CONTEXT, VISIT = "forewarn.route", "forewarn.context", "forewarn.visit"

@@ -19,7 +19,6 @@ from typing import Self
 from fastapi import FastAPI
 
 from lib.access import AccessError, ApiKeys
-from serve.framework.access_log import AccessLog
 from serve.framework.asgi import (
     Receive,
     RequestContext,
@@ -35,7 +34,7 @@ from serve.framework.asgi import (
     replay_body,
     request_id_of,
 )
-from serve.framework.json_log import JsonLog
+from serve.framework.json_log import AccessLog, JsonLog
 from serve.framework.metrics import Metrics
 from serve.framework.problem import Problem, problem_from
 from serve.framework.public_pages import PublicPages

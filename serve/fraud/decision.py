@@ -20,8 +20,8 @@ from lib.records import Decision
 from lib.records.json_codec import write_json
 from lib.rules import Verdict
 from serve.framework import Metrics, Problem, RequestContext
-from serve.framework.access_log import TIMED_ONE_IN
 from serve.framework.decision import Decider, ServiceParts
+from serve.framework.json_log import TIMED_ONE_IN
 from serve.framework.profiles import FeatureVector, ProfileRepository
 from serve.framework.trial import ChampionDecision, Trial
 from serve.framework.validation import SECOND
