@@ -1,9 +1,10 @@
-"""How fast a payment is scored: on Ray Serve, composed and colocated, and by uvicorn alone.
+"""How fast a payment is scored: on Ray Serve, composed and colocated, by uvicorn alone, by a peer.
 
-`python -m tests.benchmarks.fraud_latency`. One Redis, the same model and the same simulated
-payments for each; generator, Redis and server share this machine. Constant arrivals (open loop,
-latency from the time a request was due) and connections that send as soon as they may (closed).
-The last line is one JSON object.
+`python -m tests.benchmarks.fraud_latency`. One Redis and the same simulated payments for each, the
+same model for all but the peer (`latency/peer.py`); generator, Redis and server share this machine.
+Constant arrivals (open loop, latency from the time a request was due) and connections that send as
+soon as they may (closed, by `wrk` where it is installed). `cpu_ms_per_request` is the processor
+time of a target's processes in the closed loop. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import httpx
 import numpy as np
@@ -41,12 +43,15 @@ from lib.fraud.model.policy import Costs
 from lib.fraud.model.settings import NetworkSettings, TreeSettings
 from lib.fraud.simulation import SimulationConfig, simulate
 from lib.registry import Registry
-from tests.benchmarks.latency.load import Load, Tally
+from tests.benchmarks.latency.load import Load
+from tests.benchmarks.latency.peer import TOKEN_VARIABLE
+from tests.benchmarks.latency.processor_time import ProcessorTime, per_request
+from tests.benchmarks.latency.wrk import Wrk, is_installed
 from tests.benchmarks.result import print_result
 from tests.serve.ray_server import environment
 from tests.serve.small_fraud_model import CREATED_AT, publish, train
 
-KINDS = ("bare", "colocated", "composed")
+KINDS = ("bare", "colocated", "composed", "peer")
 RATES = (50, 100, 200)
 CONNECTIONS = (1, 8, 32)
 HOST = "127.0.0.1"
@@ -66,7 +71,7 @@ class Config:
     seconds: float = 10.0
     """Length of each measurement, seconds."""
     targets: tuple[str, ...] = KINDS
-    """Which of bare, colocated and composed."""
+    """Which of bare, colocated, composed and peer."""
     users: int = 2_000
     """Simulated customers whose payments are sent."""
     keep: str = ""
@@ -111,7 +116,7 @@ def payments(users: int) -> pa.Table:
 
 def requests(sent: pa.Table, token: str, mark: str) -> Iterator[bytes]:
     """Requests without end; every one is a new payment, made now."""
-    tails = [json.dumps(body)[1:] for body in _bodies(sent)]
+    tails = _tails(sent)
     head = (
         "POST /fraud/score_transaction HTTP/1.1\r\nHost: bench\r\n"
         f"Authorization: Bearer {token}\r\nContent-Type: application/json\r\nContent-Length: "
@@ -123,6 +128,11 @@ def requests(sent: pa.Table, token: str, mark: str) -> Iterator[bytes]:
         body = f'{{"transaction_id":"{mark}{number}","event_time":"{now}",{tail}'
         yield f"{head}{len(body.encode())}\r\n\r\n{body}".encode()
         number += 1
+
+
+def _tails(sent: pa.Table) -> list[str]:
+    """The JSON of payments behind their ids and times."""
+    return [json.dumps(body)[1:] for body in _bodies(sent)]
 
 
 def _bodies(sent: pa.Table) -> list[dict[str, object]]:
@@ -139,15 +149,65 @@ def _bodies(sent: pa.Table) -> list[dict[str, object]]:
     ]
 
 
-async def measure(load: Load, seconds: float) -> tuple[dict[str, Tally], dict[str, Tally]]:
-    """Warms up, then measures every rate and every number of connections."""
-    await load.closed(8, min(5.0, seconds))
-    opened, closed = {}, {}
-    for rate in RATES:
-        opened[str(rate)] = await load.open(rate, seconds)
-    for connections in CONNECTIONS:
-        closed[str(connections)] = await load.closed(connections, seconds)
-    return opened, closed
+class Measured(NamedTuple):
+    """What was measured of one target.
+
+    Attributes:
+        opened: summaries by rate.
+        closed: summaries by connections.
+        cpu_ms: processor time of a request in the closed loop, by process.
+    """
+
+    opened: dict[str, dict[str, float]]
+    closed: dict[str, dict[str, float]]
+    cpu_ms: dict[str, float]
+
+
+class Measurement:
+    """Measures targets one after another.
+
+    Args:
+        sent: payments.
+        token: API key.
+        folder: for files of the generator.
+        seconds: length of each measurement.
+    """
+
+    def __init__(self, sent: pa.Table, token: str, folder: Path, seconds: float) -> None:
+        self._sent, self._token, self._seconds = sent, token, seconds
+        self._bodies = folder / "bodies"
+        self._bodies.write_text("\n".join(_tails(sent)))
+        self.closed_by = "wrk" if is_installed() else "asyncio"
+
+    def run(self, kind: str, port: int, pid: int) -> Measured:
+        """Warms up, then measures every rate and every number of connections.
+
+        Args:
+            kind: of the target.
+            port: where it listens.
+            pid: of its first process.
+        """
+        load = Load(HOST, port, requests(self._sent, self._token, kind))
+        opened, warm = asyncio.run(self._open(load))
+        first = warm + sum(int(summary["requests"]) for summary in opened.values())
+        closed, used = {}, ProcessorTime(pid)
+        for connections in CONNECTIONS:
+            if self.closed_by == "wrk":
+                url = f"http://{HOST}:{port}/fraud/score_transaction"
+                wrk = Wrk(url, self._bodies, self._token, f"{kind}w", first)
+                summary = wrk.closed(connections, self._seconds)
+            else:
+                summary = asyncio.run(load.closed(connections, self._seconds)).summary()
+            first += int(summary["requests"]) + connections
+            closed[str(connections)] = summary
+        answered = sum(int(summary["requests"]) for summary in closed.values())
+        return Measured(opened, closed, per_request(used.spent(), answered))
+
+    async def _open(self, load: Load) -> tuple[dict[str, dict[str, float]], int]:
+        """Summaries by rate, and how many payments warmed the target up."""
+        warm = await load.closed(8, min(5.0, self._seconds))
+        opened = {str(rate): (await load.open(rate, self._seconds)).summary() for rate in RATES}
+        return opened, int(warm.summary()["requests"])
 
 
 @contextmanager
@@ -173,8 +233,10 @@ def redis_server(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def target(kind: str, port: int, store: str, registry: str, keys: Path) -> Iterator[Path]:
-    """A server of one kind; yields its folder."""
+def target(
+    kind: str, port: int, store: str, registry: str, keys: Path, token: str
+) -> Iterator[tuple[Path, int]]:
+    """A server of one kind; yields its folder and the id of its first process."""
     folder = Path(tempfile.mkdtemp(prefix="fw-"))
     options = {"port": port, "store": store, "registry": registry, "keys": keys, "folder": folder}
     command = [sys.executable, "-m", "tests.benchmarks.latency.targets", "--kind", kind]
@@ -184,7 +246,11 @@ def target(kind: str, port: int, store: str, registry: str, keys: Path) -> Itera
         command,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        env={**environment(folder), "FOREWARN_REQUESTS_PER_REPLICA": "0"},
+        env={
+            **environment(folder),
+            "FOREWARN_REQUESTS_PER_REPLICA": "0",
+            TOKEN_VARIABLE: token,
+        },
         text=True,
     )
     assert process.stdin is not None
@@ -195,7 +261,7 @@ def target(kind: str, port: int, store: str, registry: str, keys: Path) -> Itera
                 break
         else:
             raise RuntimeError(f"{kind} did not start")
-        yield folder
+        yield folder, process.pid
     finally:
         process.stdin.close()
         process.wait(timeout=120)
@@ -236,29 +302,33 @@ def main(config: Config) -> None:
         registry = config.model or _registry(Path(config.keep) if config.keep else folder, sent)
         token, record = new_key([_SCORE], time.time_ns() // 1000)
         add_key(folder / "keys.json", record)
+        measurement = Measurement(sent, token, folder, config.seconds)
         count, decided = 0, dict[str, dict[str, float]]()
+        cpu_ms = dict[str, dict[str, float]]()
         for kind in config.targets:
             with redis_server(folder) as store:
-                port = free_port()
-                with target(kind, port, store, registry, folder / "keys.json") as target_folder:
+                port, keys = free_port(), folder / "keys.json"
+                with target(kind, port, store, registry, keys, token) as (target_folder, pid):
                     require_model(port)
-                    load = Load(HOST, port, requests(sent, token, kind))
-                    opened, closed = asyncio.run(measure(load, config.seconds))
+                    measured = measurement.run(kind, port, pid)
                     time.sleep(1.0)  # until the last lines are in the log
                     decided[kind] = shares(target_folder / "log.jsonl")
+            cpu_ms[kind] = measured.cpu_ms
             print(f"decided {kind:10} {json.dumps(decided[kind])}", flush=True)
-            for name, tallies in (("open_loop", opened), ("closed_loop", closed)):
-                for key, tally in tallies.items():
-                    summary = tally.summary()
+            print(f"cpu_ms {kind:11} {json.dumps(cpu_ms[kind])}", flush=True)
+            for name, by_load in zip(results, (measured.opened, measured.closed), strict=True):
+                for key, summary in by_load.items():
                     count += int(summary["requests"])
                     results[name].setdefault(key, {})[kind] = summary
                     print(f"{name} {key:>4} {kind:10} {json.dumps(summary)}", flush=True)
-    seconds = time.perf_counter() - began
     print_result(
         rows_read=sent.num_rows,
-        seconds=seconds,
+        seconds=time.perf_counter() - began,
         requests_sent=count,
         decided=decided,
+        closed_loop_by=measurement.closed_by,
+        cpu_ms_per_request={kind: spent.pop("total") for kind, spent in cpu_ms.items()},
+        cpu_ms_by_process=cpu_ms,
         **results,
     )
 

@@ -2,7 +2,7 @@
 
 `composed` and `colocated` are the product on Ray Serve; `bare` is the same application, the same
 code to the last line, under uvicorn alone, on the same event loop and with the same settings of
-the interpreter as a replica has.
+the interpreter as a replica has. `peer` is another service, which `peer.py` describes.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from serve.fraud.metrics import INSTRUMENTS
 from serve.fraud.routes import build_gateway
 from serve.fraud.service import FraudService
 from serve.fraud.settings import FraudSettings
+from tests.benchmarks.latency.peer import new_server
 from tests.serve.prometheus_metrics import PrometheusMetrics
 
 
@@ -36,8 +37,9 @@ from tests.serve.prometheus_metrics import PrometheusMetrics
 class Target:
     """Serve the fraud application until standard input ends."""
 
-    kind: Literal["composed", "colocated", "bare"]
-    """composed: front node and ensemble; colocated: both in one replica; bare: no Ray."""
+    kind: Literal["composed", "colocated", "bare", "peer"]
+    """composed: front node and ensemble; colocated: both in one replica; bare: no Ray; peer: of
+    another service, see `peer.py`."""
     port: int
     """where it listens on 127.0.0.1"""
     store: str
@@ -52,6 +54,13 @@ class Target:
 
 def main(target: Target) -> None:
     """Serves; prints `ready` once it does."""
+    if target.kind == "peer":
+        uvloop.run(
+            _serve_until_input_ends(
+                new_server(target.store, target.folder / "log.jsonl", target.port)
+            )
+        )
+        return
     # a second replica on two shared cores would only wait for the first
     args = target_settings(
         target,
@@ -102,16 +111,19 @@ def serve_bare(new_service: Callable[[], FraudService], port: int) -> None:
         config = uvicorn.Config(
             build_gateway(service), port=port, log_level="warning", access_log=False
         )
-        server = uvicorn.Server(config)
-        threading.Thread(target=_stop_with_input, args=(server,), daemon=True).start()
-        serving = asyncio.create_task(server.serve())
-        while not server.started:
-            await asyncio.sleep(0.05)
-        print("ready", flush=True)
-        await serving
+        await _serve_until_input_ends(uvicorn.Server(config))
 
     tune_interpreter()
     uvloop.run(serve())
+
+
+async def _serve_until_input_ends(server: uvicorn.Server) -> None:
+    threading.Thread(target=_stop_with_input, args=(server,), daemon=True).start()
+    serving = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.05)
+    print("ready", flush=True)
+    await serving
 
 
 def _stop_with_input(server: uvicorn.Server) -> None:
