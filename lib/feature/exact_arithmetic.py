@@ -24,6 +24,11 @@ UNIT_VECTOR_SCALE = 10_000_000
 _LN2 = 0.6931471805599453
 _SQRT_HALF = 0.7071067811865476
 _DEGREE = 0.017453292519943295
+# coefficients of series, each rounded once, from the last to the first
+_LAST_ODD = 1.0 / 23.0
+_ODD = tuple([1.0 / odd for odd in range(21, 0, -2)])
+_SINE = tuple([-1.0 / (k * (k + 1.0)) for k in (14.0, 12.0, 10.0, 8.0, 6.0, 4.0, 2.0)])
+_COSINE = tuple([-1.0 / (k * (k + 1.0)) for k in (15.0, 13.0, 11.0, 9.0, 7.0, 5.0, 3.0, 1.0)])
 
 
 def choose(condition: Any, yes: Value, no: Value) -> Value:
@@ -79,25 +84,25 @@ def natural_log(value: Value) -> Value:
     exponent = choose(low, exponent - 1, exponent) * 1.0
     s = (mantissa - 1.0) / (mantissa + 1.0)
     z = s * s
-    series = 1.0 / 23.0
-    for odd in (21.0, 19.0, 17.0, 15.0, 13.0, 11.0, 9.0, 7.0, 5.0, 3.0, 1.0):
-        series = series * z + 1.0 / odd
+    series = _LAST_ODD
+    for coefficient in _ODD:
+        series = series * z + coefficient
     return exponent * _LN2 + 2.0 * s * series
 
 
 def _sine_series(x: Value) -> Value:
     z = x * x
     series = -1.0 / (16.0 * 17.0)
-    for k in (14.0, 12.0, 10.0, 8.0, 6.0, 4.0, 2.0):
-        series = (series * z + 1.0) * (-1.0 / (k * (k + 1.0)))
+    for coefficient in _SINE:
+        series = (series * z + 1.0) * coefficient
     return x * (series * z + 1.0)
 
 
 def _cosine_series(x: Value) -> Value:
     z = x * x
     series = -1.0 / (17.0 * 18.0)
-    for k in (15.0, 13.0, 11.0, 9.0, 7.0, 5.0, 3.0, 1.0):
-        series = (series * z + 1.0) * (-1.0 / (k * (k + 1.0)))
+    for coefficient in _COSINE:
+        series = (series * z + 1.0) * coefficient
     return series * z + 1.0
 
 
@@ -149,9 +154,9 @@ def _arctangent(x: Value) -> Value:
     for _ in range(3):
         x = x / (1.0 + square_root(1.0 + x * x))
     z = x * x
-    series = 1.0 / 23.0
-    for odd in (21.0, 19.0, 17.0, 15.0, 13.0, 11.0, 9.0, 7.0, 5.0, 3.0, 1.0):
-        series = 1.0 / odd - z * series
+    series = _LAST_ODD
+    for coefficient in _ODD:
+        series = coefficient - z * series
     return 8.0 * x * series
 
 

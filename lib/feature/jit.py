@@ -12,9 +12,14 @@ Flags: TypeAlias = NDArray[np.bool_]
 Loop = TypeVar("Loop", bound=Callable[..., Any])
 
 
-def compiled(loop: Loop) -> Loop:
-    """Compiles a function of arrays and whole numbers.
+IS_COMPILED = not numba.config.DISABLE_JIT  # type: ignore[attr-defined]  # read from the environment
+"""Whether loops are compiled; with NUMBA_DISABLE_JIT=1 they run as Python, slowly."""
 
-    Only whole numbers are added in such loops, so the result does not depend on the compiler.
+
+def compiled(loop: Loop) -> Loop:
+    """Compiles a function of arrays and numbers.
+
+    Whole numbers are exact, and of floating-point numbers the compiler neither changes the order of
+    operations nor merges two into one (`fastmath` stays off): results are those of Python.
     """
     return cast(Loop, numba.njit(cache=True, nogil=True)(loop))

@@ -4,11 +4,15 @@
 any I/O, so the same code serves a job, a test and an event loop.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 from zlib import crc32
 
 from lib.feature.declaration import FeatureSet
+from lib.feature.jit import IS_COMPILED
 from lib.feature.layout import Layout
+from lib.feature.packed_profiles import PackedProfiles
+from lib.feature.packed_program import NotCompiledError, PackedProgram
 from lib.feature.profile_exchange import ProfileReply, ProfileRequest, RunUpdate
 from lib.feature.profile_reader import ProfileReader
 from lib.feature.row_evaluator import RowEvaluator
@@ -40,6 +44,7 @@ class _Kind(NamedTuple):
     absent: frozenset[str]
     readers: tuple[ProfileReader, ...]
     without_history: list[float]
+    program: PackedProgram | None
 
 
 class OnlineFeatures:
@@ -130,11 +135,14 @@ class OnlineFeatures:
         if reply.answer is not None:
             return Observation({}, reply.first, reply.answer)
         time = int(event[self.features.time_column])
-        kind = self._kind(event)
-        values = kind.without_history.copy()
-        for reader, profile in zip(kind.readers, reply.profiles, strict=True):
-            if profile:
-                reader.read(profile, time, values)
+        kind, values = self._kind(event), None
+        if kind.program is not None and isinstance(reply.profiles, PackedProfiles):
+            values = kind.program.read(reply.profiles, time, kind.without_history)
+        if values is None:
+            values = kind.without_history.copy()
+            for reader, profile in zip(kind.readers, reply.profiles, strict=True):
+                if profile:
+                    reader.read(profile, time, values)
         return Observation(self._steps.features(event, values), reply.first)
 
     def unseen(self, event: Event) -> dict[str, float]:
@@ -194,12 +202,26 @@ class OnlineFeatures:
                 for reader, profile in zip(self._readers, self._layout.profiles, strict=True)
                 if absent.isdisjoint(profile.key)
             ]
-            new_kind = _Kind(absent, tuple(readers), self._steps.without_history(absent))
+            without_history = self._steps.without_history(absent)
+            new_kind = _Kind(absent, tuple(readers), without_history, _program(readers))
             kind = self._kinds[lacks] = new_kind
         return kind
 
     def _texts(self, event: Event) -> dict[str, bytes]:
         return {column: str(event.get(column)).encode() for column in self._columns}
+
+
+def _program(readers: Sequence[ProfileReader]) -> PackedProgram | None:
+    """What readers do, for packed profiles; None where no program can say it, or none is fast."""
+    if not IS_COMPILED:
+        return None
+    program = PackedProgram()
+    try:
+        for reader in readers:
+            reader.add_to(program)
+    except NotCompiledError:
+        return None
+    return program
 
 
 def _negative(add: tuple[int, ...]) -> tuple[int, ...]:

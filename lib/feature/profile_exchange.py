@@ -134,7 +134,7 @@ class ProfileReply(NamedTuple):
     """
 
     first: bool
-    profiles: tuple[Profile, ...]
+    profiles: Sequence[Profile]
     answer: bytes | None = None
     same: bool = True
 

@@ -3,6 +3,8 @@
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from itertools import groupby
+from operator import attrgetter
 from typing import NamedTuple
 
 from lib.feature.layout import (
@@ -15,10 +17,13 @@ from lib.feature.layout import (
     TotalSlot,
 )
 from lib.feature.measures import Latest, Measure, Streak
+from lib.feature.packed_program import PackedProgram
 from lib.feature.profile_exchange import CLOCK, Profile
-from lib.feature.row_evaluator import FinishStep, RowEvaluator
+from lib.feature.row_evaluator import RowEvaluator
 from lib.feature.update_plan import LOW_BITS
 from lib.feature.windows import Window
+
+_field = attrgetter("field")
 
 
 class ProfileReader:
@@ -42,6 +47,15 @@ class ProfileReader:
                 self._readers.append(_StreakReader(measure, location, steps))
         for run, measures in runs.values():
             self._readers.append(_RunReader(layout, run, measures, steps))
+        self._fields = profile.fields
+
+    def add_to(self, program: PackedProgram) -> None:
+        """Adds what is read here to a program for packed profiles."""
+        with program.profile(self._fields):
+            for field, readers in groupby(sorted(self._readers, key=_field), key=_field):
+                with program.field(field):
+                    for reader in readers:
+                        reader.add_to(program)
 
     def read(self, profile: Profile, time: int, values: list[float]) -> None:
         """Puts the profile's features of an event at `time` into `values`, by place."""
@@ -87,7 +101,8 @@ class _View:
         self._plain = len(plain)
         self.lanes = [getattr(locations[measure], "lane", 1) for measure in plain]
         self._specials = [self._special(location) for location in special.values()]
-        self._finishes: tuple[FinishStep, ...] = steps.finishes([*plain, *special])
+        self._steps = steps.finishes([*plain, *special])
+        self._finishes = tuple(step.run for step in self._steps)
 
     def _special(self, location: TotalSlot) -> _Special:
         count = 2 if location.squared else 1
@@ -99,6 +114,11 @@ class _View:
         if lane not in self.lanes or count > 1:
             self.lanes += range(lane, lane + count)
         return len(self.lanes) - count if count > 1 else self.lanes.index(lane)
+
+    def add_to(self, program: PackedProgram, width: int) -> None:
+        """Adds the window, whose tiles have so many numbers, to a program."""
+        specials = [(s.lane, s.without, s.squared) for s in self._specials]
+        program.run(width, self.window, self._plain, self.lanes, specials, self._steps)
 
     def finish(self, sums: list[int], values: list[float]) -> None:
         """Puts features into `values`; `sums` are those of `lanes`."""
@@ -120,6 +140,11 @@ class _RunReader:
             windows[getattr(measure, "window", None)].append(measure)
         self.field, self._width = run.field, run.width
         self._views = [_View(layout, window, of, steps) for window, of in windows.items()]
+
+    def add_to(self, program: PackedProgram) -> None:
+        """Adds all windows to a program."""
+        for view in self._views:
+            view.add_to(program, self._width)
 
     def read(self, numbers: list[int], time: int, now: int, values: list[float]) -> None:  # noqa: ARG002
         width = self._width
@@ -146,7 +171,12 @@ class _LatestReader:
         self.field = location.record
         self._horizon = measure.horizon
         self._squared = [quantity.squared for quantity in measure.quantities]
-        self._finishes = steps.finishes([measure])
+        self._steps = steps.finishes([measure])
+        self._finishes = tuple(step.run for step in self._steps)
+
+    def add_to(self, program: PackedProgram) -> None:
+        """Adds the record to a program."""
+        program.latest(self._horizon, self._squared, self._steps)
 
     def read(self, numbers: list[int], time: int, now: int, values: list[float]) -> None:  # noqa: ARG002
         age = abs(time - numbers[0])
@@ -168,7 +198,14 @@ class _StreakReader:
     def __init__(self, measure: Streak, location: StreakSlot, steps: RowEvaluator) -> None:
         self.field, self._run = location.run.field, location.run
         self._total, self._window = location.total, measure.window
-        self._finishes = steps.finishes([measure])
+        self._steps = steps.finishes([measure])
+        self._finishes = tuple(step.run for step in self._steps)
+
+    def add_to(self, program: PackedProgram) -> None:
+        """Adds the streak to a program."""
+        run = self._run
+        lanes = (run.width, run.events, run.bad, self._total)
+        program.streak(lanes, self._window, self._steps)
 
     def read(self, numbers: list[int], time: int, now: int, values: list[float]) -> None:  # noqa: ARG002
         measured = self._measured(numbers, now)

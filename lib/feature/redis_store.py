@@ -4,7 +4,6 @@ Numbers are kept in doubles inside the script, so whole numbers stay exact below
 split into two lanes for that reason (`Quantity.squared`).
 """
 
-import struct
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -12,12 +11,11 @@ from typing import Any
 import msgpack
 import redis
 
-from lib.feature.profile_exchange import CLOCK, ProfileReply, ProfileRequest
+from lib.feature.packed_profiles import PackedProfiles
+from lib.feature.packed_program import load_kernel
+from lib.feature.profile_exchange import ProfileReply, ProfileRequest
 from lib.feature.redis_link import RedisLink
 from lib.feature.store import StoreError
-
-_CLOCK = struct.Struct(">q").unpack_from
-_NEVER = -(2**62)
 
 
 class RedisStore:
@@ -73,6 +71,7 @@ class AsyncRedisStore:
     def __init__(self, url: str, prefix: str = "fw:", timeout: float = 1.0) -> None:
         self._prefix = prefix.encode()
         self._link = RedisLink(url, _script(), timeout)
+        load_kernel()  # not while the first event waits for its answer
 
     async def exchange(self, request: ProfileRequest) -> ProfileReply:
         """See `ProfileStore.exchange`."""
@@ -136,9 +135,4 @@ def _reply(raw: Any, request: ProfileRequest, mark: bytes) -> ProfileReply:
         start += len(mark)
         if state[1:start] != mark and not request.admits(state[1:start]):
             return ProfileReply(False, (), same=False)
-    profiles = msgpack.unpackb(memoryview(state)[start:], raw=True)
-    for profile in profiles:
-        if profile:
-            clock = _CLOCK(profile[CLOCK])[0]
-            profile[CLOCK] = [] if clock == _NEVER else [clock]
-    return ProfileReply(bool(first), tuple(profiles))
+    return ProfileReply(bool(first), PackedProfiles(state, start))

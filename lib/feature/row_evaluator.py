@@ -7,7 +7,15 @@ from collections.abc import Callable, Iterable, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from lib.feature.declaration import Category, Columns, Derived, Direct, Feature, FeatureSet
+from lib.feature.declaration import (
+    Aggregate,
+    Category,
+    Columns,
+    Derived,
+    Direct,
+    Feature,
+    FeatureSet,
+)
 from lib.feature.exact_arithmetic import NAN
 from lib.feature.measures import Measure, measure_columns, nothing_measured
 
@@ -19,6 +27,21 @@ class FinishStep(NamedTuple):
     finish: Callable[[tuple[float, ...], float], float]
     parts: Callable[[tuple[float, ...]], tuple[float, ...]]
     empty: float
+
+
+class AggregateStep(NamedTuple):
+    """The same as data: the aggregate, and where its parts are among what was measured."""
+
+    position: int
+    aggregate: Aggregate
+    places: tuple[int, ...]
+    empty: float
+
+    @property
+    def run(self) -> FinishStep:
+        """The step as it is run."""
+        parts = _several([*self.places])
+        return FinishStep(self.position, self.aggregate.finish, parts, self.empty)
 
 
 class RowEvaluator:
@@ -57,13 +80,11 @@ class RowEvaluator:
                 values[at] = feature.aggregate.finish(tuple(parts), feature.empty)
         return values
 
-    def finishes(self, measures: Sequence[Measure]) -> tuple[FinishStep, ...]:
+    def finishes(self, measures: Sequence[Measure]) -> tuple[AggregateStep, ...]:
         """The steps of all features that are made of `measures` alone, whose numbers they take."""
         columns = [column for measure in measures for column in measure_columns(measure)]
         return tuple(
-            FinishStep(
-                at, f.aggregate.finish, _several([columns.index(c) for c in needed]), f.empty
-            )
+            AggregateStep(at, f.aggregate, tuple(columns.index(c) for c in needed), f.empty)
             for at, f in self._aggregates
             if set(f.measures) <= set(measures)
             for needed in [[c for measure in f.measures for c in measure_columns(measure)]]
