@@ -17,10 +17,14 @@ class GuardedCall:
         name: of the store, for messages.
         error: what its calls raise where it is out, and what is raised here.
         timeout: seconds to wait, see `RunningTimeout`.
+        keeps_time: whether calls end in time by themselves; then no timer is set beside theirs.
     """
 
-    def __init__(self, name: str, error: type[Exception], timeout: float) -> None:
+    def __init__(
+        self, name: str, error: type[Exception], timeout: float, keeps_time: bool = False
+    ) -> None:
         self._name, self._error, self._timeout = name, error, timeout
+        self._keeps_time = keeps_time
         self._breaker = CircuitBreaker()
 
     @property
@@ -37,8 +41,11 @@ class GuardedCall:
         if not self._breaker.allows():
             raise self._error(f"{self._name}: out, tried again shortly")
         try:
-            async with RunningTimeout(self._timeout):
+            if self._keeps_time:
                 done = await call()
+            else:
+                async with RunningTimeout(self._timeout):
+                    done = await call()
         except (self._error, TimeoutError) as error:
             self._breaker.failed()
             text = f"{self._name}: {str(error) or 'no answer in time'}"

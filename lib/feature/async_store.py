@@ -26,6 +26,8 @@ def open_profile_store(url: str, timeout: float) -> AsyncProfileStore:
 class ThreadedSqliteStore(ThreadedFile[SqliteStore]):
     """SQLite behind one thread; see `ThreadedFile`."""
 
+    keeps_time = False
+
     async def exchange(self, request: ProfileRequest) -> ProfileReply:
         """See `ProfileStore.exchange`."""
         return await self._run(lambda store: store.exchange(request))

@@ -51,7 +51,14 @@ class ProfileStore(Protocol):
 
 
 class AsyncProfileStore(Protocol):
-    """The same, without holding up an event loop."""
+    """The same, without holding up an event loop.
+
+    Attributes:
+        keeps_time: whether a call ends within the store's timeout whatever happens, within twice
+            that where it must connect first or the server has forgotten the script.
+    """
+
+    keeps_time: bool
 
     async def exchange(self, request: ProfileRequest) -> ProfileReply:
         """See `ProfileStore.exchange`."""

@@ -59,7 +59,7 @@ class ProfileRepository(GuardedRepository[AsyncProfileStore]):
     ) -> None:
         self._online = OnlineFeatures(features, receipt_seconds, legacy_receipts=legacy_receipts)
         self._receipt_seconds = receipt_seconds
-        super().__init__(store, GuardedCall("profile store", StoreError, timeout))
+        super().__init__(store, GuardedCall("profile store", StoreError, timeout, store.keeps_time))
         self._without_store = known_without_store(features)
 
     async def fetch(self, event: Event, fingerprint: bytes) -> FeatureVector:

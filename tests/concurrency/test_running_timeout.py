@@ -82,3 +82,30 @@ async def test_a_stall_opens_no_circuit_breaker() -> None:
         time.sleep(2 * SECONDS)
         assert await asyncio.gather(*calls) == [b"w", b"x", b"y", b"z"]
     assert not guard.unavailable
+
+
+@pytest.mark.parametrize("keeps_time", [False, True])
+async def test_a_store_that_keeps_time_is_given_its_own(keeps_time: bool) -> None:
+    guard = GuardedCall("store", ConnectionError, SECONDS, keeps_time)
+
+    async def slow() -> str:
+        await asyncio.sleep(2 * SECONDS)
+        return "late"
+
+    if keeps_time:
+        assert await guard.run(slow) == "late"
+    else:
+        with pytest.raises(ConnectionError, match="no answer in time"):
+            await guard.run(slow)
+
+
+async def test_a_store_that_keeps_time_opens_the_circuit_breaker_by_its_errors() -> None:
+    guard = GuardedCall("store", ConnectionError, SECONDS, keeps_time=True)
+
+    async def silent() -> None:
+        raise ConnectionError("no answer in time")
+
+    for _ in range(20):
+        with pytest.raises(ConnectionError):
+            await guard.run(silent)
+    assert guard.unavailable
