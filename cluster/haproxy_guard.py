@@ -11,6 +11,8 @@ becomes HAProxy. No setting of Ray's does what it does:
 - requests without a key or a session of the console have a backend, and so a limit, of their own:
   strangers who hold connections open take no place of a caller with a key. Headers must be whole
   within 10 s, and a GET has no body;
+- replicas are told not to watch for a caller that hangs up, which costs each request two tasks: a
+  payment that counted is decided all the same, and deadlines end what takes too long;
 - the console is told the address that a request came from, by which it slows failed sign-ins;
 - pages for everybody (documentation, health) are answered from HAProxy's cache, health for a
   second, so that a crowd of strangers costs the replicas next to nothing;
@@ -60,6 +62,7 @@ _USABLE_ID = "{ req.fhdr(x-request-id) -m reg ^[A-Za-z0-9._:-]{1,64}$ }"
 _CORRECTIONS["frontend"] = (
     r"(?m)(^frontend http_frontend\n\s+bind .*$)",
     rf"\g<1>\n    http-request set-header X-Request-ID %[uuid] unless {_USABLE_ID}"
+    "\n    http-request set-header X-Request-Disconnect-Disabled ?1"
     "\n    http-request add-header X-Forwarded-For %[src] if { path_beg /console/ }",
 )
 _ERROR_PAGE = re.compile(r"(?m)^(\s*errorfile 50[234]) \S+$")

@@ -163,7 +163,7 @@ async def read_body(headers: Mapping[bytes, bytes], receive: Receive, most: int)
     """
     if declared_length(headers) > most:
         raise _too_large(most)
-    message = await receive()
+    message = await _piece(receive)
     if not message.get("more_body", False):
         body: bytes = message.get("body", b"")
         if len(body) > most:
@@ -175,13 +175,18 @@ async def read_body(headers: Mapping[bytes, bytes], receive: Receive, most: int)
     while message.get("more_body", False):
         if size > most:
             raise _too_large(most)
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise Problem(400, "incomplete", "the connection closed before the body was complete")
+        message = await _piece(receive)
         size += buffer.write(message.get("body", b""))
     if size > most:
         raise _too_large(most)
     return buffer.getvalue()
+
+
+async def _piece(receive: Receive) -> dict[str, Any]:
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise Problem(400, "incomplete", "the connection closed before the body was complete")
+    return message
 
 
 async def discard_body(receive: Receive, most: int, seconds: float) -> bool:

@@ -85,8 +85,9 @@ def new_deployment(
         max_ongoing_requests=2 * args.in_flight,
         max_queued_requests=_QUEUE_FACTOR * args.in_flight,
         backpressure_config={"status_code": 503, "retry_after_s": args.retry_after_s},
-        # the gateway's own log has a line for each request
-        logging_config={"enable_access_log": False},
+        # the gateway's own log has a line for each request; Serve makes its line even where it
+        # keeps none, unless such lines are below its level
+        logging_config={"enable_access_log": False, "log_level": "WARNING"},
         graceful_shutdown_timeout_s=args.shutdown_s,
         graceful_shutdown_wait_loop_s=0.5,
         # of two replicas, one is replaced at a time: a start takes a core for some seconds

@@ -69,6 +69,12 @@ def test_the_console_is_told_who_asks() -> None:
     assert frontend.index(added) < frontend.index("use_backend")
 
 
+def test_replicas_do_not_watch_for_callers_that_hang_up() -> None:
+    frontend = guarded(AS_RAY_WRITES_IT, PAGE, {"": 16}).partition("frontend http_frontend")[2]
+    header = "http-request set-header X-Request-Disconnect-Disabled ?1\n"
+    assert frontend.index(header) < frontend.index("use_backend")
+
+
 def test_headers_must_be_whole_soon() -> None:
     assert "    timeout http-request 10s\n" in guarded(AS_RAY_WRITES_IT, PAGE, {"": 16})
 

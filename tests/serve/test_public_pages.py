@@ -202,11 +202,10 @@ async def test_a_large_body_in_small_pieces_is_read_in_time_that_grows_with_its_
     assert large < 8 * 4 * small
 
 
-async def test_a_body_that_breaks_off_is_a_400() -> None:
-    messages = [
-        {"type": "http.request", "body": PIECE, "more_body": True},
-        {"type": "http.disconnect"},
-    ]
+@pytest.mark.parametrize("pieces", [0, 1])
+async def test_a_body_that_breaks_off_is_a_400(pieces: int) -> None:
+    piece: dict[str, Any] = {"type": "http.request", "body": PIECE, "more_body": True}
+    messages = [*([piece] * pieces), {"type": "http.disconnect"}]
 
     async def receive() -> dict[str, Any]:
         return messages.pop(0)
