@@ -52,7 +52,7 @@ _JOBS = (
     CHALLENGER,
 )
 _SETTINGS = """
-    profile_store=sqlite:///{folder}/profiles.sqlite front={replica} ensemble={replica}
+    profile_store=sqlite:///{folder}/profiles.sqlite front={replica}
     receipt_seconds=2592000"""
 
 

@@ -21,11 +21,11 @@ from .settings import FraudSettings
 
 
 def build(args: FraudSettings) -> Application:
-    """Front node and ensemble, as two deployments or, colocated, as one.
+    """Front node and ensemble, colocated as one deployment or composed of two.
 
-    `user_config` of `Front` names the rules (and, colocated, the model), that of `Ensemble` the
-    model; see `UserConfig`. Serve reads the annotation of `args` to parse them, so this module must
-    not postpone annotations.
+    `user_config` of `Front` names the rules and, colocated, the model; composed, that of `Ensemble`
+    names the model; see `UserConfig`. Serve reads the annotation of `args` to parse them, so this
+    module must not postpone annotations.
     """
     if args.colocated:
         return new_front(args, new_service, build_gateway)

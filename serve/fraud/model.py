@@ -27,6 +27,7 @@ from serve.fraud.settings import FraudSettings
 Row = npt.NDArray[np.float32]
 _FIELDS = tuple(field.name for field in fields(ModelScore))
 PackedScores = list[tuple[Any, ...]]
+_MOST_CALLS = 2
 
 
 class ModelUnavailableError(Exception):
@@ -139,18 +140,21 @@ class ModelDeployment:
 class RemoteModel:
     """The model of another deployment.
 
-    A call between deployments costs a hundred times what the model does, so requests share calls.
+    A call between deployments costs ten times what the model does, so requests share calls: what
+    comes while one is under way leaves with the next.
 
     Args:
         handle: of the deployment of `ModelDeployment`.
         timeout: seconds to wait for a model score.
-        replicas: of the deployment; each is asked by one call at a time, and one more waits.
+        replicas: of the deployment at most; of two, one that is slow holds up half of the calls.
     """
 
     def __init__(self, handle: Any, timeout: float, replicas: int = 1) -> None:
         self._score_rows, self._status = handle.score_rows, handle.status
         self._timeout = timeout
-        self._batcher: MicroBatcher[Row, ModelScore] = MicroBatcher(self._ask, replicas + 1)
+        self._batcher: MicroBatcher[Row, ModelScore] = MicroBatcher(
+            self._ask, min(replicas, _MOST_CALLS)
+        )
         self._breaker = CircuitBreaker()
 
     async def score(self, row: Row) -> ModelScore:

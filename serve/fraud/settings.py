@@ -29,6 +29,11 @@ class FraudSettings(ServiceSettings):
         None, description="file with the secret of the exploration sample, if rules have one"
     )
 
+    colocated: bool = Field(
+        True,
+        description="the model in the front node: no hop between deployments; false where it is to "
+        "be scaled by itself or has a GPU",
+    )
     ensemble: DeploymentSettings = Field(
         DeploymentSettings(), description="replicas of the model, unless colocated"
     )

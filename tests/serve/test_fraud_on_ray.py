@@ -47,6 +47,7 @@ def on_ray(models: Models, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     store.start()
     args = workspace.args(
         profile_store=store.url,
+        colocated=False,
         front={"min": 2, "cpus": 0.1},
         ensemble={"min": 1, "cpus": 0.1},
         shutdown_s=2,
