@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from jobs.cluster.run_storage import run_location
-from jobs.framework.workers import Workers
+from jobs.framework.workers import Workers, read_reports_often
 from lib.storage import Storage
 
 _WEIGHTS = "model.safetensors"
@@ -41,6 +41,7 @@ def train_on_workers(
         storage: for checkpoints, reachable from all machines.
         name: of the run.
     """
+    read_reports_often()
     trainer = TorchTrainer(
         work,
         train_loop_config={**options, "device": workers.device},

@@ -18,7 +18,7 @@ from ray.train.xgboost import RayTrainReportCallback, XGBoostTrainer
 
 from jobs.cluster.run_storage import run_location
 from jobs.framework.training_files import LABEL, WEIGHT, read_share
-from jobs.framework.workers import Workers
+from jobs.framework.workers import Workers, read_reports_often
 from lib.storage import Storage, read_parquet
 
 # trees between checkpoints, from which a lost actor's work resumes
@@ -163,6 +163,7 @@ def _with_ray_train(
     run: RunConfig,
 ) -> xgb.Booster:
     """Ray Train's workers, each with its share of the files."""
+    read_reports_often()
     trainer = XGBoostTrainer(
         _train_shard,
         train_loop_config={
@@ -183,6 +184,16 @@ def _with_ray_train(
     return RayTrainReportCallback.get_model(checkpoint)
 
 
+class _CheckpointCallback(RayTrainReportCallback):
+    """Reports a round only together with a checkpoint.
+
+    A worker waits until its last report is read, which would take longer than growing a tree.
+    """
+
+    def _report_metrics(self, report_dict: dict[str, Any]) -> None:
+        """Does nothing."""
+
+
 def _train_shard(config: Mapping[str, Any]) -> None:
     """What each Ray Train worker runs: fit together on its own shard."""
     train = _share(config["train"], config["features"])
@@ -198,7 +209,7 @@ def _train_shard(config: Mapping[str, Any]) -> None:
         early_stopping_rounds=config["early_stopping"] if valid else None,
         verbose_eval=False,
         xgb_model=started,
-        callbacks=[RayTrainReportCallback(frequency=config["checkpoint_frequency"])],
+        callbacks=[_CheckpointCallback(frequency=config["checkpoint_frequency"])],
     )
 
 
