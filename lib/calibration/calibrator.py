@@ -12,7 +12,6 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import isotonic_regression, minimize
 
 Floats = npt.NDArray[np.float64]
 Method = Literal["auto", "temperature", "platt", "isotonic"]
@@ -166,6 +165,7 @@ def fit_calibrator(
 
 def _temperature(raw: Floats, flags: npt.NDArray[np.bool_]) -> Calibrator:
     """One slope: Guo et al., On calibration of modern neural networks (2017)."""
+    from scipy.optimize import minimize  # noqa: PLC0415  (who only applies one never waits for it)
 
     def loss(log_slope: Floats) -> float:
         return _log_loss(np.exp(log_slope[0]) * raw, flags.astype(np.float64))
@@ -176,6 +176,8 @@ def _temperature(raw: Floats, flags: npt.NDArray[np.bool_]) -> Calibrator:
 
 def _platt(raw: Floats, flags: npt.NDArray[np.bool_]) -> Calibrator:
     """Slope and intercept on softened targets: Platt (1999); Lin, Lin and Weng (2007)."""
+    from scipy.optimize import minimize  # noqa: PLC0415  (who only applies one never waits for it)
+
     positives, negatives = flags.sum(), (~flags).sum()
     targets = np.where(flags, (positives + 1) / (positives + 2), 1 / (negatives + 2))
 
@@ -217,6 +219,8 @@ def _isotonic(raw: Floats, flags: npt.NDArray[np.bool_]) -> Calibrator:
 
 def _steps(rates: Floats, weights: npt.ArrayLike) -> npt.NDArray[np.intp]:
     """The step of each rate, counted from 0, where neighbours that fall are pooled."""
+    from scipy.optimize import isotonic_regression  # noqa: PLC0415  (who only applies one never waits for it)
+
     rising = isotonic_regression(rates, weights=weights).x
     return np.asarray(np.unique(rising, return_inverse=True)[1])
 

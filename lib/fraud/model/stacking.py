@@ -5,7 +5,6 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize
 
 from lib.calibration import sigmoid
 from lib.fraud.model.inputs import Flags, Floats
@@ -60,6 +59,8 @@ def fit_meta(
         folds: (n,) number of the fold, from 0; None takes all rows as one.
         penalty: ridge weight, in frauds' worth of evidence.
     """
+    from scipy.optimize import minimize  # noqa: PLC0415  (who only applies one never waits for it)
+
     if not len(labels) == len(trees) == len(network):
         raise ValueError(f"expected equal lengths: {len(trees)}, {len(network)}, {len(labels)}")
     if labels.all() or not labels.any():
