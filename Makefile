@@ -37,8 +37,9 @@ demo: $(SERVING) ## Train on simulated data, deploy, decide over HTTP, learn, op
 serve: $(SERVING) ## The same, left running: prints URLs and keys (sign in to the console with its own); Ctrl-C ends it
 	@$(BIN)/python -m cluster.demo --keep-running $(if $(SYSTEM),--system $(SYSTEM))
 
-# the tests of a file run on one worker, for they share models, servers and clusters
-WORKERS := -n auto --maxprocesses 4 --dist loadfile
+# the tests of a file run on one worker, for they share models, servers and clusters;
+# tests/long_files.py says which files are begun first
+WORKERS := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test: $(READY) ## The default tests, about a quarter of an hour on two cores
 	$(BIN)/python -m pytest $(WORKERS) -m "not slow"

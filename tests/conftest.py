@@ -1,5 +1,7 @@
 """Real servers and settings that several rooms' tests share."""
 
+from __future__ import annotations
+
 import os
 import shutil
 import socket
@@ -7,10 +9,21 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import redis
 from hypothesis import settings
+
+from tests.long_files import LONGEST_FIRST
+
+if TYPE_CHECKING:
+    from tests.console.seeded import Seeded
+
+TESTS = Path(__file__).parent
+_MEMORY = Path("/dev/shm")
+_ROOM = 8 << 30
+"""Bytes of memory for the tests' files."""
 
 os.environ.setdefault("RAY_AUTH_MODE", "disabled")
 # workers are niced by 15 otherwise, and wait for everything else on a busy machine
@@ -20,6 +33,26 @@ settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
 
 
+def has_room_in_memory() -> bool:
+    """Whether the tests' files fit into a file system in memory, from which programs may start."""
+    if not _MEMORY.is_dir():
+        return False
+    about = os.statvfs(_MEMORY)
+    return about.f_bavail * about.f_frsize >= _ROOM and not about.f_flag & os.ST_NOEXEC
+
+
+if has_room_in_memory():
+    # nothing outlives the run, so nobody needs to wait until a disk has each commit
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In a run on several workers, put files that take long first: none works alone at the end."""
+    if hasattr(config, "workerinput"):
+        ranks = {TESTS / path: rank for rank, path in enumerate(LONGEST_FIRST)}
+        items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
+
+
 def free_port() -> int:
     """A TCP port of the loopback interface that nobody listens on."""
     with socket.socket() as probe:
@@ -27,17 +60,25 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@pytest.fixture(scope="module")
-def ray_on_two_cores() -> Iterator[None]:
-    """A small Ray for the tests of one module."""
-    from tests.local_ray import local_ray  # noqa: PLC0415 - takes seconds, most tests need none
+@pytest.fixture(scope="session")
+def ray_at_the_end() -> Iterator[None]:
+    """Shuts down the Ray that modules share."""
+    yield
+    import ray  # noqa: PLC0415 - takes seconds, most tests need none
 
-    with local_ray(num_cpus=2):
-        yield
+    ray.shutdown()
+
+
+@pytest.fixture(scope="module")
+def ray_on_two_cores(ray_at_the_end: None) -> None:
+    """A small Ray, the same for all modules of a process that use it."""
+    from tests.local_ray import share_ray  # noqa: PLC0415 - takes seconds, most tests need none
+
+    share_ray()
 
 
 def on_two_cores(minutes: int) -> list[pytest.MarkDecorator]:
-    """Marks of a module whose tests share a small Ray and may take so long each."""
+    """Marks of a module whose tests use the small Ray and may take so long each."""
     return [
         pytest.mark.filterwarnings("default"),
         pytest.mark.timeout(60 * minutes),
@@ -83,3 +124,12 @@ def small_fleet(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.maintenance.small_fleet import write  # noqa: PLC0415
 
     return write(tmp_path_factory.mktemp("fleet"))
+
+
+@pytest.fixture(scope="session")
+def seeded_once(tmp_path_factory: pytest.TempPathFactory) -> Seeded:
+    """Four systems that have lived for a week, of which others are copied."""
+    # only those who ask for it wait for the solver
+    from tests.console.seeded import seed  # noqa: PLC0415
+
+    return seed(tmp_path_factory.mktemp("seeded") / "lived")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from lib.records.systems import SYSTEMS
+from tests.long_files import LONGEST_FIRST
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = {"jobs", "serve", "cluster", "lib", "tests"}
@@ -167,3 +168,8 @@ def test_no_function_is_longer_than_sixty_lines():
 
 def test_no_file_is_large():
     assert [str(p) for p in tracked() if (ROOT / p).stat().st_size > 256 * 1024] == []
+
+
+def test_files_that_are_begun_first_are_there():
+    assert [path for path in LONGEST_FIRST if not (ROOT / "tests" / path).is_file()] == []
+    assert len(LONGEST_FIRST) == len(set(LONGEST_FIRST))

@@ -21,7 +21,6 @@ from lib.feature import OnlineFeatures, SqliteStore, events, replay
 from lib.storage import open_storage
 from tests.churn.tables import table
 from tests.contract.factories import SUBSCRIPTIONS
-from tests.local_ray import local_ray
 
 pytestmark = [pytest.mark.filterwarnings("default"), pytest.mark.timeout(300)]
 MAPPING = f"""{SUBSCRIPTIONS}aggregate:
@@ -39,7 +38,7 @@ JPY = "t{n},a{n},2024-01-01,pro,4,30000,JPY\n"
 
 
 @pytest.fixture(scope="module")
-def output(tmp_path_factory) -> Path:
+def output(ray_on_two_cores, tmp_path_factory) -> Path:
     """Ten accounts with a subscription in each of two files, of which one is sent twice; usage of
     the last four is of ids that no customer has."""
     folder = tmp_path_factory.mktemp("subscriptions")
@@ -66,8 +65,7 @@ def output(tmp_path_factory) -> Path:
         output=str(folder / "out"),
         every_days=30,
     )
-    with local_ray(num_cpus=2):
-        features.main(config)
+    features.main(config)
     return folder / "out"
 
 

@@ -1,8 +1,9 @@
 """Boosting, the network, training, scoring and tuning on a real local Ray."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -33,19 +34,13 @@ from lib.fraud.model.time_split import Lengths
 from lib.fraud.model.trees import booster_parameters, fit_trees
 from lib.registry import read_artifact
 from lib.storage import open_storage
+from tests.conftest import on_two_cores
 from tests.fraud.model_sample import NAMES, sample_of
 from tests.jobs.training_rows import write_rows
-from tests.local_ray import local_ray
 
-pytestmark = pytest.mark.filterwarnings("default")
+pytestmark = on_two_cores(minutes=10)
 
 SETTINGS = TreeSettings(trees=30, depth=3, learning_rate=0.2, subsample=1.0, colsample=1.0)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cluster() -> Iterator[None]:
-    with local_ray(num_cpus=4, include_dashboard=None, dashboard_port=0):
-        yield
 
 
 def local(uri: object) -> Path:
@@ -61,27 +56,42 @@ def write_sample(path: Path, sample: Sample) -> str:
     return str(path)
 
 
-def spread_trees(folder: Path, backend: Backend, parts: Sequence[Sample]) -> BoostedTrees:
-    """Trees that two workers grow together on the first two parts."""
-    files = [write_sample(folder / f"{n}.parquet", part) for n, part in enumerate(parts)]
-    data = XGBoostData(tuple(files[:2]), tuple(files[2:]), NAMES)
-    parameters = booster_parameters(SETTINGS, seed=1)
-    ray_train = open_storage(folder / backend)
-    stored = fit_boosted_trees(
-        data, parameters, 30, 10, Workers(), backend=backend, storage=ray_train
-    )
-    return BoostedTrees.from_bytes([stored], len(NAMES))
-
-
 BACKENDS: tuple[Backend, ...] = (
     ("xgboost_ray", "ray_train") if xgb.__version__.startswith("2.0.") else ("ray_train",)
 )
 
 
+@pytest.fixture(scope="module")
+def parts() -> list[Sample]:
+    """Two to train on and two later ones."""
+    return [sample_of(2_000, seed) for seed in (1, 2, 3, 4)]
+
+
+@pytest.fixture(scope="module")
+def spread_trees(
+    parts: list[Sample], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[Backend], BoostedTrees]:
+    """Grows trees by two workers on the first two parts, once in each way."""
+    folder = tmp_path_factory.mktemp("spread")
+    files = [write_sample(folder / f"{n}.parquet", part) for n, part in enumerate(parts)]
+    data = XGBoostData(tuple(files[:2]), tuple(files[2:]), NAMES)
+    parameters = booster_parameters(SETTINGS, seed=1)
+
+    @cache
+    def grow(backend: Backend) -> BoostedTrees:
+        ray_train = open_storage(folder / backend)
+        stored = fit_boosted_trees(
+            data, parameters, 30, 10, Workers(), backend=backend, storage=ray_train
+        )
+        return BoostedTrees.from_bytes([stored], len(NAMES))
+
+    return grow
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_spread_trees_rank_like_trees_of_one_process(tmp_path: Path, backend: Backend) -> None:
-    parts = [sample_of(2_000, seed) for seed in (1, 2, 3, 4)]
-    spread = spread_trees(tmp_path, backend, parts)
+def test_spread_trees_rank_like_trees_of_one_process(
+    parts: list[Sample], spread_trees: Callable[[Backend], BoostedTrees], backend: Backend
+) -> None:
     train_sample, later = (
         Sample(
             np.concatenate([part.matrix for part in pair]),
@@ -93,13 +103,15 @@ def test_spread_trees_rank_like_trees_of_one_process(tmp_path: Path, backend: Ba
     alone = fit_trees(train_sample, later, replace(SETTINGS, early_stopping=10), seed=1, threads=1)
     fresh = sample_of(4_000, 9)
     expected = average_precision(fresh.labels, alone.log_odds(fresh.matrix))
+    spread = spread_trees(backend)
     assert average_precision(fresh.labels, spread.log_odds(fresh.matrix)) > expected - 0.03
 
 
 @pytest.mark.skipif(len(BACKENDS) < 2, reason="xgboost-ray works with xgboost 2.0 alone")
-def test_both_ways_of_spreading_grow_the_same_trees(tmp_path: Path) -> None:
-    parts = [sample_of(2_000, seed) for seed in (1, 2, 3, 4)]
-    first, other = (spread_trees(tmp_path, backend, parts) for backend in BACKENDS)
+def test_both_ways_of_spreading_grow_the_same_trees(
+    spread_trees: Callable[[Backend], BoostedTrees],
+) -> None:
+    first, other = (spread_trees(backend) for backend in BACKENDS)
     matrix = sample_of(4_000, 9).matrix
     assert first.rounds == other.rounds
     assert np.abs(first.log_odds(matrix) - other.log_odds(matrix)).max() < 1e-4

@@ -1,0 +1,31 @@
+"""Files whose tests take longest, so that they are begun first (see `make test`)."""
+
+LONGEST_FIRST = (
+    "serve/test_experiments.py",
+    "serve/test_http_fuzz.py",
+    "maintenance/test_jobs.py",
+    "jobs/test_fraud_on_ray.py",
+    "moderation/test_jobs.py",
+    "serve/test_moderation_on_ray.py",
+    "serve/console/test_journeys.py",
+    "churn/test_jobs.py",
+    "monitoring/test_monitor_job.py",
+    "serve/test_fraud_on_ray.py",
+    "serve/test_churn_customers.py",
+    "serve/test_experiments_of_systems.py",
+    "serve/test_experiments_under_faults.py",
+    "serve/test_business_pages.py",
+    "serve/console/test_keyboard.py",
+    "serve/test_moderation_posts.py",
+    "serve/test_maintenance_schedules.py",
+    "rules/test_backtest.py",
+    "rules/test_agreement.py",
+    "architecture/test_imports.py",
+    "serve/console/test_rules_journey.py",
+    "fraud/test_retrain_job.py",
+    "records/test_archive.py",
+    "jobs/test_command.py",
+    "records/test_migrations.py",
+    "records/test_reviews_with_lost_reviewers.py",
+)
+"""Below this folder; the longest first."""
