@@ -6,19 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.console.seeded import Seeded, seed
+from tests.console.seeded import Seeded
 from tests.records.conftest import opened, postgresql, url
 
 __all__ = ["lived", "opened", "own", "postgresql", "url"]
 
 
 @pytest.fixture(scope="module")
-def lived(tmp_path_factory: pytest.TempPathFactory) -> Seeded:
+def lived(seeded_once: Seeded, tmp_path_factory: pytest.TempPathFactory) -> Seeded:
     """Shared by the tests of a module that change nothing."""
-    return seed(tmp_path_factory.mktemp("console") / "lived")
+    return seeded_once.copied(tmp_path_factory.mktemp("console") / "lived")
 
 
 @pytest.fixture
-def own(tmp_path: Path) -> Seeded:
+def own(seeded_once: Seeded, tmp_path: Path) -> Seeded:
     """A test's own, which it may change."""
-    return seed(tmp_path / "own")
+    return seeded_once.copied(tmp_path / "own")

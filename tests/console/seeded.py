@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lib.console.source import SystemSource
@@ -80,6 +81,11 @@ class Seeded:
     def media(self) -> Path:
         """Media of posts."""
         return self.folder / "media"
+
+    def copied(self, folder: Path) -> Seeded:
+        """The same in a new folder."""
+        shutil.copytree(self.folder, folder)
+        return replace(self, folder=folder)
 
     @contextmanager
     def source(self, system: str = "fraud") -> Iterator[SystemSource]:

@@ -47,6 +47,7 @@ def write(folder: Path) -> Path:
     return folder
 
 
+@cache
 def tables(folder: Path) -> Tables:
     """What the files hold."""
     mapping = load_mapping(folder / "telemetry.yaml", CONTRACTS)

@@ -14,6 +14,7 @@ from lib.records.draining import drain
 from lib.records.models import Row, spelled_row
 from lib.records.review import ReviewStore
 from lib.records.segment import encode_row
+from tests.records.migrated_databases import migrated_database, migrated_file
 from tests.records.server import POSTGRESQL, installed, new_database, running
 
 NOVEMBER = 1_795_428_900_000_000  # 2026-11-23T10:15:00Z in microseconds
@@ -97,11 +98,18 @@ def postgresql() -> Iterator[str]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database of each kind."""
+    """A database of each kind with its tables and no rows."""
+    if request.param == "sqlite":
+        return migrated_file(tmp_path / "records.db")
+    return migrated_database(request.getfixturevalue("postgresql"))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url_without_tables(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database of each kind that was never migrated."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/records.db"
-    server = request.getfixturevalue("postgresql")
-    return new_database(server)
+    return new_database(request.getfixturevalue("postgresql"))
 
 
 @contextmanager
@@ -114,9 +122,7 @@ def migrated(store: Store) -> Iterator[Store]:
 
 def empty_records(folder: Path) -> str:
     """URL of a SQLite database with its tables and no rows."""
-    url = f"sqlite:///{folder / 'records.db'}"
-    with migrated(Records(url)):
-        return url
+    return migrated_file(folder / "records.db")
 
 
 @pytest.fixture

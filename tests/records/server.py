@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import create_engine, text
+from sqlalchemy.engine import make_url
 
 POSTGRESQL = Path("/usr/lib/postgresql/15/bin")
 
@@ -33,7 +34,16 @@ def running() -> Iterator[str]:
     where = ["-D", str(folder / "data")]
     initialise = [str(POSTGRESQL / "initdb"), *where, "-A", "trust", "-U", "postgres", "--no-sync"]
     subprocess.run([*account, *initialise, "-E", "UTF8"], check=True, capture_output=True)
-    options = ["-c", "listen_addresses=", "-c", f"unix_socket_directories={folder}"]
+    settings = {
+        "listen_addresses": "",
+        "unix_socket_directories": folder,
+        # what a power cut would lose is deleted anyway
+        "fsync": "off",
+        "full_page_writes": "off",
+        # it would visit the databases of all earlier tests, again and again
+        "autovacuum": "off",
+    }
+    options = [option for name, value in settings.items() for option in ("-c", f"{name}={value}")]
     line = [*account, str(POSTGRESQL / "postgres"), *where, *options]
     with (folder / "log").open("w") as log, subprocess.Popen(line, stderr=log) as server:
         ready = [str(POSTGRESQL / "pg_isready"), "-q", "-h", str(folder)]
@@ -49,11 +59,18 @@ def running() -> Iterator[str]:
     shutil.rmtree(folder)
 
 
-def new_database(server: str) -> str:
-    """The URL of an empty database."""
+def new_database(server: str, template: str | None = None) -> str:
+    """The URL of a new database.
+
+    Args:
+        server: URL up to the database.
+        template: URL of the database that is copied, to which nobody is connected; None makes an
+            empty one.
+    """
     name = f"records_{uuid.uuid4().hex}"
+    copied = "" if template is None else f" TEMPLATE {make_url(template).database}"
     engine = create_engine(server.format(database="postgres"), isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
+        connection.execute(text(f"CREATE DATABASE {name}{copied}"))
     engine.dispose()
     return str(server.format(database=name))

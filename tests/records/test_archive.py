@@ -82,13 +82,13 @@ def test_a_day_that_is_archived_while_decisions_are_read_is_read_whole(
 
 def test_whoever_reads_decisions_may_take_its_time(url: str, records: Records) -> None:
     keep_decisions(records, [numbered_decision(number, 0) for number in range(2_500)])
-    idle_ms = "&options=-cidle_in_transaction_session_timeout=3000"
+    idle_ms = "&options=-cidle_in_transaction_session_timeout=1000"
     limit = "" if url.startswith("sqlite") else idle_ms
     with Records(f"{url}{limit}") as hurried:
         number = 0
         for number, _ in enumerate(hurried.decisions("fraud", 0, 2**62), 1):
             if number % 1_000 == 1:
-                time.sleep(3.5)
+                time.sleep(1.2)
         assert number == 2_500
 
 

@@ -25,7 +25,7 @@ from lib.records import Records, RecordsError
 from lib.records.database import Database
 from lib.records.migration import alembic_config
 from lib.records.retention import Retention
-from tests.records.conftest import NOVEMBER, SECOND
+from tests.records.conftest import NOVEMBER, SECOND, migrated
 from tests.records.customer_factories import health_entry, intervention
 
 
@@ -164,12 +164,12 @@ def test_a_notice_that_is_sent_again_neither_counts_twice_nor_moves(health):
     assert standings.find_standing("c1").noticed_at == NOVEMBER + 10 * SECOND
 
 
-def test_standings_of_earlier_records_say_who_gave_notice(url, opened):
+def test_standings_of_earlier_records_say_who_gave_notice(url_without_tables):
     rows = {
         # customer: when its health is of, was computed, the notice was observed, was received
         "before": (5, 6, 3, 4), "late": (5, 6, 3, 7), "after": (5, 6, 7, 8), "never": (5, 6, 0, 0),
     }  # fmt: skip
-    database = Database(url)
+    database = Database(url_without_tables)
     with database.migrating() as connection:
         command.upgrade(alembic_config(connection), "0013")
         for name, (at, computed, observed, received) in rows.items():
@@ -193,8 +193,8 @@ def test_standings_of_earlier_records_say_who_gave_notice(url, opened):
                 },
             )  # fmt: skip
     database.close()
-    standings = opened(StandingRepository)
-    noticed = {name: standings.find_standing(name).noticed_at for name in rows}
+    with migrated(StandingRepository(url_without_tables)) as standings:
+        noticed = {name: standings.find_standing(name).noticed_at for name in rows}
     assert noticed == {
         "before": None, "late": NOVEMBER + 3, "after": NOVEMBER + 7, "never": None
     }  # fmt: skip

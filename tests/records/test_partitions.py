@@ -59,8 +59,8 @@ def test_a_partition_is_made_for_each_day_and_for_the_next(url: str, records: Re
     assert names == ["decisions_p20261123", "decisions_p20261128", "decisions_p20261129"]
 
 
-def test_rows_of_a_table_without_days_are_kept_by_the_migration(url: str) -> None:
-    database = Database(url)
+def test_rows_of_a_table_without_days_are_kept_by_the_migration(url_without_tables: str) -> None:
+    database = Database(url_without_tables)
     with database.migrating() as connection:
         command.upgrade(alembic_config(connection), "0004")
     row = row_of(decision("t1"))
@@ -73,7 +73,7 @@ def test_rows_of_a_table_without_days_are_kept_by_the_migration(url: str) -> Non
             for name, value in row.items()
         }
         connection.execute(text(f"INSERT INTO decisions ({names}) VALUES ({values})"), plain)
-    with Records(url) as records:
+    with Records(url_without_tables) as records:
         records.migrate()
         assert records.decision("fraud", "t1") == decision("t1")
         later = decision("t1", received_at=NOVEMBER + 9 * DAY)

@@ -18,6 +18,7 @@ from lib.access import add_key, new_key
 from lib.registry import Registry
 from serve.framework import Metric
 from serve.framework.service import ServiceStart
+from tests.records.migrated_databases import migrated_file
 from tests.serve.prometheus_metrics import PrometheusMetrics
 
 
@@ -48,10 +49,16 @@ def add_token(folder: Path, scopes: Iterable[str], **options: Any) -> str:
 
 
 def settings_in(folder: Path, **changes: Any) -> dict[str, Any]:
-    """Settings of an application that lives in a folder and waits for little, but for its store."""
+    """Settings of an application that lives in a folder and waits for little, but for its store.
+
+    Its records have their tables already, unless `changes` say where others are.
+    """
+    records = folder / "records.sqlite"
+    if "records" not in changes and not records.exists():
+        migrated_file(records)
     return {
         "registry": str(folder / "registry"),
-        "records": f"sqlite:///{folder}/records.sqlite",
+        "records": f"sqlite:///{records}",
         "journal": folder / "journal",
         "models": folder / "models",
         "api_keys": folder / "keys.json",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -90,10 +91,21 @@ def news(fleet: Path, machine: str, hours: int = 744, **more: Any) -> dict[str, 
 @asynccontextmanager
 async def planning(fleet: Path, folder: Path, now_us: int) -> AsyncIterator[Running]:
     """The application after each machine of the fleet has sent its last readings."""
+    shutil.copytree(await _prepared(fleet, now_us), folder)
     async with maintenance(fleet, folder, now_us) as running:
-        for name in MACHINES:
-            await running.post("readings", news(fleet, name))
         yield running
+
+
+async def _prepared(fleet: Path, now_us: int) -> Path:
+    """What that application keeps; the machines send once for all who start from it."""
+    kept = fleet.with_name(f"{fleet.name}-prepared-{now_us}")
+    if not kept.exists():
+        sending = kept.with_suffix(".sending")
+        async with maintenance(fleet, sending, now_us) as running:
+            for name in MACHINES:
+                await running.post("readings", news(fleet, name))
+        sending.rename(kept)
+    return kept
 
 
 def schedule_request(at: int, machines: list[str] = MACHINES, **changes: Any) -> dict[str, Any]:

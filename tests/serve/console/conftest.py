@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from tests.console.conftest import lived, own, postgresql
-from tests.console.seeded import Seeded, seed
+from tests.console.seeded import Seeded
 from tests.serve.console.browsing import Served, chromium, served
 from tests.serve.console.console_app import RunningConsole, console
 
@@ -35,9 +35,9 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def shared_console(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[Served]:
+def shared_console(lived: Seeded, browser: Browser) -> Iterator[Served]:
     """A console for tests that change nothing."""
-    with served(seed(tmp_path_factory.mktemp("journeys") / "lived")) as started:
+    with served(lived) as started:
         yield started
 
 
