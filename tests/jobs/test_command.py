@@ -5,7 +5,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,26 +21,55 @@ from tests.jobs.entries import JOBS, entries, entry_names, option_names
 
 ROOT = JOBS.parent
 SLOW = ("ray", "torch", "xgboost", "sklearn", "transformers")
+# starts a process for each line: a copy of this one, which has imported what all jobs import
 RUN = """
-import json, runpy, sys
-name, *arguments = sys.argv[1:]
-sys.argv = [name, *arguments]
-code = None
-try:
-    runpy.run_module(name, run_name="__main__", alter_sys=True)
-except SystemExit as end:
-    code = str(end.code)
-print(json.dumps([code, [one for one in {slow} if one in sys.modules]]))
+import json, os, runpy, sys
+import jobs.framework.command, lib.contract
+for line in sys.stdin:
+    sys.argv = json.loads(line)
+    if child := os.fork():
+        os.waitpid(child, 0)
+        continue
+    code = None
+    try:
+        runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+    except BaseException as end:
+        code = str(getattr(end, "code", repr(end)))
+    print("ended", json.dumps([code, [one for one in {slow} if one in sys.modules]]), flush=True)
+    os._exit(0)
 """
+Ended = Callable[..., tuple[str, list[str]]]
 
 
-def ended(name: str, *arguments: object) -> tuple[str, list[str]]:
-    """The message that a job ends with, and which slow libraries it had imported."""
-    line = [sys.executable, "-c", RUN.format(slow=SLOW), name, *map(str, arguments)]
-    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.stdout, done.stderr
-    code, imported = json.loads(done.stdout.splitlines()[-1])
-    return code, imported
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ended]:
+    """Runs a job: the message that it ends with, and which slow libraries it had imported."""
+    errors = tmp_path_factory.mktemp("command") / "errors"
+    with (
+        errors.open("w") as log,
+        subprocess.Popen(
+            [sys.executable, "-c", RUN.format(slow=SLOW)],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        ) as process,
+    ):
+        assert process.stdin is not None
+        assert process.stdout is not None
+
+        def run(name: str, *arguments: object) -> tuple[str, list[str]]:
+            process.stdin.write(json.dumps([name, *map(str, arguments)]) + "\n")
+            process.stdin.flush()
+            for line in process.stdout:
+                if line.startswith("ended "):
+                    code, imported = json.loads(line.removeprefix("ended "))
+                    return code, imported
+            raise AssertionError(errors.read_text())
+
+        yield run
+        process.stdin.close()
 
 
 @pytest.fixture
@@ -76,7 +105,9 @@ JOBS_OF_TABLES = {
 
 
 @pytest.mark.parametrize("name", JOBS_OF_TABLES)
-def test_a_wrong_key_in_a_mapping_is_told_before_ray_is_imported(name: str, files: Path) -> None:
+def test_a_wrong_key_in_a_mapping_is_told_before_ray_is_imported(
+    ended: Ended, name: str, files: Path
+) -> None:
     table, others = JOBS_OF_TABLES[name]
     more = [str(files / option) if (files / option).exists() else option for option in others]
     code, imported = ended(
@@ -99,7 +130,9 @@ def test_no_job_imports_what_takes_seconds_before_it_has_read_its_options() -> N
     assert done.stdout.strip() == "[]", done.stderr
 
 
-def test_a_missing_column_and_a_missing_file_are_told_before_ray_is_imported(files: Path) -> None:
+def test_a_missing_column_and_a_missing_file_are_told_before_ray_is_imported(
+    ended: Ended, files: Path
+) -> None:
     mapping = files / "good.yaml"
     mapping.write_text(
         "contract: transactions\ncolumns:\n  transaction_id: {from: tx}\n"
@@ -130,7 +163,7 @@ def test_a_missing_column_and_a_missing_file_are_told_before_ray_is_imported(fil
     ],
 )
 def test_a_value_that_cannot_work_is_told_before_ray_is_imported(
-    name: str, arguments: tuple[str, ...], message: str, tmp_path: Path
+    ended: Ended, name: str, arguments: tuple[str, ...], message: str, tmp_path: Path
 ) -> None:
     code, imported = ended(name, "--output", tmp_path / "out", *arguments)
     assert message in code
