@@ -28,6 +28,8 @@ _ROOM = 8 << 30
 os.environ.setdefault("RAY_AUTH_MODE", "disabled")
 # workers are niced by 15 otherwise, and wait for everything else on a busy machine
 os.environ.setdefault("RAY_worker_niceness", "0")
+# each fit on Ray Train would start a process that waits for a cloud to take a node away
+os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
 # an example's time says more about the machine than about the code
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
