@@ -298,7 +298,7 @@ def test_a_moderator_decides_a_post_by_keys_with_media_blurred_until_asked_for(
     expect(image).to_have_css("filter", "grayscale(1)")
     page.keyboard.press("1")
     page.keyboard.press("d")
-    expect(page.get_by_text("Decided")).to_be_visible()
+    expect(page.get_by_text("Decided hate yes, spam no")).to_be_visible()
     page.goto(f"{own_console.url}posts/{POST}")
     expect(page.locator("body")).to_have_class("grey")
     expect(page.locator(".blurred img")).to_have_css("filter", "blur(28px) grayscale(1)")
