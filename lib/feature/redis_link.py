@@ -21,7 +21,6 @@ from lib.concurrency.running_timeout import RunningTimeout, stood_still
 from lib.feature.store import StoreError
 
 _LOST = "profile store: connection lost"
-_DEFERRED_SECONDS = 0.005
 
 
 class RedisLink:
@@ -67,19 +66,6 @@ class RedisLink:
         if wire is None or wire.lost:
             wire = await self._connected()
         return await wire.call(command)
-
-    async def defer(self, *command: bytes) -> Any:
-        """A command's answer; it leaves with the next call's, after 5 ms at most.
-
-        Writing to a connection and reading from it cost more than a small command does.
-
-        Raises:
-            StoreError: no answer, not in time, or an error.
-        """
-        wire = self._wire
-        if wire is None or wire.lost:
-            wire = await self._connected()
-        return await wire.call(command, is_deferred=True)
 
     async def close(self) -> None:
         """Gives the connection back."""
@@ -156,28 +142,17 @@ class _Wire(asyncio.Protocol):
         self._reader = hiredis.Reader()
         self._waiting: deque[tuple[float, asyncio.Future[Any]]] = deque()
         self._unsent: list[bytes] = []
-        self._is_sending = self._is_deferring = False
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._excused: asyncio.Future[Any] | None = None
 
-    def call(self, command: tuple[bytes, ...], is_deferred: bool = False) -> asyncio.Future[Any]:
-        """The reply to come.
-
-        Args:
-            command: that is sent, in order, at the end of this turn of the loop.
-            is_deferred: whether it may wait for a later turn's.
-        """
+    def call(self, command: tuple[bytes, ...]) -> asyncio.Future[Any]:
+        """The reply to come."""
         future = self._loop.create_future()
         if self.lost:
             future.set_exception(StoreError(_LOST))
             return future
-        if is_deferred:
-            if not self._is_deferring:
-                self._is_deferring = True
-                self._loop.call_later(_DEFERRED_SECONDS, self._send_deferred)
-        elif not self._is_sending:
-            self._is_sending = True
+        if not self._unsent:
             self._loop.call_soon(self._send)
         self._unsent.append(hiredis.pack_command(command))  # type: ignore[arg-type]
         deadline = self._loop.time() + self._timeout
@@ -219,12 +194,7 @@ class _Wire(asyncio.Protocol):
         else:
             future.set_exception(StoreError(f"profile store: {reply}"))
 
-    def _send_deferred(self) -> None:
-        self._is_deferring = False
-        self._send()
-
     def _send(self) -> None:
-        self._is_sending = False
         unsent, self._unsent = self._unsent, []
         if self._transport is not None and unsent:
             self._transport.write(b"".join(unsent))

@@ -83,7 +83,7 @@ class AsyncRedisStore:
     async def settle(self, receipt: str, answer: bytes, seconds: int) -> None:
         """See `ProfileStore.settle`."""
         name = _receipt(self._prefix, receipt)
-        await self._link.defer(b"SET", name, b"a" + answer, b"XX", b"EX", b"%d" % seconds)
+        await self._link.call(b"SET", name, b"a" + answer, b"XX", b"EX", b"%d" % seconds)
 
     async def ping(self) -> None:
         """See `ProfileStore.ping`."""

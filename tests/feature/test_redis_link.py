@@ -66,28 +66,6 @@ async def test_who_stops_waiting_does_not_shift_the_replies_of_others(redis_url)
         assert await tasks[1] == b"b"
 
 
-async def test_a_deferred_command_leaves_before_the_next_call_and_soon_without_one(redis_url):
-    async with linked(redis_url) as link:
-        await link.call(b"SET", b"deferred", b"1")
-        began = time.monotonic()
-        deferred = asyncio.ensure_future(link.defer(b"INCR", b"deferred"))
-        await asyncio.sleep(0)
-        assert await link.call(b"GET", b"deferred") == b"2"
-        assert deferred.done()
-        assert [await link.defer(b"INCR", b"deferred") for _ in range(2)] == [3, 4]
-        assert time.monotonic() - began < 1.0
-
-
-async def test_a_deferred_command_to_a_silent_server_fails_in_time(server):
-    async with linked(server.url, timeout=0.2) as link:
-        silent = asyncio.ensure_future(link.call(b"BLPOP", b"never", b"5"))
-        await asyncio.sleep(0.01)
-        with pytest.raises(StoreError, match="no answer in time"):
-            await link.defer(b"SET", b"k", b"v")
-        with pytest.raises(StoreError, match="no answer in time"):
-            await silent
-
-
 async def test_a_call_to_a_silent_server_fails_in_time_and_the_next_one_connects_anew(server):
     async with linked(server.url, timeout=0.2) as link:
         with pytest.raises(StoreError, match="no answer in time"):
