@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,6 +54,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if hasattr(config, "workerinput"):
         ranks = {TESTS / path: rank for rank, path in enumerate(LONGEST_FIRST)}
         items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Ends the Ray that files share before one that uses none: its processes are never idle."""
+    ray = sys.modules.get("ray")
+    if ray is None or nextitem is None or nextitem.path == item.path:
+        return
+    following = (other for other in item.session.items if other.path == nextitem.path)
+    if not any("ray_on_two_cores" in getattr(other, "fixturenames", ()) for other in following):
+        ray.shutdown()
 
 
 def free_port() -> int:

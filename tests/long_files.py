@@ -3,14 +3,21 @@
 LONGEST_FIRST = (
     "serve/test_experiments.py",
     "serve/test_http_fuzz.py",
+    # these share a Ray, which ends before the next file that uses none
     "maintenance/test_jobs.py",
-    "serve/test_experiments_under_faults.py",
     "jobs/test_fraud_on_ray.py",
     "moderation/test_jobs.py",
-    "serve/test_moderation_on_ray.py",
-    "serve/console/test_journeys.py",
     "churn/test_jobs.py",
     "monitoring/test_monitor_job.py",
+    "rules/test_backtest.py",
+    "churn/test_subscriptions.py",
+    "jobs/test_features_job.py",
+    "jobs/test_intake.py",
+    "jobs/test_decision_source.py",
+    # these do not
+    "serve/test_experiments_under_faults.py",
+    "serve/test_moderation_on_ray.py",
+    "serve/console/test_journeys.py",
     "serve/test_fraud_on_ray.py",
     "serve/test_churn_customers.py",
     "serve/test_experiments_of_systems.py",
@@ -22,7 +29,6 @@ LONGEST_FIRST = (
     "serve/console/test_keyboard.py",
     "serve/test_moderation_posts.py",
     "serve/test_maintenance_schedules.py",
-    "rules/test_backtest.py",
     "rules/test_agreement.py",
     "architecture/test_imports.py",
     "serve/console/test_rules_journey.py",
@@ -33,4 +39,4 @@ LONGEST_FIRST = (
     "records/test_migrations.py",
     "records/test_reviews_with_lost_reviewers.py",
 )
-"""Below this folder; the longest first."""
+"""Below this folder; the longest first, but for those that share a Ray."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.serve.moderation_app import SECOND, Running, moderation, published
+from tests.serve.moderation_app import SECOND, Running, moderation, published, salt
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
 
@@ -108,7 +108,8 @@ async def test_no_post_is_lost_and_none_is_decided_more_often_than_its_rule_asks
     done, over = Done(), asyncio.Event()
     names = [f"post-{k}" for k in range(POSTS)]
     bound = tuple(f"reviewer-{number}" for number in range(REVIEWERS))
-    async with moderation(tmp_path / "a", registry, reviewers=bound) as app:
+    drawn = salt(tmp_path, "second opinions of some")  # of five of these posts
+    async with moderation(tmp_path / "a", registry, reviewers=bound, review_salt=drawn) as app:
         for name in names:
             sent = {"post_id": name, "author_id": f"by-{name}", "text": "a doubtfulword"}
             assert (await app.post("posts", sent))["decision"] == "REVIEW"

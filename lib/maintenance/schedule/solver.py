@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +28,11 @@ class Progress:
     seconds: float
 
 
+_COST_TOLERANCE = 1e-3
+"""Between a plan's cost and the objective that the solver says it has, units of the currency."""
+_LEAST_SECONDS = 1.0
+
+
 @dataclass(frozen=True)
 class Solved:
     """Columns of the best solution, None where there is none, and the bound."""
@@ -46,7 +52,12 @@ def run(
     on_progress: Callable[[Progress], None] | None = None,
     slack_prices: Floats | None = None,
 ) -> Solved:
-    """Solve; `slack_prices` lets every row be broken, at a price a unit, by columns at the end."""
+    """Solve; `slack_prices` lets every row be broken, at a price a unit, by columns at the end.
+
+    HiGHS 1.16 may return the plan that it began with beside the objective of a better one. The
+    plan is then solved for again without that beginning, in the time that is left.
+    """
+    began = time.perf_counter()
     _use_threads(threads)
     solver: Any = highspy.Highs()  # type: ignore[no-untyped-call]
     solver.setOptionValue("output_flag", False)
@@ -69,7 +80,13 @@ def run(
     feasible = highspy.SolutionStatus.kSolutionStatusFeasible
     if info.primal_solution_status != int(feasible):
         return Solved(None, float("inf"))
-    return Solved(np.array(solver.getSolution().col_value), float(info.mip_dual_bound))
+    values = np.array(solver.getSolution().col_value)
+    cost = float(solver.getLp().col_cost_ @ values)
+    if hint is not None and cost > float(info.objective_function_value) + _COST_TOLERANCE:
+        left = max(_LEAST_SECONDS, seconds - (time.perf_counter() - began))
+        again = run(model, jobs, gap, left, threads, seed, None, on_progress, slack_prices)
+        return Solved(values, again.bound) if again.values is None else again
+    return Solved(values, float(info.mip_dual_bound))
 
 
 def _use_threads(threads: int) -> None:

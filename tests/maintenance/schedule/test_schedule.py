@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lib.maintenance.schedule.costs import (
@@ -103,6 +103,7 @@ def test_no_plan_of_all_that_there_are_is_cheaper(seed):
     assert solution.bound <= solution.cost + 1e-6
 
 
+@example(seed=1468, machines=13)  # of which HiGHS 1.16 returns the plan that it began with
 @settings(max_examples=8, deadline=None)
 @given(SEEDS, st.integers(5, 40))
 def test_plans_of_simulated_weeks_keep_every_promise(seed, machines):
