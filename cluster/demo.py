@@ -81,13 +81,16 @@ def main(options: Demo) -> int:
 
 def _demonstrate(head: LocalHead, index: IndexPage, options: Demo, runner: Runner) -> None:
     """Prepares and shows systems side by side, then opens the console over them."""
-    serving = threading.Event()
+    serving, paid = threading.Event(), threading.Event()
     names = [name for name in _ORDER if options.system in {"all", name}]
 
     def system(name: str) -> System:
         folder = index.folder if name == "fraud" else index.folder / name
         logs = index.folder / "log" / name
-        return System(name, head, folder, runner.of(name), logs, serving)
+        # who is deployed takes both cores for a while, which the first payment would wait for
+        turn = serving if name == "fraud" or "fraud" not in names else paid
+        shown = paid if name == "fraud" else threading.Event()
+        return System(name, head, folder, runner.of(name), logs, turn, shown)
 
     systems = {name: system(name) for name in names}
     shows = _shows(systems, options)

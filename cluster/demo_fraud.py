@@ -100,6 +100,7 @@ def show(system: System, prepared: Prepared, kept: KeptBack) -> Application:
     )
     title = f"sending payments to {app.url}/score_transaction"
     system.runner.tabulate(title, _requests(app, prepared.stories), "payment", _COLUMNS)
+    system.shown.set()
     prepared.submission.wait()
     system.runner.run(loop_steps(system, app, kept))
     system.close(app, "models    {path}/registry")

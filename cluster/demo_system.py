@@ -22,7 +22,8 @@ from cluster.demo_pipeline import DemoJob, Submission
 from cluster.demo_steps import Answer, Runner, Step, fields
 from cluster.local import ROOT, LocalHead, program
 
-_READY_SECONDS = _SERVE_SECONDS = 120.0
+_READY_SECONDS = 120.0
+_TURN_SECONDS = 900.0
 _DEPLOY_SECONDS = 15.0
 # training gives way to what answers requests
 _NICE = ("nice", "-n", "10")
@@ -53,7 +54,9 @@ class System:
         folder: for its files.
         runner: of its steps.
         logs: folder for what its jobs and its deployment print.
-        serving: set when Ray Serve has started.
+        turn: set when its application may be deployed: Ray Serve has started, and where fraud is
+            shown too, its first payments are decided.
+        shown: set when its first requests are answered.
     """
 
     name: str
@@ -61,7 +64,8 @@ class System:
     folder: Path
     runner: Runner
     logs: Path
-    serving: threading.Event = field(default_factory=threading.Event)
+    turn: threading.Event = field(default_factory=threading.Event)
+    shown: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
         for folder in (self.folder / "log", self.logs):
@@ -104,8 +108,8 @@ class System:
 
     def launch(self, settings: str, cpus: float, **values: object) -> str:
         """Starts the application with no other settings; its URL, once it is ready."""
-        if not self.serving.wait(_SERVE_SECONDS):
-            raise SystemExit("error: Ray Serve did not start in time")
+        if not self.turn.wait(_TURN_SECONDS):
+            raise SystemExit(f"error: {self.name} waited {_TURN_SECONDS:.0f} s to be deployed")
         self.runner.say(f"deploying the {self.name} application on Ray Serve", _DEPLOY_SECONDS)
         replica = f'{{"min": 1, "cpus": {cpus}}}'
         words = self._words(settings, {"replica": replica, **values})
