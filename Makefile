@@ -42,7 +42,7 @@ serve: $(SERVING) ## The same, left running: prints URLs and keys (sign in to th
 # tests/long_files.py says which files are begun first
 WORKERS := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-test: $(READY) ## The default tests, about a quarter of an hour on two cores
+test: $(READY) ## The default tests
 	$(BIN)/python -m pytest $(WORKERS) -m "not slow"
 
 test-all: $(READY) ## All tests, the slow ones too
