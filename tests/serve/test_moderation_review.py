@@ -142,7 +142,8 @@ async def test_an_appeal_goes_to_somebody_else_and_may_overturn(registry, tmp_pa
 
 
 async def test_second_opinions_come_from_others_and_figures_tell_of_agreement(registry, tmp_path):
-    async with moderation(tmp_path / "a", registry, reviewers=NAMES) as app:
+    drawn = salt(tmp_path, "second opinions of some")  # of at least one of these posts
+    async with moderation(tmp_path / "a", registry, reviewers=NAMES, review_salt=drawn) as app:
         for k in range(60):
             await doubtful(app, f"p{k}", author=f"a{k}")
         for reviewer in ("rob", "eve", "ann"):
