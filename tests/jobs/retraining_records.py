@@ -31,7 +31,7 @@ def train_champion(
 
 
 def retraining(kind: type[Any], options: Mapping[str, Any], registry: Path, folder: Path) -> Any:
-    """Options of a retraining, whose records are there and empty.
+    """Options of a retraining, whose records are there: empty ones, or those of a first run.
 
     Args:
         kind: of the options.
@@ -39,7 +39,8 @@ def retraining(kind: type[Any], options: Mapping[str, Any], registry: Path, fold
         registry: with a champion.
         folder: for output and records.
     """
-    output, records = str(folder / "retrain"), empty_records(folder)
+    output, file = str(folder / "retrain"), folder / "records.db"
+    records = f"sqlite:///{file}" if file.exists() else empty_records(folder)
     return kind(**options, output=output, registry=str(registry), records=records)
 
 
