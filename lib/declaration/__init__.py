@@ -7,6 +7,7 @@ from lib.declaration.yaml_model import (
     check_declaration,
     load_declaration,
     load_over,
+    locate,
 )
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "entry_of",
     "load_declaration",
     "load_over",
+    "locate",
     "read_yaml",
     "read_yaml_text",
     "repeated",

@@ -117,6 +117,19 @@ def _fault_message(error: ValidationError, model: type, root: yaml.Node | None, 
     return f"{head}: {message}, got {_short(fault['input'])}{_hint(fault)}"
 
 
+def locate(text: str, origin: str, path: Sequence[str | int]) -> str:
+    """Where a value is in a file, for a message: its origin, line, entry and key.
+
+    Args:
+        text: YAML.
+        origin: the file's name.
+        path: keys and numbers of entries from the top; the last that is there gives the line.
+    """
+    line, entry = _locate(compose_yaml(text), path)
+    field = ".".join(str(part) for part in path if not isinstance(part, int))
+    return ": ".join(part for part in (f"{origin}:{line}", entry, field) if part)
+
+
 _UNKNOWN = {"extra_forbidden", "unexpected_keyword_argument"}
 _FIELDS = "expected 'key: value' lines"
 _EXPECTED = {
@@ -166,7 +179,7 @@ def _locate(root: yaml.Node | None, path: Sequence[str | int]) -> tuple[int, str
 
 def _id(node: yaml.MappingNode, index: int) -> str:
     for key, value in node.value:
-        if key.value == "id" and isinstance(value, yaml.ScalarNode):
+        if key.value in {"id", "name"} and isinstance(value, yaml.ScalarNode):
             return str(value.value)
     return f"entry {index + 1}"
 

@@ -12,8 +12,11 @@ zero. `and`/`or`/`not` follow Kleene's three values, and a rule fires only on tr
 `null` tests for missing: `field == null`. Numbers are float64; `%` takes the sign of its left side.
 """
 
+from __future__ import annotations
+
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any as Node
 
 import rule_engine
@@ -61,11 +64,47 @@ def read_expression(text: str, fields: Mapping[str, type]) -> Condition:
     >>> str(read_expression("not (amount <= 5 or merchant == 'a')", {"amount": float, "merchant": str}))
     '(amount > 5 and merchant != "a")'
     """  # noqa: E501
+    reader, tree = _parsed(text, fields)
+    with _described(text):
+        return reader.condition(tree, True)
+
+
+def read_formula(text: str, fields: Mapping[str, type]) -> Value | tuple[Condition, Condition]:
+    """Read an expression that is a number or a condition.
+
+    Args:
+        text: the expression.
+        fields: declared fields, each float (or int), str or bool.
+
+    Returns:
+        A value, or of a condition what certainly holds and what certainly does not.
+
+    Raises:
+        ExpressionError: as `read_expression`.
+
+    >>> str(read_formula("amount / 100", {"amount": float}))
+    '(amount / 100)'
+    """
+    reader, tree = _parsed(text, fields)
+    with _described(text):
+        if reader.is_number(tree):
+            return reader.value(tree)
+        return reader.condition(tree, True), reader.condition(tree, False)
+
+
+def _parsed(text: str, fields: Mapping[str, type]) -> tuple[_Reader, Node]:
     kinds = {name: _kind(declared) for name, declared in fields.items()}
     check_tokens(text, kinds)
-    try:
+    with _described(text):
         parsed = rule_engine.Rule(text, context=rule_engine.Context(default_timezone="utc"))
-        return _Reader(text, kinds).condition(parsed.statement.expression, True)
+        return _Reader(text, kinds), parsed.statement.expression
+
+
+@contextmanager
+def _described(text: str) -> Iterator[None]:
+    """Turns what rule-engine raises into an `ExpressionError`."""
+    try:
+        yield
     except errors.RuleSyntaxError as error:
         raise ExpressionError(_syntax_message(text, error)) from None
     except (errors.EngineError, ArithmeticError) as error:
@@ -107,6 +146,14 @@ class _Reader:
             ast.ArithmeticComparisonExpression: self._comparison,
             ast.ContainsExpression: self._containment,
         }
+
+    def is_number(self, node: Node) -> bool:
+        """Whether a node is read as a number rather than as a condition."""
+        if isinstance(node, ast.SymbolExpression):
+            return self.kinds[node.name] == "number"
+        if isinstance(node, ast.UnaryExpression):
+            return bool(node.type == "uminus")
+        return type(node) not in self._conditions
 
     def condition(self, node: Node, positive: bool) -> Condition:
         """Read a node as a condition; positive is False under an odd number of `not`."""

@@ -1,0 +1,404 @@
+"""Features declared in a YAML file, on top of the packaged ones of a system.
+
+A feature is an aggregate over the earlier events of a key, or an expression over features that are
+declared before it. The file is data: it travels in the artifact of the model that was trained with
+it, and what it declares is part of the digest of the feature set.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal, TypeAlias
+
+from pydantic import ConfigDict
+from pydantic import dataclasses as checked
+
+from lib.contract.reading_keys import duration_us
+from lib.declaration import did_you_mean, load_declaration, locate
+from lib.declaration.yaml_model import Number, Text
+from lib.feature.column_measures import (
+    DeviationOfPresent,
+    MeanOfPresent,
+    NewestValue,
+    multiples_of,
+    present_in,
+)
+from lib.feature.declaration import (
+    Age,
+    Aggregate,
+    Count,
+    Declaration,
+    Derived,
+    DistinctCount,
+    Feature,
+    FeatureSet,
+    IsFirstSeen,
+    Rate,
+    Sum,
+)
+from lib.feature.expression_formula import ExpressionFormula
+from lib.feature.windows import Window, span
+from lib.rules.scanner import ExpressionError
+
+ColumnKind: TypeAlias = Literal["category", "number", "flag"]
+"""What a column of events holds: texts, numbers, or true and false."""
+AggregateName: TypeAlias = Literal[
+    "count", "sum", "mean", "deviation", "rate", "distinct", "latest", "is_new", "minutes_since"
+]
+MOST_FEATURES = 200
+MOST_TILES = 2_000
+"""Of one feature and key: more is a hop that is too short for its window."""
+
+_STRICT = ConfigDict(extra="forbid")
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_NEEDS: Mapping[str, tuple[str, ...]] = {
+    "count": ("window",),
+    "sum": ("window", "of"),
+    "mean": ("window", "of"),
+    "deviation": ("window", "of"),
+    "rate": ("window", "fact"),
+    "distinct": ("window", "of"),
+    "latest": ("horizon", "of"),
+    "is_new": ("horizon",),
+    "minutes_since": ("horizon",),
+}
+_MAY: Mapping[str, tuple[str, ...]] = {
+    "count": ("hop", "behind", "fact", "without", "empty"),
+    "sum": ("hop", "behind", "without", "resolution", "empty"),
+    "mean": ("hop", "behind", "without", "resolution", "empty"),
+    "deviation": ("hop", "behind", "without", "resolution", "empty"),
+    "rate": ("hop", "behind", "prior", "strength", "empty"),
+    "distinct": ("hop", "empty"),
+    "latest": ("resolution", "empty"),
+    "is_new": ("empty",),
+    "minutes_since": ("empty",),
+}
+_AGGREGATE_KEYS = ("window", "hop", "behind", "horizon", "of", "fact", "without", "resolution")
+_RATE_KEYS = ("prior", "strength")
+
+
+class FeatureFileError(ValueError):
+    """A feature file that cannot be used: file, line, feature, key, what was expected and came."""
+
+
+@checked.dataclass(frozen=True, config=_STRICT)
+class FeatureDeclaration:
+    """A feature of the file.
+
+    Args:
+        name: lower-case letters, digits and `_`, such as `merchants_by_device_3d`.
+        unit: physical or business unit, for people.
+        words: how reasons and reports name it, in the language of their readers.
+        key: columns that name whose events are counted, such as `[device_id]`.
+        aggregate: what is computed of them.
+        expression: in the language of rules, over features that are declared before; instead of
+            `key` and `aggregate`.
+        window: how far back events count, such as `3d`.
+        hop: by what the far edge of the window moves; default: a 60th of the window, or more.
+        behind: how long ago the window ends, such as `7d` where labels take a week.
+        horizon: how far back the newest event may lie.
+        of: the column that is summed, averaged or remembered, or whose values are distinguished.
+        fact: only events of which this is known by now, such as `fraud`.
+        without: no events of which this is known by now.
+        resolution: of the numbers that are added up; sums are exact in multiples of it.
+        prior: share that is assumed of a rate where little is known.
+        strength: as if that many events had been seen at the prior.
+        empty: the value where there is nothing to compute from; default: missing.
+    """
+
+    name: Text
+    unit: Text
+    words: Text = ""
+    key: list[Text] = field(default_factory=list)
+    aggregate: AggregateName | None = None
+    expression: Text | None = None
+    window: Text | None = None
+    hop: Text | None = None
+    behind: Text | None = None
+    horizon: Text | None = None
+    of: Text | None = None
+    fact: Text | None = None
+    without: Text | None = None
+    resolution: Number | None = None
+    prior: Number | None = None
+    strength: Number | None = None
+    empty: Number | None = None
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise ValueError(
+                f"name: expected lower-case letters, digits and _, got {self.name[:80]!r}"
+            )
+        if (self.aggregate is None) == (self.expression is None):
+            raise ValueError("expected either an aggregate or an expression")
+        if self.aggregate is None:
+            self._refuse("an expression", (), ("key", *_AGGREGATE_KEYS, *_RATE_KEYS, "empty"))
+            return
+        if not self.key:
+            raise ValueError(f"{self.aggregate}: expected a key, such as key: [user_id]")
+        needed, optional = _NEEDS[self.aggregate], _MAY[self.aggregate]
+        for key in needed:
+            if getattr(self, key) is None:
+                raise ValueError(f"{self.aggregate}: expected '{key}', got none")
+        allowed = (*needed, *optional)
+        self._refuse(self.aggregate, allowed, (*_AGGREGATE_KEYS, *_RATE_KEYS))
+
+    def _refuse(self, kind: str, allowed: Sequence[str], keys: Sequence[str]) -> None:
+        for key in keys:
+            if key not in allowed and getattr(self, key) not in (None, []):
+                takes = f"; it takes {', '.join(allowed)}" if allowed else ""
+                raise ValueError(f"{kind} has no '{key}'{takes}")
+
+
+@checked.dataclass(frozen=True, config=_STRICT)
+class FeatureList:
+    """The content of a file: features in the order in which they are computed."""
+
+    features: list[FeatureDeclaration]
+
+
+@dataclass(frozen=True)
+class FeatureFile:
+    """Features of a file, bound to the columns and the features that they build on.
+
+    Attributes:
+        text: of the file, as it travels with a model.
+        features: as they are computed.
+        words: how people name them, by name of the feature.
+        tiles: the most numbers of tiles that a profile keeps for a feature, by its name.
+    """
+
+    text: str
+    features: tuple[Declaration, ...]
+    words: Mapping[str, str]
+    tiles: Mapping[str, int]
+
+    def extend(self, base: FeatureSet) -> FeatureSet:
+        """The packaged features with these after them."""
+        return replace(base, features=(*base.features, *self.features))
+
+
+def load_features(
+    text: str, origin: str, base: FeatureSet, columns: Mapping[str, ColumnKind]
+) -> FeatureFile:
+    """Read a feature file.
+
+    Args:
+        text: YAML with a list `features`, see `FeatureDeclaration`.
+        origin: the file's name, for messages.
+        base: packaged features, over which expressions may be written.
+        columns: kinds of the columns that events have.
+
+    Raises:
+        FeatureFileError: of the first fault, with its line.
+    """
+    declared = load_declaration(text, FeatureList, origin, FeatureFileError).features
+    reader = _Reader(base, columns)
+    features: list[Declaration] = []
+    for index, entry in enumerate(declared):
+        try:
+            if index >= MOST_FEATURES:
+                raise _EntryError("name", f"expected at most {MOST_FEATURES} features")
+            features.append(reader.feature(entry))
+        except _EntryError as fault:
+            place = locate(text, origin, ("features", index, fault.key))
+            raise FeatureFileError(f"{place}: {fault}") from fault
+    words = {entry.name: entry.words for entry in declared if entry.words}
+    return FeatureFile(text, tuple(features), words, reader.tiles)
+
+
+class _EntryError(ValueError):
+    """What is wrong with a key of a feature."""
+
+    def __init__(self, key: str, message: str) -> None:
+        super().__init__(message)
+        self.key = key
+
+
+class _Reader:
+    """Turns entries into features in turn; each may build on those before it."""
+
+    def __init__(self, base: FeatureSet, columns: Mapping[str, ColumnKind]) -> None:
+        self._base, self._columns = base, columns
+        self._taken = {feature.name for feature in base.features}
+        self._numbers = list(base.names)
+        self._resolutions: dict[str, float] = {}
+        self.tiles: dict[str, int] = {}
+
+    def feature(self, entry: FeatureDeclaration) -> Declaration:
+        if entry.name in self._taken:
+            raise _EntryError("name", f"a feature {entry.name!r} is declared already")
+        if entry.name in self._columns or entry.name in self._base.input_columns():
+            raise _EntryError("name", f"{entry.name!r} is a column of the events")
+        feature = self._expression(entry) if entry.aggregate is None else self._aggregate(entry)
+        self._taken.add(entry.name)
+        self._numbers.append(entry.name)
+        return feature
+
+    def _expression(self, entry: FeatureDeclaration) -> Derived:
+        try:
+            formula = ExpressionFormula.of(str(entry.expression), self._numbers)
+        except ExpressionError as error:
+            raise _EntryError("expression", str(error)) from error
+        return Derived(entry.name, entry.unit, formula.inputs, formula)
+
+    def _aggregate(self, entry: FeatureDeclaration) -> Feature:
+        for column in entry.key:
+            self._column(column, "key", ("category",))
+        if len(set(entry.key)) != len(entry.key):
+            raise _EntryError("key", f"expected different columns, got {', '.join(entry.key)}")
+        for key, fact in {"fact": entry.fact, "without": entry.without}.items():
+            if fact is not None and fact not in self._base.facts:
+                raise _EntryError(
+                    key, f"unknown fact {fact!r}; {did_you_mean(fact, self._base.facts)}"
+                )
+        if entry.fact and entry.without:
+            raise _EntryError("without", "expected either 'fact' or 'without'")
+        window = self._window(entry)
+        made = _AGGREGATES[str(entry.aggregate)](self, entry)
+        return Feature(
+            entry.name,
+            entry.unit,
+            tuple(entry.key),
+            made,
+            window,
+            float("nan") if entry.empty is None else float(entry.empty),
+        )
+
+    def _window(self, entry: FeatureDeclaration) -> Window | None:
+        if entry.window is None:
+            return None
+        length, behind = self._duration(entry, "window"), self._duration(entry, "behind", least=0)
+        hop = self._duration(entry, "hop") if entry.hop else _default_hop(length, behind)
+        if hop > length:
+            raise _EntryError(
+                "hop", f"expected at most the window, {span(length)}, got {span(hop)}"
+            )
+        for key, value in {"window": length, "behind": behind}.items():
+            if value % hop:
+                raise _EntryError(
+                    key, f"expected a multiple of the hop, {span(hop)}, got {span(value)}"
+                )
+        window = Window(length, hop, behind)
+        tiles = window.reach // hop
+        if tiles > MOST_TILES:
+            least = span(-(-window.reach // MOST_TILES))
+            raise _EntryError(
+                "hop",
+                f"{tiles:,} tiles would be kept for each key, expected at most {MOST_TILES:,}: "
+                f"a hop of at least {least}",
+            )
+        self.tiles[entry.name] = tiles
+        return window
+
+    def _duration(self, entry: FeatureDeclaration, key: str, least: int = 1) -> int:
+        written = getattr(entry, key)
+        if written is None:
+            return 0
+        try:
+            value = duration_us(written)
+        except ValueError as error:
+            raise _EntryError(key, str(error)) from error
+        if value < least:
+            raise _EntryError(key, f"expected a duration above 0, got {written}")
+        return value
+
+    def horizon(self, entry: FeatureDeclaration) -> int:
+        """How far back the newest event may lie, microseconds."""
+        return self._duration(entry, "horizon")
+
+    def text(self, entry: FeatureDeclaration) -> str:
+        """The column whose values are distinguished."""
+        column = self._column(str(entry.of), "of", ("category",))
+        if column in entry.key:
+            raise _EntryError("of", f"{column!r} is of the key: each key has one value of it")
+        if entry.behind:
+            raise _EntryError("behind", "a distinct count reaches up to now")
+        return column
+
+    def number(self, entry: FeatureDeclaration) -> tuple[str, float]:
+        """The column that is read as a number, and in multiples of what."""
+        column = self._column(str(entry.of), "of", ("number", "flag"))
+        standing = self._resolutions.get(column)
+        resolution = entry.resolution if entry.resolution is not None else standing or _RESOLUTION
+        if not 0 < resolution < float("inf"):
+            raise _EntryError("resolution", f"expected a number above 0, got {resolution}")
+        if standing not in (None, float(resolution)):
+            raise _EntryError(
+                "resolution", f"{column!r} has {standing} in another feature, got {resolution}"
+            )
+        self._resolutions[column] = float(resolution)
+        return column, float(resolution)
+
+    def _column(self, name: str, key: str, kinds: Sequence[ColumnKind]) -> str:
+        kind = self._columns.get(name)
+        if kind is None:
+            known_names = [column for column, of in self._columns.items() if of in kinds]
+            raise _EntryError(key, f"unknown column {name!r}; {did_you_mean(name, known_names)}")
+        if kind not in kinds:
+            raise _EntryError(key, f"expected a {' or a '.join(kinds)}, and {name!r} is a {kind}")
+        return name
+
+
+_RESOLUTION = 0.01
+_Make: TypeAlias = Callable[[_Reader, FeatureDeclaration], Aggregate]
+
+
+def _default_hop(length: int, behind: int) -> int:
+    """The shortest of the usual hops that cuts a window into at most 60 tiles."""
+    for hop in _HOPS:
+        if length // hop <= 60 and length % hop == 0 and behind % hop == 0:
+            return hop
+    return length
+
+
+_HOPS = tuple(map(duration_us, ("1s", "10s", "1m", "10m", "1h", "6h", "1d", "7d")))
+
+
+def _sum(reader: _Reader, entry: FeatureDeclaration) -> Aggregate:
+    column, resolution = reader.number(entry)
+    return Sum(multiples_of(column, resolution), 1.0 / resolution, entry.without)
+
+
+def _mean(reader: _Reader, entry: FeatureDeclaration) -> Aggregate:
+    column, resolution = reader.number(entry)
+    quantity = multiples_of(column, resolution)
+    return MeanOfPresent(quantity, 1.0 / resolution, entry.without, present=present_in(column))
+
+
+def _deviation(reader: _Reader, entry: FeatureDeclaration) -> Aggregate:
+    column, resolution = reader.number(entry)
+    quantity, squares = multiples_of(column, resolution), multiples_of(column, resolution, True)
+    scale = 1.0 / resolution
+    return DeviationOfPresent(quantity, squares, scale, entry.without, present=present_in(column))
+
+
+def _newest(reader: _Reader, entry: FeatureDeclaration) -> Aggregate:
+    column, resolution = reader.number(entry)
+    quantity, present = multiples_of(column, resolution), present_in(column)
+    return NewestValue(quantity, present, reader.horizon(entry), resolution)
+
+
+def _rate(_reader: _Reader, entry: FeatureDeclaration) -> Aggregate:
+    prior = 0.01 if entry.prior is None else float(entry.prior)
+    strength = 10.0 if entry.strength is None else float(entry.strength)
+    if not 0.0 <= prior <= 1.0:
+        raise _EntryError("prior", f"expected a share, 0 to 1, got {prior}")
+    if not 0.0 < strength < float("inf"):
+        raise _EntryError("strength", f"expected a number of events above 0, got {strength}")
+    return Rate(str(entry.fact), prior, strength)
+
+
+_AGGREGATES: Mapping[str, _Make] = {
+    "count": lambda _reader, entry: Count(entry.fact, entry.without),
+    "sum": _sum,
+    "mean": _mean,
+    "deviation": _deviation,
+    "rate": _rate,
+    "distinct": lambda reader, entry: DistinctCount(reader.text(entry)),
+    "latest": _newest,
+    "is_new": lambda reader, entry: IsFirstSeen(reader.horizon(entry)),
+    "minutes_since": lambda reader, entry: Age(reader.horizon(entry)),
+}
