@@ -137,7 +137,8 @@ def telemetry_mapping(sources: Sources, features: AssetFeatureSet | None = None)
     mapping = _telemetry_mapping(sources)
     if features is None:
         return mapping
-    sensors = mapping.contract.names[len(TELEMETRY.names) :]
+    more = mapping.contract.names[len(TELEMETRY.names) :]
+    sensors = tuple(name for name in more if name not in mapping.contract.attributes)
     for sensor in features.sensor_names:
         if sensor not in sensors:
             raise FeatureError(

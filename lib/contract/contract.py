@@ -49,6 +49,7 @@ class Contract:
         has_parts: several rows of one key may be parts of one thing (subscriptions of a customer,
             lines of a payment), which `aggregate` in a mapping file sums.
         mapped: a mapping fills it, so that a reason may say what a mapping file can declare.
+        attributes: names of the columns, at the end, that a mapping file added as attributes.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Contract:
     merges: bool = False
     has_parts: bool = False
     mapped: bool = False
+    attributes: tuple[str, ...] = ()
     _by_name: dict[str, Column] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

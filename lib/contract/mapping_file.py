@@ -1,11 +1,12 @@
 """Mapping files: YAML into a `Mapping`, every mistake refused with its line."""
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
 
+from lib.contract import attribute_section
 from lib.contract.aggregate_section import read_aggregation, row_rules
 from lib.contract.column_rule import ColumnRule
 from lib.contract.contract import Contract
@@ -29,7 +30,7 @@ from lib.declaration import did_you_mean, read_yaml_text
 
 _TOP = (
     *("contract", "note", "file", "where", "pivot", "unpivot", "currencies", "columns"),
-    "aggregate",
+    *("attributes", "aggregate"),
 )
 _SHARED = ("from", "from_file", "value", "missing", "values", "otherwise", "lookup", "when", "note")
 _EXTRA = ("unit", "low", "high")
@@ -84,12 +85,16 @@ def parse_mapping(
     currencies = read_currencies(top.section("currencies"))
     file = read_file_format(top.section("file"))
     targets = {name: _target(columns, name, contract) for name in columns.entries}
+    reader = _RuleReader(currencies, beside, file)
     rules = tuple(
-        _rule(columns, target, currencies, target.name not in contract.names, beside, file)
+        reader.rule(columns, target, () if target.name in contract.names else _EXTRA)
         for target in targets.values()
     )
     _all_filled(columns, contract, targets)
-    bound = contract.replacing(rule.target for rule in rules)
+    rules += _attribute_rules(top.section("attributes"), contract, targets, reader)
+    own = tuple(rule.target.name for rule in rules[len(targets) :])
+    bound = replace(contract.replacing(rule.target for rule in rules), attributes=own)
+    targets |= {rule.target.name: rule.target for rule in rules}
     aggregation = read_aggregation(top.section("aggregate"), bound, targets)
     rules += row_rules(aggregation, tuple(text for text in file.missing if text))
     reshape = read_reshape(top, [name for rule in rules for name in rule.needs])
@@ -128,46 +133,73 @@ def _target(columns: Section, name: str, contract: Contract) -> Column:
     )
 
 
-def _rule(
-    columns: Section,
-    target: Column,
-    currencies: Currencies | None,
-    extra: bool,
-    beside: str,
-    file: FileFormat,
-) -> ColumnRule:
-    entry = columns.entries[target.name]
-    if isinstance(entry, Scalar):
-        section = Section(
-            columns.origin, f"{columns.path}.{target.name}", entry.line, {"from": entry}
+def _attribute_rules(
+    attributes: Section | None, contract: Contract, targets: Iterable[str], reader: "_RuleReader"
+) -> tuple[ColumnRule, ...]:
+    """Rules of columns that the contract does not have."""
+    if attributes is None:
+        return ()
+    taken = contract.replacing(replace(contract.columns[0], name=name) for name in targets)
+    return tuple(
+        reader.rule(
+            attributes,
+            attribute_section.read_attribute(attributes, name, taken),
+            attribute_section.KEYS,
         )
-    elif isinstance(entry, Section):
-        section = entry
-    else:
-        columns.fail("expected {from: ...} or {value: ...}", target.name)
-    section.only((*_SHARED, *reading_keys(target), *(_EXTRA if extra else ())))
-    if "" in section.texts("from"):
-        section.fail("expected the name of a source column, got nothing", "from")
-    sources, constant = section.texts("from"), section.text("value")
-    file_parts = read_file_parts(section)
-    if bool(sources or file_parts) == (constant is not None):
-        section.fail(
-            "give either 'from' (a source column), 'from_file' (of the file's name) or 'value' (a "
-            "constant)"
-        )
-    rule = ColumnRule(
-        target=target,
-        sources=sources,
-        file_parts=file_parts,
-        constant=constant,
-        join=section.text("join", " " if target.type == TIME else "-") or "",
-        missing=(*section.texts("missing"), *(text for text in file.missing if text)),
-        values=_values(section, beside),
-        otherwise=section.text("otherwise"),
-        when=read_conditions(section.section("when"), file.number),
+        for name in attributes.entries
     )
-    _joinable(section, rule)
-    return _constant_fits(section, with_reading(section, rule, currencies, file.number))
+
+
+@dataclass(frozen=True)
+class _RuleReader:
+    """Reads entries into rules.
+
+    Args:
+        currencies: of the mapping.
+        beside: where files of a `lookup` lie.
+        file: how the files are written.
+    """
+
+    currencies: Currencies | None
+    beside: str
+    file: FileFormat
+
+    def rule(self, columns: Section, target: Column, more_keys: tuple[str, ...]) -> ColumnRule:
+        """The rule of one entry, which may have these keys beside those of its type."""
+        entry = columns.entries[target.name]
+        if isinstance(entry, Scalar):
+            section = Section(
+                columns.origin, f"{columns.path}.{target.name}", entry.line, {"from": entry}
+            )
+        elif isinstance(entry, Section):
+            section = entry
+        else:
+            columns.fail("expected {from: ...} or {value: ...}", target.name)
+        section.only((*_SHARED, *reading_keys(target), *more_keys))
+        if "" in section.texts("from"):
+            section.fail("expected the name of a source column, got nothing", "from")
+        sources, constant = section.texts("from"), section.text("value")
+        file_parts = read_file_parts(section)
+        if bool(sources or file_parts) == (constant is not None):
+            section.fail(
+                "give either 'from' (a source column), 'from_file' (of the file's name) or 'value' "
+                "(a constant)"
+            )
+        rule = ColumnRule(
+            target=target,
+            sources=sources,
+            file_parts=file_parts,
+            constant=constant,
+            join=section.text("join", " " if target.type == TIME else "-") or "",
+            missing=(*section.texts("missing"), *(text for text in self.file.missing if text)),
+            values=_values(section, self.beside),
+            otherwise=section.text("otherwise"),
+            when=read_conditions(section.section("when"), self.file.number),
+        )
+        _joinable(section, rule)
+        return _constant_fits(
+            section, with_reading(section, rule, self.currencies, self.file.number)
+        )
 
 
 def _joinable(section: Section, rule: ColumnRule) -> None:

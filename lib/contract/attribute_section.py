@@ -1,0 +1,76 @@
+"""Columns of a data set that its contract does not have: `attributes` in a mapping file."""
+
+import re
+from collections.abc import Mapping
+from typing import Literal, TypeAlias, get_args
+
+import pyarrow as pa
+
+from lib.contract.contract import Contract
+from lib.contract.declaration import LONGEST_ID_BYTES, Column
+from lib.contract.mapping_sections import read_number
+from lib.contract.yaml_section import Section
+
+AttributeType: TypeAlias = Literal["category", "number", "flag"]
+MOST_ATTRIBUTES = 300
+KEYS = ("type", "unit", "low", "high", "words")
+"""Keys of an attribute beside those of every column."""
+
+_TYPES: Mapping[AttributeType, pa.DataType] = {
+    "category": pa.string(),
+    "number": pa.float64(),
+    "flag": pa.bool_(),
+}
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+
+
+def attribute_type(column: Column) -> AttributeType:
+    """The type of an attribute, as a mapping file says it."""
+    return next(name for name, of in _TYPES.items() if of == column.type)
+
+
+def read_attribute(attributes: Section, name: str, contract: Contract) -> Column:
+    """The column of an entry: optional, and missing where its value cannot be read.
+
+    Args:
+        attributes: the section.
+        name: of the entry.
+        contract: whose columns keep their meaning.
+
+    Raises:
+        ContractError: the name is taken or no name, or the type is unknown, with the line.
+    """
+    if not _NAME.fullmatch(name):
+        attributes.fail("expected a name of lower-case letters, digits and _", name)
+    if name in contract.names:
+        attributes.fail(
+            f"'{name}' is a column of the contract '{contract.name}'; fill it under 'columns', or "
+            "give the attribute another name",
+            name,
+        )
+    if len(attributes.entries) > MOST_ATTRIBUTES:
+        attributes.fail(f"expected at most {MOST_ATTRIBUTES} attributes")
+    entry = attributes.entries[name]
+    if not isinstance(entry, Section):
+        attributes.fail("expected {from: COLUMN, type: category, number or flag}", name)
+    written = entry.choice("type", get_args(AttributeType))
+    if written is None:
+        entry.fail(f"expected 'type', one of {', '.join(_TYPES)}")
+    kind = next(known for known in _TYPES if known == written)
+    numeric = {key for key in ("unit", "low", "high") if key in entry.entries}
+    if kind != "number" and numeric:
+        entry.fail(f"a {kind} has no {min(numeric)}", min(numeric))
+    low, high = read_number(entry, "low"), read_number(entry, "high")
+    if low is not None and high is not None and low > high:
+        entry.fail(f"expected low <= high, got {low:g} and {high:g}", "low")
+    return Column(
+        name,
+        _TYPES[kind],
+        entry.text("words", "") or "attribute",
+        required=False,
+        unit=entry.text("unit", "") or "",
+        low=low,
+        high=high,
+        max_length=LONGEST_ID_BYTES,
+        lenient=True,
+    )
