@@ -7,6 +7,7 @@ import pyarrow.types as pat
 from lib.contract.aggregation import OPERATIONS, ROW_ENDS, ROW_ID, SUM, Aggregation, fits
 from lib.contract.column_rule import ColumnRule
 from lib.contract.contract import Contract
+from lib.contract.mapping_keys import AGGREGATE
 from lib.contract.yaml_section import Section
 from lib.declaration import did_you_mean
 
@@ -28,7 +29,7 @@ def read_aggregation(
     """
     if section is None:
         return None
-    section.only(("by", "distinct", "running", "ends", *OPERATIONS, "note"))
+    section.only(AGGREGATE)
     if not contract.key:
         section.fail(f"rows of '{contract.name}' have no key: each of them stays as it is")
     by = _key_columns(section, contract)

@@ -13,8 +13,6 @@ from lib.contract.yaml_section import Section
 
 AttributeType: TypeAlias = Literal["category", "number", "flag"]
 MOST_ATTRIBUTES = 300
-KEYS = ("type", "unit", "low", "high", "words")
-"""Keys of an attribute beside those of every column."""
 
 _TYPES: Mapping[AttributeType, pa.DataType] = {
     "category": pa.string(),

@@ -12,6 +12,7 @@ from lib.contract.coercion import as_array
 from lib.contract.csv_file import CsvFile
 from lib.contract.declaration import ContractError
 from lib.contract.file_format import FileFormat
+from lib.contract.mapping_keys import LOOKUP
 from lib.contract.origin import QUARANTINE_ROW
 from lib.contract.source_files import SourceFile, source_files
 from lib.contract.yaml_section import Section
@@ -31,7 +32,7 @@ def looked_up(section: Section, beside: str) -> dict[str, str]:
     Raises:
         ContractError: the file or a column is absent, a line is no row, or a key has two values.
     """
-    section.only(("file", "key", "value", "newest_by"))
+    section.only(LOOKUP)
     name, newest = section.required_text("file"), section.text("newest_by")
     column_names = {which: section.required_text(which) for which in ("key", "value")}
     column_names |= {} if newest is None else {"newest_by": newest}

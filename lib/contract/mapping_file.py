@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from lib.contract import attribute_section
+from lib.contract import attribute_section, mapping_keys
 from lib.contract.aggregate_section import read_aggregation, row_rules
 from lib.contract.column_rule import ColumnRule
 from lib.contract.contract import Contract
@@ -27,13 +27,6 @@ from lib.contract.reading_keys import reading_keys, with_reading
 from lib.contract.reshape import Pivot
 from lib.contract.yaml_section import Scalar, Section, parse_section
 from lib.declaration import did_you_mean, read_yaml_text
-
-_TOP = (
-    *("contract", "note", "file", "where", "pivot", "unpivot", "currencies", "columns"),
-    *("attributes", "aggregate"),
-)
-_SHARED = ("from", "from_file", "value", "missing", "values", "otherwise", "lookup", "when", "note")
-_EXTRA = ("unit", "low", "high")
 
 
 def load_mapping(
@@ -75,7 +68,7 @@ def parse_mapping(
             a value that cannot be meant. The message has the line and a suggestion.
     """
     top = parse_section(text, origin)
-    top.only(_TOP)
+    top.only(mapping_keys.TOP)
     by_name = {contract.name: contract for contract in contracts}
     top.choice("contract", tuple(by_name))
     contract = by_name[top.required_text("contract")]
@@ -87,7 +80,7 @@ def parse_mapping(
     targets = {name: _target(columns, name, contract) for name in columns.entries}
     reader = _RuleReader(currencies, beside, file)
     rules = tuple(
-        reader.rule(columns, target, () if target.name in contract.names else _EXTRA)
+        reader.rule(columns, target, () if target.name in contract.names else mapping_keys.EXTRA)
         for target in targets.values()
     )
     _all_filled(columns, contract, targets)
@@ -144,7 +137,7 @@ def _attribute_rules(
         reader.rule(
             attributes,
             attribute_section.read_attribute(attributes, name, taken),
-            attribute_section.KEYS,
+            mapping_keys.ATTRIBUTE,
         )
         for name in attributes.entries
     )
@@ -164,7 +157,7 @@ class _RuleReader:
     beside: str
     file: FileFormat
 
-    def rule(self, columns: Section, target: Column, more_keys: tuple[str, ...]) -> ColumnRule:
+    def rule(self, columns: Section, target: Column, more_keys: Iterable[str]) -> ColumnRule:
         """The rule of one entry, which may have these keys beside those of its type."""
         entry = columns.entries[target.name]
         if isinstance(entry, Scalar):
@@ -175,7 +168,7 @@ class _RuleReader:
             section = entry
         else:
             columns.fail("expected {from: ...} or {value: ...}", target.name)
-        section.only((*_SHARED, *reading_keys(target), *more_keys))
+        section.only((*mapping_keys.COLUMN, *reading_keys(target), *more_keys))
         if "" in section.texts("from"):
             section.fail("expected the name of a source column, got nothing", "from")
         sources, constant = section.texts("from"), section.text("value")

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable
 
+from lib.contract import mapping_keys
 from lib.contract.condition import BOUNDS, Condition
 from lib.contract.csv_text import is_text_encoding
 from lib.contract.file_format import FileFormat
@@ -18,10 +19,6 @@ from lib.contract.origin import FILE_PARTS
 from lib.contract.reshape import Pivot, Unpivot
 from lib.contract.yaml_section import Section
 
-_FILE = (
-    *("format", "delimiter", "encoding", "missing", "decimal_mark", "thousands", "skip_lines"),
-    *("header", "columns", "quote", "escape", "multiline"),
-)
 _MOST_SKIPPED = 10_000
 
 
@@ -43,7 +40,7 @@ def _condition(section: Section, column: str, number: NumberFormat) -> Condition
         if not section.texts(column):
             section.fail("expected one value or more, got an empty list", column)
         return Condition(column, one_of=section.texts(column))
-    entry.only(("in", "not_in", "present", *BOUNDS))
+    entry.only(mapping_keys.CONDITION)
     bounds = [(kind, read_number(entry, kind)) for kind in BOUNDS if kind in entry.entries]
     return Condition(
         column,
@@ -73,7 +70,7 @@ def read_file_format(section: Section | None) -> FileFormat:
     """`format: csv`, `delimiter: ";"`, `encoding: latin1`, `missing: [NA]`, `header: false` ..."""
     if section is None:
         return FileFormat()
-    section.only(_FILE)
+    section.only(mapping_keys.FILE)
     encoding = section.text("encoding", "utf-8") or "utf-8"
     if not is_text_encoding(encoding):
         section.fail(f"unknown encoding '{encoding}'; write utf-8, utf-16, cp1252 ...", "encoding")
@@ -149,7 +146,7 @@ def read_reshape(top: Section, needed: Iterable[str]) -> Pivot | Unpivot | None:
 
 
 def _pivot(section: Section, needed: tuple[str, ...]) -> Pivot:
-    section.only(("index", "tag", "value"))
+    section.only(mapping_keys.PIVOT)
     shape = Pivot(
         section.texts("index"), section.required_text("tag"), section.required_text("value")
     )
@@ -167,7 +164,7 @@ def _pivot(section: Section, needed: tuple[str, ...]) -> Pivot:
 
 
 def _unpivot(section: Section, needed: tuple[str, ...]) -> Unpivot:
-    section.only(("columns", "label", "value"))
+    section.only(mapping_keys.UNPIVOT)
     shape = Unpivot(
         section.texts("columns"), section.required_text("label"), section.required_text("value")
     )
@@ -184,7 +181,7 @@ def read_currencies(section: Section | None) -> Currencies | None:
     """`settlement: USD`, `rates: {EUR: {per_million: 1085000}}`; `digits` where not ISO 4217's."""
     if section is None:
         return None
-    section.only(("settlement", "digits", "rates"))
+    section.only(mapping_keys.CURRENCIES)
     code = section.required_text("settlement")
     currencies = {code: Currency(_digits(section, code))}
     rates = section.section("rates")
@@ -192,7 +189,7 @@ def read_currencies(section: Section | None) -> Currencies | None:
         rate = rates.section(name) if rates else None
         if rate is None or name == code:
             section.fail(f"expected {{per_million: ...}} for '{name}'", "rates")
-        rate.only(("digits", "per_million"))
+        rate.only(mapping_keys.RATE)
         rate.required_text("per_million")
         worth = rate.integer("per_million", 1, 10**12) or MILLION
         currencies[name] = Currency(_digits(rate, name), worth)

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pat
 
+from lib.contract import mapping_keys
 from lib.contract.column_rule import FORMS, ColumnRule
 from lib.contract.declaration import Column, ContractError
 from lib.contract.mapping_sections import read_number_format
@@ -22,26 +23,22 @@ from lib.contract.unit import Linear, conversion
 from lib.contract.yaml_section import Section
 from lib.declaration import did_you_mean
 
-_TIME = ("timezone", "unit", "format", "plus", "join", "decimal_mark", "thousands")
-_NUMBER = ("decimal_mark", "thousands", "sign", "negative")
-_MONEY = ("unit", "currency_digits", *_NUMBER, "currency_sign", "currency_from", "times", "largest")
-
 
 def reading_keys(target: Column) -> tuple[str, ...]:
     """The keys that make sense for a column of that type, besides those every column takes."""
-    optional = () if target.required else ("unreadable",)
+    optional = () if target.required else tuple(mapping_keys.OPTIONAL)
     return (*_keys_of_type(target), *optional)
 
 
 def _keys_of_type(target: Column) -> tuple[str, ...]:
     if pat.is_timestamp(target.type):
-        return _TIME
+        return tuple(mapping_keys.TIME)
     if target.is_money:
-        return _MONEY
+        return tuple(mapping_keys.MONEY)
     if target.type == pa.string():
-        return ("join", "normalize")
-    unit = ("unit",) if target.unit else ()
-    return (*unit, *_NUMBER) if pat.is_primitive(target.type) else unit
+        return tuple(mapping_keys.TEXT)
+    unit = tuple(mapping_keys.UNIT) if target.unit else ()
+    return (*unit, *mapping_keys.NUMBER) if pat.is_primitive(target.type) else unit
 
 
 def with_reading(

@@ -53,7 +53,7 @@ MOST_TILES = 2_000
 
 _STRICT = ConfigDict(extra="forbid")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
-_NEEDS: Mapping[str, tuple[str, ...]] = {
+AGGREGATE_NEEDS: Mapping[str, tuple[str, ...]] = {
     "count": ("window",),
     "sum": ("window", "of"),
     "mean": ("window", "of"),
@@ -64,7 +64,7 @@ _NEEDS: Mapping[str, tuple[str, ...]] = {
     "is_new": ("horizon",),
     "minutes_since": ("horizon",),
 }
-_MAY: Mapping[str, tuple[str, ...]] = {
+AGGREGATE_MAY: Mapping[str, tuple[str, ...]] = {
     "count": ("hop", "behind", "fact", "without", "empty"),
     "sum": ("hop", "behind", "without", "resolution", "empty"),
     "mean": ("hop", "behind", "without", "resolution", "empty"),
@@ -138,7 +138,7 @@ class FeatureDeclaration:
             return
         if not self.key:
             raise ValueError(f"{self.aggregate}: expected a key, such as key: [user_id]")
-        needed, optional = _NEEDS[self.aggregate], _MAY[self.aggregate]
+        needed, optional = AGGREGATE_NEEDS[self.aggregate], AGGREGATE_MAY[self.aggregate]
         for key in needed:
             if getattr(self, key) is None:
                 raise ValueError(f"{self.aggregate}: expected '{key}', got none")
