@@ -7,6 +7,7 @@ of its keys, and at the end they become features.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from jobs.framework.cluster import gather_rows
-from lib.feature import FeatureSet, compute, finish, measure, partition_columns
+from lib.feature import FeatureSet, finish, measure, partition_columns
 
 if TYPE_CHECKING:
     import ray.data
@@ -23,25 +24,31 @@ _GROUP = "__group"
 _ALONE = "\x00"
 
 
-def add_features(features: FeatureSet, rows: ray.data.Dataset, partitions: int) -> ray.data.Dataset:
+def add_features(
+    features: FeatureSet,
+    rows: ray.data.Dataset,
+    partitions: int,
+    never_missing: Collection[str] = (),
+) -> ray.data.Dataset:
     """The rows with one float64 column for each feature added.
 
     Args:
         features: the declarations.
         rows: the events; each id once.
         partitions: into how many blocks each shuffle spreads the keys. A block must fit into the
-            memory of one task; all events of one key are in one block. With 1, one task does all
-            and nothing is shuffled.
+            memory of one task; all events of one key are in one block.
+        never_missing: columns that have a value in every row.
     """
     whole_blocks = {"batch_size": None, "batch_format": "pyarrow", "zero_copy_batch": True}
-    if partitions == 1:
-        single_block = gather_rows(rows, features.id_column, 1)
-        return single_block.map_batches(partial(compute, features), **whole_blocks)
-    for column in partition_columns(features):
-        rows = rows.map_batches(
-            _name_group, fn_args=(column, features.id_column), batch_format="pyarrow"
-        )
-        rows = gather_rows(rows, _GROUP, partitions)
+    # the key with most measures last: what a pass adds is carried through all later shuffles
+    for column in reversed(partition_columns(features)):
+        key = column
+        if column not in never_missing:
+            key = _GROUP
+            rows = rows.map_batches(
+                _name_group, fn_args=(column, features.id_column), batch_format="pyarrow"
+            )
+        rows = gather_rows(rows, key, partitions, ordered=False)
         rows = rows.map_batches(partial(_measure, features, column), **whole_blocks)
     return rows.map_batches(partial(finish, features), **whole_blocks)
 
@@ -56,4 +63,6 @@ def _name_group(table: pa.Table, column: str, id_column: str) -> pa.Table:
 
 
 def _measure(features: FeatureSet, column: str, table: pa.Table) -> pa.Table:
-    return measure(features, table.drop_columns([_GROUP]), column)
+    if _GROUP in table.column_names:
+        table = table.drop_columns([_GROUP])
+    return measure(features, table, column)

@@ -54,11 +54,13 @@ __all__ = [
     "most_frequent_reason",
     "quarantine_rows",
     "read",
+    "read_in_tasks",
     "read_whole",
     "summary",
 ]
 
 if TYPE_CHECKING:
+    import ray
     import ray.data
 
 ROWS_PER_PIECE = 500_000
@@ -153,6 +155,33 @@ def read(
     return _by_key(rows, mapping, estimated_rows(mapping, paths), quarantine)
 
 
+def read_in_tasks(
+    mapping: Mapping, paths: str | Sequence[str], quarantine: str
+) -> list[ray.ObjectRef[pa.Table]]:
+    """The same as tables in Ray's memory, for data of which one task can hold all.
+
+    A task reads a piece. Ray Data, whose own processes take longer to start than such data takes
+    to read, is used only where rows of one key are brought together.
+
+    Raises:
+        ContractError: see `read`.
+    """
+    import ray
+
+    if mapping.aggregation is not None or isinstance(mapping.reshape, Pivot):
+        blocks: list[ray.ObjectRef[pa.Table]] = read(mapping, paths, quarantine).to_arrow_refs()
+        return blocks
+    task = ray.remote(num_cpus=1)(_piece_table)
+    return [
+        task.remote(mapping, piece, quarantine) for piece in _pieces(mapping, paths, ROWS_PER_PIECE)
+    ]
+
+
+def _piece_table(mapping: Mapping, piece: _Piece, quarantine: str) -> pa.Table:
+    rows = max(1, min(ROWS_PER_PIECE, _CELLS // len(mapping.contract.columns)))
+    return pa.concat_tables(_checked(mapping, piece, open_storage(quarantine), rows))
+
+
 def _by_key(
     rows: ray.data.Dataset, mapping: Mapping, count: int, quarantine: str
 ) -> ray.data.Dataset:
@@ -194,20 +223,23 @@ def read_whole(
     return checked.good
 
 
-def deduplicate(table: pa.Table, contract: Contract, key: str, quarantine: str) -> pa.Table:
+def deduplicate(
+    table: pa.Table, contract: Contract, key: str, quarantine: str, *, passed: bool = True
+) -> pa.Table:
     """One row for each key, of a table that holds all rows of every key in it.
 
     Retries are dropped and counted; rows that contradict each other go to the quarantine.
 
     Args:
-        table: rows that pass the contract one by one.
+        table: all rows of the keys in it.
         contract: theirs.
         key: column by which rows were brought together.
         quarantine: folder or URI.
+        passed: each row has passed the contract by itself; False checks the rows as well.
     """
     if not table.num_rows:
         return table
-    checked = contract.check(table)
+    checked = contract.check_keys(table) if passed else contract.check(table)
     _write_keys(checked, table, contract.name, key, quarantine, Stage.KEYS)
     return checked.good
 

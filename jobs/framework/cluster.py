@@ -58,12 +58,15 @@ def _reaches_no_caller(record: logging.LogRecord) -> bool:
     return record.levelno < logging.ERROR or record.module not in modules
 
 
-def shuffle_partitions(requested: int, rows: int) -> int:
+def shuffle_partitions(
+    requested: int, rows: int, bytes_per_row: int = _ONE_TASK_BYTES_PER_ROW
+) -> int:
     """Blocks that a shuffle spreads its keys over: as requested, or by rows and cluster.
 
     Args:
         requested: 0 leaves it to this.
         rows: about how many there are.
+        bytes_per_row: memory that one task for all of them takes.
     """
     import ray
 
@@ -71,7 +74,7 @@ def shuffle_partitions(requested: int, rows: int) -> int:
         return requested
     resources = ray.cluster_resources()
     cores = int(resources.get("CPU", 1))
-    fits = rows * _ONE_TASK_BYTES_PER_ROW < resources.get("memory", 0.0) / 3
+    fits = rows * bytes_per_row < resources.get("memory", 0.0) / 3
     if rows <= _ONE_TASK_ROWS or (cores <= _FEW_CORES and fits):
         return 1  # a single task is done sooner than a shuffle
     return max(2 * cores, math.ceil(rows / _PARTITION_ROWS))
@@ -86,8 +89,16 @@ def choose_shuffle(rows: int, bytes_per_row: int) -> None:
     DataContext.get_current().use_disk_based_hash_shuffle = rows * bytes_per_row >= memory / 2
 
 
-def gather_rows(rows: Dataset, key: str, partitions: int) -> Dataset:
-    """The rows with all of a key in one block."""
+def gather_rows(rows: Dataset, key: str, partitions: int, *, ordered: bool = True) -> Dataset:
+    """The rows with all of a key in one block.
+
+    Args:
+        rows: to bring together.
+        key: column that names what belongs together.
+        partitions: blocks that come out.
+        ordered: rows of a block come sorted by the key, which takes as long as to bring them
+            together; False leaves them in no order.
+    """
     if partitions == 1:
         return rows.repartition(1)
-    return rows.repartition(partitions, keys=[key], sort=True)
+    return rows.repartition(partitions, keys=[key], sort=ordered)

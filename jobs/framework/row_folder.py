@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jobs.framework.options import shared_options
 from lib.contract import ContractError
-from lib.storage import Storage, open_storage, split_address
+from lib.storage import Storage, open_storage, split_address, write_parquet
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from ray.data import Dataset
 
 _FOLDERS = ("data", "quarantine")
+_WORK_DATA = "work/data"
 
 
 @dataclass(frozen=True)
@@ -79,9 +81,20 @@ class RowFolder:
         self.storage.delete("work")
         self.storage.write("work/started", b"")
 
-    def write(self, rows: Dataset) -> None:
-        """Write the rows to `work`, for their owner alone."""
-        write_private_rows(rows, self.storage, "work/data")
+    def write(self, rows: Dataset, dictionaries: Sequence[str] | None = None) -> None:
+        """Write the rows to `work`, for their owner alone; see `write_private_rows`."""
+        write_private_rows(rows, self.storage, _WORK_DATA, dictionaries)
+
+    def drop_parts(self) -> None:
+        """Delete the rows in `work`, of which a task that was lost may have written some."""
+        self.storage.delete(_WORK_DATA)
+
+    def write_part(
+        self, number: int, rows: pa.Table, dictionaries: Sequence[str] | None = None
+    ) -> None:
+        """Write one file of the rows to `work`; see `lib.storage.write_parquet`."""
+        path = f"{_WORK_DATA}/{number:05}.parquet"
+        write_parquet(rows, self.storage, path, dictionaries)
 
     def publish(self) -> None:
         """Move the folders into place; without the note, readers do not take them yet."""
@@ -168,11 +181,25 @@ def report_rows(data: str, folder: RowFolder, closing_lines: Callable[[RowFolder
     return data
 
 
-def write_private_rows(rows: Dataset, storage: Storage, path: str) -> None:
+def write_private_rows(
+    rows: Dataset, storage: Storage, path: str, dictionaries: Sequence[str] | None = None
+) -> None:
     """Write `rows` as Parquet files below `path` of a storage, for its owner alone.
 
     Ray's writers make files as the umask says, so the folder is closed before they begin.
+
+    Args:
+        rows: to write.
+        storage: where to write.
+        path: of the folder in it.
+        dictionaries: columns whose values repeat; see `lib.storage.write_parquet`.
     """
+    by_dictionary = True if dictionaries is None else list(dictionaries)
     storage.make_private(path)
-    rows.write_parquet(storage.at(path), filesystem=storage.filesystem)
+    rows.write_parquet(
+        storage.at(path),
+        filesystem=storage.filesystem,
+        compression="zstd",
+        use_dictionary=by_dictionary,
+    )
     storage.make_private(path)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,19 +21,25 @@ from jobs.framework.row_folder import RowFolder, report_rows
 from jobs.fraud.label_counts import label_counts, label_lines, label_warnings, note_labels
 from jobs.fraud.sources import Sources
 from lib.contract import Contract, ContractError
-from lib.feature import FeatureSet
+from lib.feature import FeatureSet, TableFeatures
 from lib.fraud.amounts import AmountScale
 from lib.fraud.contracts import CONTRACTS, LABELS, TRANSACTIONS, join_labels
 from lib.fraud.features import fraud_features
 from lib.storage import open_storage
 
-if TYPE_CHECKING:
-    from ray.data import Dataset
-
 NOTE = "features.json"
 _LABEL_COLUMNS = ("is_fraud", "observed_at")
 _BYTES_PER_ROW = 1_500
+_ONE_TASK_BYTES_PER_ROW = 1_400
+_ROWS_PER_FILE = 200_000
+_MOST_THREADS = 4  # of the task for all rows: what its threads take turns in lets no more be busy
+_REPEATED_TEXTS = tuple(
+    column.name
+    for column in TRANSACTIONS.columns
+    if pa.types.is_string(column.type) and column.name not in TRANSACTIONS.key
+)
 _ATTEMPTS = 3
+_NEVER_MISSING = tuple(column.name for column in TRANSACTIONS.columns if column.required)
 _AS_ARROW = {"batch_format": "pyarrow", "zero_copy_batch": True}
 
 
@@ -111,7 +118,7 @@ def _computed(config: FeaturesConfig, features: FeatureSet, folder: RowFolder) -
     payments, rows = config.estimated_rows(TRANSACTIONS), config.estimated_rows(*CONTRACTS)
     start_ray()
     await_core()
-    partitions = shuffle_partitions(config.partitions, payments)
+    partitions = shuffle_partitions(config.partitions, payments, _ONE_TASK_BYTES_PER_ROW)
     choose_shuffle(rows, _BYTES_PER_ROW)
     of_a_lost_node = (ActorDiedError, NodeDiedError, ObjectLostError, WorkerCrashedError)
     for attempt in range(1, _ATTEMPTS + 1):
@@ -128,29 +135,75 @@ def _attempt(
     config: FeaturesConfig, features: FeatureSet, folder: RowFolder, partitions: int
 ) -> int:
     folder.start()
-    rows = _checked_payments(config, folder.quarantine, partitions)
-    count: int = rows.count()
+    compute_rows = _in_one_task if partitions == 1 else _in_shuffles
+    count = compute_rows(config, features, folder, partitions)
     if not count:
         quarantine = "quarantine/transactions"
         reason = ingestion.most_frequent_reason(folder.work, quarantine, config.transactions)
         raise ContractError(
             f"{reason}; no payment passed the contract; see {folder.work.shown(quarantine)}"
         )
-    folder.write(add_features(features, rows, partitions))
     return count
 
 
-def _checked_payments(config: FeaturesConfig, quarantine: str, partitions: int) -> Dataset:
-    """Payments that pass the contract, each once, with what became known about them."""
-    mapping = config.mapping(TRANSACTIONS)
+def _in_one_task(
+    config: FeaturesConfig, features: FeatureSet, folder: RowFolder, _partitions: int
+) -> int:
+    """All checked rows in one task, which writes them as it goes: none is shuffled or kept twice.
+
+    Returns how many payments were written.
+    """
+    import ray
+
+    mapping, quarantine = config.mapping(TRANSACTIONS), folder.quarantine
+    paid = ingestion.read_in_tasks(mapping, config.transactions, f"{quarantine}/transactions")
+    labels = []
+    if config.labels is not None:
+        known = config.mapping(LABELS)
+        labels = ingestion.read_in_tasks(known, config.labels, f"{quarantine}/labels")
+    task = ray.remote(num_cpus=1)(_write_all)
+    output = folder.storage.address()
+    done = task.remote(features, mapping.contract, output, len(paid), *paid, *labels)
+    count: int = ray.get(done)
+    return count
+
+
+def _write_all(
+    features: FeatureSet, payments: Contract, output: str, payment_tables: int, *tables: pa.Table
+) -> int:
+    """Joins, measures and writes all payments; `tables` are theirs, then those of the labels."""
+    folder = RowFolder(open_storage(output), NOTE)
+    folder.drop_parts()
+    paid = _one_table(payments, tables[:payment_tables])
+    labels = _one_table(LABELS, tables[payment_tables:])
+    rows = _joined(folder.quarantine, payments, paid, labels)
+    threads = min(_MOST_THREADS, len(os.sched_getaffinity(0)))
+    measured = TableFeatures(features, rows, threads)
+    measured.each_part(_ROWS_PER_FILE, partial(folder.write_part, dictionaries=_REPEATED_TEXTS))
+    return int(rows.num_rows)
+
+
+def _one_table(contract: Contract, tables: Sequence[pa.Table]) -> pa.Table:
+    """The rows of all tables; blocks of Ray Data without a row have no columns."""
+    filled = [table for table in tables if table.num_rows]
+    return pa.concat_tables([contract.schema.empty_table(), *filled])
+
+
+def _in_shuffles(
+    config: FeaturesConfig, features: FeatureSet, folder: RowFolder, partitions: int
+) -> int:
+    """Rows brought together by one key after the other; returns how many payments were written."""
+    mapping, quarantine = config.mapping(TRANSACTIONS), folder.quarantine
     payments = ingestion.read(mapping, config.transactions, f"{quarantine}/transactions")
     both = payments.map_batches(_as_payments, **_AS_ARROW)
     if config.labels is not None:
         labels = ingestion.read(config.mapping(LABELS), config.labels, f"{quarantine}/labels")
         both = both.union(labels.map_batches(_as_labels, **_AS_ARROW))
-    together = gather_rows(both, "transaction_id", partitions)
+    together = gather_rows(both, "transaction_id", partitions, ordered=False)
     join = partial(_join, quarantine, mapping.contract)
-    return together.map_batches(join, batch_size=None, **_AS_ARROW).materialize()
+    rows = together.map_batches(join, batch_size=None, **_AS_ARROW)
+    folder.write(add_features(features, rows, partitions, _NEVER_MISSING), _REPEATED_TEXTS)
+    return ingestion.summary(folder.work, "quarantine/transactions").good
 
 
 def _as_payments(table: pa.Table) -> pa.Table:
@@ -169,11 +222,31 @@ def _join(quarantine: str, payments: Contract, table: pa.Table) -> pa.Table:
     is_label = pc.is_valid(table.column("observed_at"))
     paid = table.filter(pc.invert(is_label)).drop_columns(list(_LABEL_COLUMNS))
     labels = table.filter(is_label).select([column.name for column in LABELS.columns])
+    return _joined(quarantine, payments, paid, labels)
+
+
+def _joined(quarantine: str, payments: Contract, paid: pa.Table, labels: pa.Table) -> pa.Table:
+    """Each payment once, with what became known about it.
+
+    Args:
+        quarantine: folder or URI.
+        payments: contract of the payments.
+        paid: payments, all rows of every id.
+        labels: of all of them.
+    """
+    smallest = _smallest_id(paid, labels)
     paid = ingestion.deduplicate(paid, payments, "transaction_id", f"{quarantine}/transactions")
     labels = ingestion.deduplicate(labels, LABELS, "transaction_id", f"{quarantine}/labels")
     joined = join_labels(paid, labels)
-    note_labels(joined, table, quarantine)
+    if smallest is not None:
+        note_labels(joined, smallest, quarantine)
     return joined.table
+
+
+def _smallest_id(*tables: pa.Table) -> str | None:
+    """The first of all transaction ids by name; None without rows."""
+    smallest = [pc.min(table.column("transaction_id")).as_py() for table in tables]
+    return min((name for name in smallest if name is not None), default=None)
 
 
 def _closing_lines(folder: RowFolder) -> str:

@@ -6,21 +6,15 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from lib.contract import MatchCounts
 from lib.contract.matches import LARGE_SHARE
 from lib.fraud.contracts import Labelled
 from lib.storage import Storage, open_storage
 
 
-def note_labels(joined: Labelled, table: pa.Table, quarantine: str) -> None:
+def note_labels(joined: Labelled, smallest_id: str, quarantine: str) -> None:
     """One entry for a group of payments, named by them: a second run overwrites its own."""
-    if not table.num_rows:
-        return
-    smallest = str(pc.min(table.column("transaction_id")).as_py())
-    name = sha256(smallest.encode()).hexdigest()[:24]
+    name = sha256(smallest_id.encode()).hexdigest()[:24]
     entry = {
         "matches": joined.matches.to_json(),
         "before_payment": joined.before_payment,

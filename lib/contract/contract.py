@@ -127,6 +127,22 @@ class Contract:
             return cells
         return in_turn(cells, replace(self, key=(), merges=False)._checked(cells.good, None))
 
+    def check_keys(self, table: pa.Table) -> Checked:
+        """The same of rows that have each passed `check`: only their keys are left to judge.
+
+        Args:
+            table: all rows of every key in it.
+
+        Raises:
+            ContractError: see `check`.
+        """
+        if self.merges or not table.schema.equals(self.schema):
+            return self.check(table)
+        reasons = RowReasons(table.num_rows)
+        good, repeats, merged = self._each_key_once(table, reasons)
+        bad = _quarantine(table, reasons)
+        return Checked(good, bad, reasons.counts(), repeats, table.num_rows, merged=merged)
+
     @property
     def _judges_whole_rows(self) -> bool:
         if self.together or self.either or self.precedes:

@@ -32,7 +32,8 @@ def drop_repeats(
 ) -> Once:
     """The first row of each key; see `find_repeats`."""
     exact, conflicting = find_repeats(table, key, ignore, order)
-    stays = table.filter(pa.array(~(exact | conflicting)))
+    leaves = exact | conflicting
+    stays = table.filter(pa.array(~leaves)) if leaves.any() else table
     return Once(stays, conflicting, int(exact.sum()), 0)
 
 
@@ -50,7 +51,10 @@ def find_repeats(
     Returns:
         two masks over the rows; the first row of each key is in neither.
     """
+    exact, conflicting = np.zeros((2, table.num_rows), dtype=np.bool_)
     groups = KeyGroups.shared(table, key, order)
+    if not len(groups.source):
+        return exact, conflicting
     first = groups.starts[groups.group]
     again = first != np.arange(len(first))
     same = np.ones(len(first), dtype=np.bool_)
@@ -58,7 +62,6 @@ def find_repeats(
         if name not in {*key, *ignore}:
             codes = column_codes(groups.rows, name)
             same &= codes == codes[first]
-    exact, conflicting = np.zeros((2, table.num_rows), dtype=np.bool_)
     exact[groups.source[again & same]] = True
     conflicting[groups.source[again & ~same]] = True
     return exact, conflicting

@@ -72,6 +72,11 @@ class QuarantineSummary:
     empty_files: int = 0
     left_out_by: str = ""
 
+    @property
+    def good(self) -> int:
+        """Rows that are kept, one for each key."""
+        return self.rows_in - self.repeats - self.quarantined - self.left_out - self.merged
+
     def most_frequent_reason(self, source: str) -> str:
         """One sentence for an error where too few rows are good.
 

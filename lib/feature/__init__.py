@@ -18,7 +18,7 @@ from lib.feature.declaration import (
     Sum,
 )
 from lib.feature.measures import Quantity
-from lib.feature.offline import compute, finish, measure, partition_columns
+from lib.feature.offline import TableFeatures, compute, finish, measure, partition_columns
 from lib.feature.online import OnlineFeatures
 from lib.feature.profile_exchange import ProfileReply, ProfileRequest
 from lib.feature.redis_store import RedisStore
@@ -59,6 +59,7 @@ __all__ = [
     "SqliteStore",
     "StoreError",
     "Sum",
+    "TableFeatures",
     "Window",
     "compute",
     "events",

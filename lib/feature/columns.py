@@ -1,6 +1,6 @@
 """Columns of an Arrow table as the arrays that the loops read, in the order of processing."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lib.feature.declaration import FeatureSet
 from lib.feature.jit import Flags, Ints
 from lib.feature.kernels_window import NEVER
-from lib.feature.measures import Quantity
+from lib.feature.measures import Distinct, Measure, Quantity, quantities_of
 
 _MICROSECONDS = pa.timestamp("us", "UTC")
 
@@ -145,6 +145,17 @@ class Events:
         self.codes = Lazy(lambda name: _codes(table.column(name)))
         self.quantities = Lazy(self._quantity)
         self.facts = Lazy(self._fact)
+
+    def read_for(self, measures: Iterable[Measure]) -> None:
+        """Turn what measures read into arrays now, so that threads find them made."""
+        for measure in measures:
+            for quantity in quantities_of(measure):
+                _ = self.quantities[quantity]
+            for name in ("fact", "without"):
+                if fact := getattr(measure, name, None):
+                    _ = self.facts[fact]
+            if isinstance(measure, Distinct):
+                _ = self.codes[measure.of]
 
     def _quantity(self, quantity: Quantity) -> Ints:
         columns = [numbers(self._table.column(name)) for name in quantity.columns]

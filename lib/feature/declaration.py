@@ -7,7 +7,7 @@ online.
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -383,6 +383,15 @@ class FeatureSet:
     def input_columns(self) -> tuple[str, ...]:
         """The columns of an event that the features read."""
         return tuple(dict.fromkeys(self._input_columns()))
+
+    def measured_columns(self, present: Sequence[str]) -> list[str]:
+        """Those of the columns `present` that measures read, times of facts among them."""
+        ways = ("fact", "without")
+        counted = (getattr(measure, way, None) for measure in self.measures() for way in ways)
+        facts = {*self.facts, *filter(None, counted)}
+        times = {f"{fact}_{end}" for fact in facts for end in ("from", "until")}
+        read = {*self._input_columns(), *times, self.received_column}
+        return [name for name in present if name in read]
 
     def _input_columns(self) -> Iterator[str]:
         yield from (self.time_column, self.id_column)

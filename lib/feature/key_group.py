@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeAlias
 
 import numpy as np
@@ -34,20 +35,33 @@ _ROWS_AT_A_TIME = 16_384  # what the loops read and write stays in the processor
 
 
 def blocks_of(
-    features: FeatureSet, table: pa.Table, measures: Iterable[Measure]
+    features: FeatureSet, table: pa.Table, measures: Iterable[Measure], threads: int = 1
 ) -> dict[Key, Block]:
-    """The blocks of some measures of a table, by key.
+    """The blocks of some measures of a table, by key; keys side by side on the threads.
 
     Raises:
         KeyError: for a column that the features read and the table lacks, naming it.
     """
     require(features, table)
-    order = processing_order(features, table)
-    events = Events(features, table if order is None else table.take(pa.array(order)))
     by_key: dict[Key, list[Measure]] = defaultdict(list)
     for measure in measures:
         by_key[measure.key].append(measure)
-    return {key: KeyGroup(events, key, of_key).block(order) for key, of_key in by_key.items()}
+    order = processing_order(features, table)
+    if order is not None:
+        read = features.measured_columns(table.column_names)
+        table = table.select(read).take(pa.array(order))
+    events = Events(features, table)
+
+    def block(key: Key) -> Block:
+        return KeyGroup(events, key, by_key[key]).block(order)
+
+    if threads == 1:
+        return {key: block(key) for key in by_key}
+    keys = sorted(by_key, key=lambda key: len(by_key[key]), reverse=True)
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(events.codes.__getitem__, sorted({name for key in keys for name in key})))
+        events.read_for([measure for of_key in by_key.values() for measure in of_key])
+        return dict(zip(keys, pool.map(block, keys), strict=True))
 
 
 class KeyGroup:

@@ -1,13 +1,15 @@
 """Point-in-time features of a whole table.
 
-`compute` does everything at once. Inside a partitioned engine the work splits by key: for each of
-`partition_columns`, bring the rows of each key value together, call `measure` and keep the columns
-it adds; once all are there, `finish` turns them into features.
+`compute` does everything at once, `TableFeatures` on threads and some rows at a time. Inside a
+partitioned engine the work splits by key: for each of `partition_columns`, bring the rows of each
+key value together, call `measure` and keep the columns it adds; once all are there, `finish` turns
+them into features.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeAlias
 
 import numpy as np
@@ -41,16 +43,59 @@ def compute(features: FeatureSet, table: pa.Table) -> pa.Table:
         KeyError: for a column that is missing, naming it and the features that need it.
         ValueError: for a feature that has the name of a column of the events, naming it.
     """
-    refuse_shared_names(features, table)
-    blocks = blocks_of(features, table, features.measures()).values()
+    return TableFeatures(features, table).rows(0, len(table))
 
-    def measured(first: int, end: int) -> dict[str, Floats]:
-        columns: dict[str, Floats] = {}
-        for block in blocks:
-            columns.update(block.rows(first, end, np.float64))
-        return columns
 
-    return append(table, _features(features, table, measured))
+class TableFeatures:
+    """Features of a whole table, of which a caller takes some rows at a time.
+
+    What is held besides the table is the measures, about as many bytes as the features that come
+    of them: a caller that writes as it goes never holds both.
+
+    Args:
+        features, table: as `compute` takes them.
+        threads: that measure, and that `each_part` works on; the result does not depend on it.
+
+    Raises:
+        KeyError: for a column that is missing, naming it and the features that need it.
+        ValueError: for a feature that has the name of a column of the events, naming it.
+    """
+
+    def __init__(self, features: FeatureSet, table: pa.Table, threads: int = 1) -> None:
+        refuse_shared_names(features, table)
+        self._features, self._table, self._threads = features, table, threads
+        self._blocks = tuple(blocks_of(features, table, features.measures(), threads).values())
+        self._evaluate = _Evaluator(features, table)
+
+    def rows(self, first: int, end: int) -> pa.Table:
+        """Rows `first` to `end` (excluded) of the table with their features."""
+
+        def measured(since: int, until: int) -> dict[str, Floats]:
+            columns: dict[str, Floats] = {}
+            for block in self._blocks:
+                columns.update(block.rows(since, until, np.float64))
+            return columns
+
+        columns = _features(self._features.names, self._evaluate, first, end, measured)
+        return append(self._table.slice(first, end - first), columns)
+
+    def each_part(self, rows: int, use: Callable[[int, pa.Table], object]) -> None:
+        """Call `use` with the number and the rows of every part, on the threads.
+
+        Args:
+            rows: of a part; the last one may have fewer.
+            use: is called with 0 and the first rows, 1 and the next, ..., in no order.
+        """
+        starts = range(0, len(self._table), rows)
+
+        def work(number: int) -> None:
+            first = starts[number]
+            use(number, self.rows(first, min(first + rows, len(self._table))))
+
+        if starts:
+            self.rows(0, 1)  # what the threads share is made once
+        with ThreadPoolExecutor(self._threads) as pool:
+            list(pool.map(work, range(len(starts))))
 
 
 def partition_columns(features: FeatureSet) -> tuple[str, ...]:
@@ -103,20 +148,25 @@ def finish(features: FeatureSet, table: pa.Table) -> pa.Table:
     def measured(first: int, end: int) -> dict[str, Floats]:
         return {name: values[first:end].astype(np.float64) for name, values in columns.items()}
 
-    return append(table.drop_columns(names), _features(features, table, measured))
+    evaluate = _Evaluator(features, table)
+    columns_out = _features(features.names, evaluate, 0, len(table), measured)
+    return append(table.drop_columns(names), columns_out)
 
 
 def _features(
-    features: FeatureSet, table: pa.Table, measured: Callable[[int, int], Mapping[str, Floats]]
+    names: Sequence[str],
+    evaluate: _Evaluator,
+    first: int,
+    end: int,
+    measured: Callable[[int, int], Mapping[str, Floats]],
 ) -> dict[str, Floats]:
-    """Every feature, from measures that are asked for some rows at a time."""
-    evaluate = _Evaluator(features, table)
-    out = {name: np.empty(len(table)) for name in features.names}
-    for first in range(0, len(table), _ROWS_AT_A_TIME):
-        rows = slice(first, min(first + _ROWS_AT_A_TIME, len(table)))
+    """Every feature of rows `first` to `end`, from measures asked for some rows at a time."""
+    out = {name: np.empty(end - first) for name in names}
+    for start in range(first, end, _ROWS_AT_A_TIME):
+        rows = slice(start, min(start + _ROWS_AT_A_TIME, end))
         values = evaluate(rows, measured(rows.start, rows.stop))
         for name, column in out.items():
-            column[rows] = values[name]
+            column[rows.start - first : rows.stop - first] = values[name]
     return out
 
 

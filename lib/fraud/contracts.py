@@ -119,9 +119,9 @@ def join_labels(transactions: pa.Table, labels: pa.Table) -> Labelled:
         labels: checked against `LABELS`.
     """
     ids = as_array(transactions["transaction_id"])
-    rows = pc.index_in(as_array(labels["transaction_id"]), value_set=ids)
-    is_matched = pc.is_valid(rows).to_numpy(zero_copy_only=False)
-    payment = rows.fill_null(-1).to_numpy(zero_copy_only=False)[is_matched]
+    payment = _payment_of(ids, as_array(labels["transaction_id"]))
+    is_matched = payment >= 0
+    payment = payment[is_matched]
     observed = as_array(labels["observed_at"]).cast(pa.int64()).to_numpy()[is_matched]
     says_fraud = as_array(labels["is_fraud"]).to_numpy(zero_copy_only=False)[is_matched]
     paid_at = as_array(transactions["event_time"]).cast(pa.int64()).to_numpy()
@@ -137,6 +137,17 @@ def join_labels(transactions: pa.Table, labels: pa.Table) -> Labelled:
         matches=_matches(labels, is_matched, ids),
         before_payment=int((observed < paid_at[payment]).sum()),
     )
+
+
+def _payment_of(ids: pa.Array, label_ids: pa.Array) -> npt.NDArray[np.int64]:
+    """(labels,) index of each label's payment among `ids`, the first of its id; -1 for none."""
+    # the ids of labels, of which there are fewer, are what is searched
+    encoded = label_ids.dictionary_encode()
+    codes = pc.index_in(ids, value_set=encoded.dictionary)
+    matched = np.flatnonzero(pc.is_valid(codes).to_numpy(zero_copy_only=False))
+    payment = np.full(len(encoded.dictionary), -1, dtype=np.int64)
+    payment[codes.drop_null().to_numpy()[::-1]] = matched[::-1]  # the first of an id stays
+    return np.asarray(payment[encoded.indices.to_numpy()])
 
 
 def _matches(labels: pa.Table, is_matched: npt.NDArray[np.bool_], ids: pa.Array) -> MatchCounts:

@@ -61,10 +61,22 @@ def read_parquet(address: str, columns: Sequence[str] | None = None) -> pa.Table
         return pq.read_table(file, columns=chosen, pre_buffer=ahead, use_threads=ahead)
 
 
-def write_parquet(table: pa.Table, storage: Storage, path: str) -> str:
-    """Write one Parquet file, whole or not at all; returns its address."""
+def write_parquet(
+    table: pa.Table, storage: Storage, path: str, dictionaries: Sequence[str] | None = None
+) -> str:
+    """Write one Parquet file, whole or not at all; returns its address.
+
+    Args:
+        table: the rows.
+        storage: where to write.
+        path: of the file in it.
+        dictionaries: columns whose values repeat, which alone are written by dictionary: to look
+            for repeats among numbers that hardly repeat takes longer than to write them. None
+            tries it with all columns.
+    """
     buffer = pa.BufferOutputStream()
-    pq.write_table(table, buffer, compression="zstd")
+    by_dictionary = True if dictionaries is None else list(dictionaries)
+    pq.write_table(table, buffer, compression="zstd", use_dictionary=by_dictionary)
     storage.write(path, buffer.getvalue().to_pybytes())
     return storage.address(path)
 

@@ -3,8 +3,8 @@
 `python -m tests.benchmarks.fraud_features --transactions FILE`. The last line is one JSON object:
 rows per second of the full feature set on one core, at 1/16, 1/4 and all of the rows; pandas
 `groupby().rolling()` over the same windows (sliding ones: it has no sawtooth) for those of the
-features that it can express, beside ours for those features alone; and the whole job on Ray Data,
-reading and writing included.
+features that it can express, beside ours for those features alone; and the whole job on Ray that is
+started already, reading and writing included.
 """
 
 import multiprocessing
@@ -42,7 +42,7 @@ class Config:
     repeats: int = 5
     """Runs of each size; the fastest counts, since other load only ever slows one down."""
     ray_data: bool = True
-    """Also run the whole job on Ray Data."""
+    """Also run the whole job on Ray."""
     partitions: int = 0
     """Blocks per shuffle of that job; 0 lets it choose."""
 
@@ -187,7 +187,7 @@ def main(config: Config) -> None:
         ray.init(address="local", log_to_driver=False)
         ray_rate = on_ray_data(config, len(table))
         ray.shutdown()
-        print(f"  Ray Data, file to file: {ray_rate:,.0f} rows/s")
+        print(f"  the whole job, file to file: {ray_rate:,.0f} rows/s")
     print_result(
         len(table),
         time.perf_counter() - started,

@@ -48,6 +48,15 @@ def test_rows_are_conserved(rows):
     assert None not in reasons
 
 
+@given(ROWS, ROWS)
+def test_rows_that_passed_are_judged_by_their_keys_as_if_by_the_whole_check(rows, more):
+    passed = pa.concat_tables([PARCELS.check(parcels(part)).good for part in (rows, more)])
+    by_key, checked = PARCELS.check_keys(passed), PARCELS.check(passed)
+    assert by_key.good.equals(checked.good)
+    assert by_key.quarantined.equals(checked.quarantined)
+    assert (by_key.reasons, by_key.repeats) == (checked.reasons, checked.repeats)
+
+
 @given(ROWS)
 def test_what_is_good_stays_good(rows):
     good = PARCELS.check(parcels(rows)).good

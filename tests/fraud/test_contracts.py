@@ -146,6 +146,12 @@ def test_rows_keep_their_order_and_their_columns():
     assert joined["fraud_from"].null_count == 1
 
 
+def test_a_label_is_of_the_first_payment_of_its_id():
+    several = payments(*(payment(transaction_id=name) for name in ("b", "a", "b")))
+    joined = join_labels(several, labels(("c", True, 10), ("b", True, 10))).table
+    assert joined["fraud_from"].is_valid().to_pylist() == [True, False, False]
+
+
 def fold(history: list[tuple[bool, int]], as_of: int) -> bool:
     """What somebody knows who reads labels one by one up to `as_of`."""
     state = False

@@ -7,8 +7,17 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from lib.feature import OnlineFeatures, SqliteStore, compute, finish, measure, partition_columns
+from lib.feature import (
+    OnlineFeatures,
+    SqliteStore,
+    TableFeatures,
+    compute,
+    finish,
+    measure,
+    partition_columns,
+)
 from lib.fraud.features import FRAUD
 from tests.fraud import oracle, streams
 from tests.fraud.replay import assert_online_equals_offline, offline, replay
@@ -39,16 +48,30 @@ def test_online_equals_offline_exactly(payments):
 
 
 @settings(max_examples=25, deadline=None)
-@given(streams.payments(max_size=40))
-def test_partitions_by_key_give_the_same_table(payments):
+@given(streams.payments(max_size=40), st.permutations(partition_columns(FRAUD)))
+def test_partitions_by_key_give_the_same_table_in_any_order(payments, columns):
     table = oracle.as_table(payments)
     expected = compute(FRAUD, table)
-    for column in partition_columns(FRAUD):
+    for column in columns:
         values = table.column(column).to_numpy(zero_copy_only=False)
         parts = [table.filter(values == v) for v in sorted({str(v) for v in values} - {"None"})]
         parts.append(table.filter(table.column(column).is_null()))
         table = pa.concat_tables([measure(FRAUD, part, column) for part in parts])
     assert_same_features(finish(FRAUD, table), expected)
+
+
+@settings(max_examples=25, deadline=None)
+@given(streams.payments(max_size=40), st.integers(1, 50), st.integers(1, 4))
+def test_parts_on_threads_are_the_table_computed_at_once(payments, rows, threads):
+    table = oracle.as_table(payments)
+    parts: dict[int, pa.Table] = {}
+    TableFeatures(FRAUD, table, threads).each_part(rows, parts.__setitem__)
+    assert [part.num_rows for _, part in sorted(parts.items())] == [
+        min(rows, len(payments) - first) for first in range(0, len(payments), rows)
+    ]
+    joined = [compute(FRAUD, table.slice(0, 0)), *(part for _, part in sorted(parts.items()))]
+    assert pa.concat_tables(joined).column("transaction_id") == table.column("transaction_id")
+    assert_same_features(pa.concat_tables(joined), compute(FRAUD, table))
 
 
 def assert_same_features(actual: pa.Table, other: pa.Table) -> None:

@@ -78,6 +78,63 @@ def test_the_job_equals_the_table_computed_at_once(feature_table):
         )
 
 
+def test_one_task_writes_what_shuffles_write(sources, feature_table, output, tmp_path):
+    single = run(sources, tmp_path / "whole", partitions=1)
+    assert set(single.column_names) == set(feature_table.column_names)
+    for name in single.column_names:
+        first, second = (table.column(name).combine_chunks() for table in (single, feature_table))
+        if name in FRAUD.names:
+            np.testing.assert_array_equal(first.to_numpy(), second.to_numpy(), err_msg=name)
+        else:
+            assert first.equals(second), name
+    notes = [
+        json.loads((folder / "features.json").read_text())
+        for folder in (output, tmp_path / "whole")
+    ]
+    for part in ("rows", "transactions", "labels"):
+        assert notes[0][part] == notes[1][part]
+
+
+@pytest.fixture(scope="module")
+def lines(sources, tmp_path_factory) -> tuple[str, str]:
+    """Payments whose amounts come in two lines each, and the mapping that adds them up."""
+    folder = tmp_path_factory.mktemp("lines")
+    table = pq.read_table(sources / "transactions" / "a.parquet").slice(0, 400)
+    position = table.column_names.index("amount_minor")
+    for number in (1, 2):
+        amounts = [(amount + number - 1) // 2 for amount in table["amount_minor"].to_pylist()]
+        part = table.set_column(position, "amount_minor", [amounts])
+        pq.write_table(part, folder / f"{number}.parquet")
+    ids = ("transaction_id", "event_time", "received_at", "user_id", "merchant_id", "device_id")
+    mapping = (
+        "contract: transactions\n"
+        "aggregate: {by: [transaction_id], distinct: none, sum: [amount_minor]}\n"
+        "columns:\n"
+        + "".join(f"  {name}: {{from: {name}}}\n" for name in ids)
+        + "  amount_minor: {from: amount_minor, unit: minor}\n"
+        "  currency: {value: EUR}\n"
+        "  payment_method: {from: payment_method}\n"
+    )
+    (folder / "_mapping.yaml").write_text(mapping)
+    return str(folder), str(folder / "_mapping.yaml")
+
+
+@pytest.mark.parametrize("partitions", [1, 2])
+def test_lines_of_a_payment_are_added_up(lines, sources, simulated, tmp_path, partitions):
+    folder, mapping = lines
+    options = {"transactions": f"{folder}/1.parquet", "mapping_transactions": mapping}
+    half = run(sources, tmp_path / "half", partitions=partitions, **options)
+    options["transactions"] = folder
+    both = run(sources, tmp_path / "whole", partitions=partitions, **options)
+    note = json.loads((tmp_path / "whole" / "features.json").read_text())
+    assert (note["rows"], note["transactions"]["merged"]) == (400, 400)
+    columns = ("transaction_id", "amount_minor")
+    amounts = dict(zip(*(simulated.transactions[c].to_pylist() for c in columns), strict=True))
+    ids = both["transaction_id"].to_pylist()
+    assert half["transaction_id"].to_pylist() == ids
+    assert both["amount_minor"].to_pylist() == [amounts[name] for name in ids]
+
+
 def test_every_row_is_accounted_for(simulated, feature_table, output):
     note = json.loads((output / "features.json").read_text())
     counts = note["transactions"]
@@ -174,8 +231,26 @@ def test_a_missing_column_stops_at_once_and_is_named(sources, tmp_path):
     assert not (tmp_path / "out" / "data").exists()
 
 
-def test_an_empty_data_set_says_so(sources, tmp_path):
+@pytest.mark.parametrize("partitions", [1, 2])
+def test_an_empty_data_set_says_so(sources, tmp_path, partitions):
     table = pq.read_table(sources / "transactions" / "a.parquet").slice(0, 0)
     pq.write_table(table, tmp_path / "empty.parquet")
-    with pytest.raises(ContractError, match=r"empty|no payment"):
-        run(sources, tmp_path / "out", transactions=str(tmp_path / "empty.parquet"))
+    options = {"transactions": str(tmp_path / "empty.parquet"), "partitions": partitions}
+    with pytest.raises(ContractError, match="holds no rows; no payment passed"):
+        run(sources, tmp_path / "out", **options)
+
+
+@pytest.mark.parametrize("partitions", [1, 2])
+@pytest.mark.parametrize("added_up", [False, True])
+def test_payments_of_which_none_passes_are_said_to_be_so(
+    lines, sources, tmp_path, partitions, added_up
+):
+    table = pq.read_table(sources / "transactions" / "a.parquet").slice(0, 60)
+    position = table.column_names.index("amount_minor")
+    pq.write_table(table.set_column(position, "amount_minor", [[-1] * 60]), tmp_path / "p.parquet")
+    options = {"transactions": str(tmp_path / "p.parquet"), "partitions": partitions}
+    if added_up:
+        options["mapping_transactions"] = lines[1]
+    with pytest.raises(ContractError, match=r"60 of 60 rows were set aside.*no payment passed"):
+        run(sources, tmp_path / "out", **options)
+    assert not (tmp_path / "out" / "data").exists()

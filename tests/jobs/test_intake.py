@@ -56,6 +56,19 @@ def test_one_stray_quote_in_a_long_file_costs_one_row(tmp_path):
     assert pq.read_table(aside)["quarantine_row"].to_pylist() == [40_002]
 
 
+def test_what_was_computed_of_rows_is_checked_with_their_keys(tmp_path):
+    (tmp_path / "p.csv").write_text(HEADER + "".join(map(row, range(4))))
+    table, _ = read(tmp_path / "p.csv", tmp_path)
+    weights = pa.array([1.0, -1.0, float("nan"), 2.0])
+    position = PARCELS.names.index("weight_kg")
+    computed = table.set_column(position, PARCELS.schema.field(position), weights)
+    quarantine = str(tmp_path / "computed")
+    once = ingestion.deduplicate(computed, PARCELS, "parcel_id", quarantine, passed=False)
+    assert once["weight_kg"].to_pylist() == [1.0, 2.0]
+    ids = pq.read_table(next((tmp_path / "computed").glob("*.parquet")))["parcel_id"].to_pylist()
+    assert ids == computed["parcel_id"].to_pylist()[1:3]
+
+
 @pytest.mark.parametrize("line_index", [500, 40_000])
 def test_a_ragged_line_is_set_aside_wherever_it_stands(tmp_path, line_index):
     lines = [row(number) for number in range(60_000)]
