@@ -1,6 +1,6 @@
 """Measures of ranking and of operation, with intervals over entities; higher scores, more risk."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -179,6 +179,21 @@ class Interval:
         return self.low > 0.0 or self.high < 0.0
 
 
+def entity_draws(entities: npt.ArrayLike, seed: int, repeats: int) -> Iterator[Rows]:
+    """How often each row comes (n,), entities drawn with replacement, `repeats` times.
+
+    Args:
+        entities: (n,) whose row each is, for instance the user.
+        seed: of the draws; the same seed gives the same draws.
+        repeats: how many.
+    """
+    codes = np.unique(np.asarray(entities), return_inverse=True)[1]
+    count = int(codes.max()) + 1
+    generator = np.random.default_rng(seed)
+    for _ in range(repeats):
+        yield np.bincount(generator.integers(0, count, count), minlength=count)[codes]
+
+
 def bootstrap_interval(
     measure: Callable[[Rows], float],
     entities: npt.ArrayLike,
@@ -202,14 +217,10 @@ def bootstrap_interval(
     """
     if repeats < 1 or not 0.0 < level < 1.0:
         raise ValueError(f"expected repeats >= 1 and 0 < level < 1, got {repeats} and {level}")
-    codes = np.unique(np.asarray(entities), return_inverse=True)[1]
-    rows, count = np.arange(len(codes)), int(codes.max()) + 1
-    generator = np.random.default_rng(seed)
-    draws = []
-    for _ in range(repeats):
-        times = np.bincount(generator.integers(0, count, count), minlength=count)
+    rows, draws = np.arange(np.asarray(entities).size), []
+    for times in entity_draws(entities, seed, repeats):
         with suppress(ValueError):
-            draws.append(measure(np.repeat(rows, times[codes])))
+            draws.append(measure(np.repeat(rows, times)))
     value = measure(rows)
     if not draws:
         return Interval(value, float("nan"), float("nan"))

@@ -15,6 +15,7 @@ from lib.evaluation import (
     roc_auc,
     threshold_at_fpr,
 )
+from lib.weighted_ranking import SortedRows
 
 
 def scored_rows(seed: int, rows: int = 400) -> tuple[np.ndarray, np.ndarray]:
@@ -133,3 +134,35 @@ def test_interval_is_wider_when_rows_hang_together() -> None:
 def test_bad_rows_are_refused_with_the_reason(labels: list, scores: list, complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         roc_auc(labels, scores)
+
+
+@given(st.integers(0, 10_000), st.integers(2, 300), st.integers(0, 2), st.floats(0, 1))
+@settings(max_examples=60, deadline=None)
+def test_weighed_rows_are_measured_as_if_written_out(
+    seed: int, count: int, decimals: int, cap: float
+) -> None:
+    dice = np.random.default_rng(seed)
+    labels = dice.random(count) < 0.3
+    labels[:2] = [True, False]
+    scores, values = dice.normal(size=count).round(decimals), dice.integers(0, 99, count) * 1.0
+    times = dice.integers(0, 4, count)
+    times[:2] = np.maximum(times[:2], 1)
+    rows = np.repeat(np.arange(count), times)
+    weighed = SortedRows(labels, scores, values).weighed(times)
+    written = labels[rows], scores[rows]
+    k = int(dice.integers(1, 400))
+    pairs = [
+        (weighed.roc_auc(), roc_auc(*written)),
+        (weighed.average_precision(), average_precision(*written)),
+        (weighed.precision_at_k(k), precision_at_k(*written, k)),
+        (weighed.recall_at_fpr(cap), recall_at_fpr(*written, cap)),
+        (weighed.value_recall_at_fpr(cap), recall_at_fpr(*written, cap, values[rows])),
+    ]
+    for actual, expected in pairs:
+        assert actual == pytest.approx(expected, abs=1e-12), pairs
+
+
+def test_a_draw_of_one_class_has_no_measures() -> None:
+    ranked = SortedRows(np.array([True, False]), np.array([0.9, 0.1]), np.ones(2))
+    with pytest.raises(ValueError, match="0 positives among 3 rows"):
+        ranked.weighed(np.array([0, 3]))
