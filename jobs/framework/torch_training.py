@@ -95,9 +95,19 @@ class TrainWorker:
         device = ray.train.torch.get_device() if cuda else torch.device("cpu")
         return cls(context.get_world_rank(), context.get_world_size(), device)
 
-    def prepare(self, module: nn.Module) -> nn.Module:
-        """The module on this worker's device, with gradients averaged over all workers."""
-        prepared: nn.Module = ray.train.torch.prepare_model(module, move_to_device=self.device)
+    def prepare(self, module: nn.Module, *, shares_statistics: bool = True) -> nn.Module:
+        """The module on this worker's device, with gradients averaged over all workers.
+
+        Args:
+            module: of this worker.
+            shares_statistics: what the first worker's layers remember of their inputs is sent to
+                all before each step. Only a worker that asks the network between steps needs it:
+                a step does not read it, and the first worker's are the ones that are kept.
+        """
+        options = {"forward_sync_buffers": shares_statistics, "gradient_as_bucket_view": True}
+        prepared: nn.Module = ray.train.torch.prepare_model(
+            module, move_to_device=self.device, parallel_strategy_kwargs=options
+        )
         return prepared
 
     def resume(self, module: nn.Module) -> int:

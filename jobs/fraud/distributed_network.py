@@ -86,7 +86,7 @@ def _train_worker(config: Mapping[str, Any]) -> None:
     raw = seeded_perceptron(standardiser.width, settings, config["seed"])
     epochs_done = worker.resume(raw)
     torch.manual_seed(config["seed"] + 1_000 * (worker.rank + 1))
-    model = worker.prepare(raw)
+    model = worker.prepare(raw, shares_statistics=False)
     train_network(
         model,
         rows,

@@ -123,7 +123,7 @@ def load_payments(source: Source) -> Payments:
     data = source.dataset()
     present = set(data.schema.names)
     columns = [name for name in dict.fromkeys((*FACTS, *FRAUD.names)) if name in present]
-    return read_payments(data.to_table(columns=columns), FRAUD.names)
+    return read_payments(data.to_batches(columns=columns), FRAUD.names, data.count_rows())
 
 
 def load_rule_columns(source: Source, span: Slice) -> pa.Table:

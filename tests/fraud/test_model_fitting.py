@@ -19,7 +19,13 @@ from lib.fraud.model.inputs import (
     known_labels,
     recency_weights,
 )
-from lib.fraud.model.network import Perceptron, fit_networks, fold, seeded_perceptron
+from lib.fraud.model.network import (
+    Perceptron,
+    RectifiedDropout,
+    fit_networks,
+    fold,
+    seeded_perceptron,
+)
 from lib.fraud.model.policy import DECISIONS, Costs, Policy, expected_costs, fit_policy
 from lib.fraud.model.reasons import top_reasons
 from lib.fraud.model.sample import Sample, kept_rows
@@ -79,6 +85,37 @@ def test_standardised_inputs_hold_no_missing_value_and_flag_it() -> None:
 def test_constant_and_absent_features_do_no_harm() -> None:
     matrix = np.float32([[1, np.nan], [1, np.nan]])
     assert fit_standardiser(matrix).apply(matrix).tolist() == [[0, 0, 1], [0, 0, 1]]
+
+
+def test_moments_of_pieces_are_those_of_the_whole() -> None:
+    matrix = np.random.default_rng(5).lognormal(1.0, 0.5, (5_000, 3)).astype(np.float32)
+    matrix[::7, 1] = np.nan
+    standardiser = fit_standardiser(matrix)
+    assert not standardiser.folded.any()
+    values = matrix.astype(np.float64)
+    np.testing.assert_allclose(standardiser.mean, np.nanmean(values, axis=0), rtol=1e-6)
+    np.testing.assert_allclose(standardiser.scale, np.nanstd(values, axis=0), rtol=1e-6)
+    assert standardiser.indicators.tolist() == [1]
+    inputs = standardiser.apply(matrix)
+    assert np.array_equal(inputs[4_000:], standardiser.apply(matrix[4_000:]))
+
+
+def test_units_above_zero_pass_but_for_the_share_that_is_dropped() -> None:
+    layer, units = RectifiedDropout(0.3), torch.randn(400, 50, requires_grad=True)
+    torch.manual_seed(1)
+    passed = layer(units)
+    positive = units.detach() > 0
+    assert not passed[~positive].any()
+    assert (passed[positive] == 0).float().mean() == pytest.approx(0.3, abs=0.02)
+    stays = passed.detach() > 0
+    np.testing.assert_allclose(passed.detach()[stays], units.detach()[stays] / 0.7, rtol=1e-4)
+    torch.autograd.backward(passed.sum())
+    assert units.grad is not None
+    np.testing.assert_allclose(units.grad, stays / 0.7, rtol=1e-4, err_msg="dropped units learn")
+    assert not torch.equal(layer(units), passed), "each step drops others"
+    torch.manual_seed(1)
+    assert torch.equal(RectifiedDropout(0.3)(units), passed), "the seed says which"
+    assert torch.equal(layer.eval()(units), torch.relu(units))
 
 
 def test_folded_network_equals_torch() -> None:

@@ -1,6 +1,6 @@
 """Payments with their features and facts, ready to be cut by time and labelled."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -11,6 +11,7 @@ from lib.fraud.model.inputs import Flags, Floats, Matrix, feature_matrix, known_
 from lib.fraud.model.sample import Sample
 from lib.fraud.model.time_split import Slice
 
+_ROWS_AT_A_TIME = 16_384
 FACTS = ("event_time", "user_id", "amount_minor", "fraud_from", "fraud_until")
 """Columns of the contract that training reads beside the features."""
 
@@ -61,33 +62,60 @@ class Payments:
         return int(times.max()) if len(times) else None
 
 
-def read_payments(table: pa.Table, names: Sequence[str]) -> Payments:
-    """Payments of a features table, sorted by time.
+def read_payments(parts: Iterable[pa.RecordBatch], names: Sequence[str], count: int) -> Payments:
+    """Payments with features, sorted by time; only what is kept of each part stays in memory.
 
     Args:
-        table: columns of `FACTS` (times as timestamps in UTC) and one number column per feature.
+        parts: of a table with the columns of `FACTS` (times as timestamps in UTC) and one number
+            column per feature.
         names: of the features, in order.
+        count: rows of all parts together.
 
     Raises:
         ValueError: no rows, or a column is missing or of another type; the message names it.
     """
+    matrix = np.empty((count, len(names)), dtype=np.float32)
+    facts: list[pa.Table] = []
+    first = 0
+    for part in parts:
+        table = pa.Table.from_batches([part])
+        _refuse_missing(table)
+        for start in range(0, len(table), _ROWS_AT_A_TIME):
+            some = table.slice(start, _ROWS_AT_A_TIME)
+            matrix[first : first + len(some)] = feature_matrix(some, names)
+            first += len(some)
+        facts.append(table.select(FACTS))
+    if not first:
+        raise ValueError("features: no payments; expected at least some days of them")
+    if first != count:
+        raise ValueError(f"features: {count:,} payments are there, and {first:,} were read")
+    return _in_order(matrix, pa.concat_tables(facts, promote_options="permissive"))
+
+
+def _refuse_missing(table: pa.Table) -> None:
     if missing := [name for name in FACTS if name not in table.column_names]:
         raise ValueError(
             f"features: column {missing[0]!r} is missing; expected the output of "
             "`python -m jobs.fraud.features`, which keeps the columns of the transactions contract"
         )
-    if not table.num_rows:
-        raise ValueError("features: no payments; expected at least some days of them")
-    table = table.sort_by([("event_time", "ascending")])
-    users = table["user_id"].combine_chunks()
-    return Payments(
-        matrix=feature_matrix(table, names),
-        event_time=_times(table, "event_time").astype(np.int64),
+
+
+def _in_order(matrix: Matrix, facts: pa.Table) -> Payments:
+    """Payments by time; those of one time stay in the order they came in."""
+    times = _times(facts, "event_time").astype(np.int64)
+    users = facts["user_id"].combine_chunks()
+    payments = Payments(
+        matrix=matrix,
+        event_time=times,
         user=np.asarray(users.dictionary_encode().indices, dtype=np.int64),
-        amount_minor=np.asarray(table["amount_minor"].cast(pa.float64())),
-        fraud_from=_times(table, "fraud_from"),
-        fraud_until=_times(table, "fraud_until"),
+        amount_minor=np.asarray(facts["amount_minor"].cast(pa.float64())),
+        fraud_from=_times(facts, "fraud_from"),
+        fraud_until=_times(facts, "fraud_until"),
     )
+    if (times[1:] >= times[:-1]).all():
+        return payments
+    order = np.argsort(times, kind="stable")
+    return Payments(**{part.name: getattr(payments, part.name)[order] for part in fields(Payments)})
 
 
 def _times(table: pa.Table, name: str) -> Floats:

@@ -69,7 +69,7 @@ def deploy(table: pa.Table, delay_days: int) -> Deployment:
     """
     delayed = _held_back(table, delay_days)
     features = compute(FRAUD, delayed)
-    payments = read_payments(features, FRAUD.names)
+    payments = read_payments(features.to_batches(), FRAUD.names, features.num_rows)
     first = int(payments.event_time[0] // DAY)
     model = _train(payments, first, delay_days)
     later = payments.within(Slice((first + TRAIN_DAYS) * DAY, int(payments.event_time[-1]) + 1, 0))
