@@ -90,6 +90,11 @@ def run_calls(
             done(1)
 
 
+def shared(value: Any, request: Request | None) -> Any:
+    """An argument of several calls of `run_calls`, put into Ray's memory once."""
+    return value if request is None else ray.put(value)
+
+
 def _on_ray(
     work: Callable[..., Answer], calls: Mapping[Key, tuple[Any, ...]], request: Request
 ) -> Iterator[tuple[Key, Answer]]:

@@ -1,8 +1,9 @@
 """Fitting the folds and the final halves, in this process or spread over Ray."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -10,18 +11,32 @@ from jobs.cluster.admission import Request, await_workers, with_gpus
 from jobs.cluster.gpu import devices_here
 from jobs.framework.step_cache import Arrays, StepCache
 from jobs.framework.training_files import write_training_files
-from jobs.framework.workers import Workers, run_calls
+from jobs.framework.workers import Workers, run_calls, shared
 from jobs.framework.xgboost_training import XGBoostData, fit_boosted_trees
 from jobs.fraud.distributed_network import fit_networks_on_workers
 from jobs.fraud.training_config import TrainConfig
 from lib.boosting.boosted_trees import BoostedTrees
-from lib.fraud.model.fitting import Compute, FoldScores, fit_fold, fit_halves
+from lib.fraud.model.fitting import (
+    Compute,
+    FoldScores,
+    HalfScores,
+    fit_fold_network,
+    fit_fold_trees,
+    fit_halves,
+)
 from lib.fraud.model.inputs import fit_standardiser
 from lib.fraud.model.numpy_mlp import Networks
 from lib.fraud.model.sample import Sample, kept_rows, refuse_one_class
 from lib.fraud.model.settings import ModelSettings
 from lib.fraud.model.time_split import Fold
 from lib.fraud.model.trees import booster_parameters
+
+Step = tuple[Any, ...]
+"""A function and its arguments."""
+_HALVES: dict[str, Callable[..., HalfScores]] = {
+    "trees": fit_fold_trees,
+    "network": fit_fold_network,
+}
 
 
 def local_compute(config: TrainConfig) -> Compute:
@@ -33,23 +48,64 @@ def local_compute(config: TrainConfig) -> Compute:
 
 
 def fit_folds(
-    folds: Sequence[Fold[Sample]], settings: ModelSettings, config: TrainConfig, stages: StepCache
+    folds: Sequence[Fold[Sample]],
+    settings: ModelSettings,
+    config: TrainConfig,
+    stages: StepCache,
+    beside: Mapping[str, Callable[[], Step]] | None = None,
 ) -> list[FoldScores]:
-    """Out-of-fold scores; folds that are finished are read, the others run side by side on Ray."""
-    names = [f"fold-{number}" for number in range(len(folds))]
+    """Out-of-fold scores; what is finished is read, the rest runs side by side on Ray.
+
+    Both halves of a fold are calls of their own, and the largest begin first, so that no core waits
+    for another one's fold.
+
+    Args:
+        folds: rows to learn from, to stop by and to score.
+        settings: of the model.
+        config: of the job.
+        stages: where finished calls are kept.
+        beside: makes other calls that wait for no fold, by the name of what they give; they go
+            first, as baselines take longer than a half of a fold.
+    """
     for fold in folds:
         refuse_one_class(fold.train.labels)
-    missing = [number for number, name in enumerate(names) if not stages.has_arrays(name)]
-    if missing:
+    others = {name: make for name, make in (beside or {}).items() if not stages.has_arrays(name)}
+    missing = _missing_halves(folds, stages)
+    if others or missing:
         compute, request = _fold_compute(config)
-        calls = {k: (folds[k], settings, config.seed + k, compute) for k in missing}
-        for index, scores in run_calls(fit_fold, calls, "folds", request):
-            stages.arrays(names[index], partial(_fold_arrays, scores))
-    arrays = (stages.arrays(name, dict) for name in names)
-    return [
-        FoldScores(kept["trees"], kept["network"], int(kept["rounds"][0]), int(kept["epochs"][0]))
-        for kept in arrays
-    ]
+        calls = {name: make() for name, make in others.items()}
+        for k, halves in missing.items():
+            arguments = (shared(folds[k], request), settings, config.seed + k, compute)
+            calls |= {_half_name(k, half): (_HALVES[half], *arguments) for half in halves}
+        for name, arrays in run_calls(_arrays_of, calls, "fits", request):
+            stages.arrays(name, partial(dict, arrays))
+    return [_fold_scores(stages, k) for k in range(len(folds))]
+
+
+def _half_name(k: int, half: str) -> str:
+    return f"fold-{k}-{half}"
+
+
+def _missing_halves(folds: Sequence[Fold[Sample]], stages: StepCache) -> dict[int, list[str]]:
+    """The halves of each fold that are not finished; the fold of most rows first."""
+    halves = {
+        k: [half for half in _HALVES if not stages.has_arrays(_half_name(k, half))]
+        for k in sorted(range(len(folds)), key=lambda k: len(folds[k].train), reverse=True)
+    }
+    return {k: missing for k, missing in halves.items() if missing}
+
+
+def _arrays_of(call: Callable[..., Arrays | HalfScores], *arguments: Any) -> Arrays:
+    answer = call(*arguments)
+    if isinstance(answer, HalfScores):
+        return {"log_odds": answer.log_odds, "learnt": np.array([answer.learnt])}
+    return answer
+
+
+def _fold_scores(stages: StepCache, k: int) -> FoldScores:
+    trees, network = (stages.arrays(_half_name(k, half), dict) for half in _HALVES)
+    lengths = (int(half["learnt"][0]) for half in (trees, network))
+    return FoldScores(trees["log_odds"], network["log_odds"], *lengths)
 
 
 def _fold_compute(config: TrainConfig) -> tuple[Compute, Request | None]:
@@ -60,10 +116,6 @@ def _fold_compute(config: TrainConfig) -> tuple[Compute, Request | None]:
     # one is enough to begin with: folds do not wait for each other
     placement = await_workers(replace(request, workers=1, least=0))
     return Compute(placement.devices.both, request.cpus), request
-
-
-def _fold_arrays(scores: FoldScores) -> Arrays:
-    return {name: np.atleast_1d(np.asarray(value)) for name, value in asdict(scores).items()}
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 
 import numpy as np
 
-from jobs.framework.step_cache import Arrays, StepCache
+from jobs.framework.step_cache import StepCache
 from jobs.framework.training import Training, align
-from jobs.fraud.fitting import FinalFit, fit_folds
+from jobs.fraud.fitting import FinalFit, Step, fit_folds
 from jobs.fraud.label_counts import label_figures, label_warnings
 from jobs.fraud.training_config import TrainConfig
 from jobs.fraud.training_set import Source, find_source, load_payments, load_rule_columns
@@ -29,6 +30,7 @@ from lib.monitoring import SCORE, ModelReference, RowBlock, remember
 from lib.registry import SEEN_UNTIL, to_iso
 
 _SAMPLE = 20_000
+_BASELINES = "baselines"
 _KEPT_MEASURES = ("auc", "ap", "precision_at_1000", "cp_100", "recall_at_fpr_1_8")
 
 
@@ -96,7 +98,9 @@ def _fit(
     step(f"fitting {len(plan.folds)} time-forward folds of both halves ({config.engine})")
     half_life = config.recency_half_life_days
     folds = [fold_data(payments, fold, half_life) for fold in plan.folds]
-    scores = fit_folds(folds, config.model, config, stages)
+    baselines = {_BASELINES: partial(_baseline_call, config, payments, plan)}
+    beside = baselines if config.baselines else None
+    scores = fit_folds(folds, config.model, config, stages, beside)
     meta = stack(folds, scores)
     settings = settled(config.model, scores)
     step(f"fitting the model: {settings.trees.trees} trees, {settings.network.epochs} epochs")
@@ -129,7 +133,7 @@ def _findings(
     rules = rule_answers(load_rule_columns(source, plan.test))
     scores: dict[str, Floats] = {"rules alone": rules.scores}
     if config.baselines:
-        scores |= stages.arrays("baselines", lambda: _baselines(config, payments, plan))
+        scores |= stages.arrays(_BASELINES, dict)
     scores["trees alone"] = ensemble.trees.log_odds(test.matrix)
     scores["network alone"] = ensemble.networks.log_odds(test.matrix)
     scores[OURS] = log_odds
@@ -168,12 +172,12 @@ def _findings(
     )
 
 
-def _baselines(config: TrainConfig, payments: Payments, plan: Plan) -> Arrays:
+def _baseline_call(config: TrainConfig, payments: Payments, plan: Plan) -> Step:
     """Scores of the baselines fitted on the model's own training rows."""
-    train = payments.sample(plan.train)
-    matrix = payments.within(plan.test).matrix
+    train, matrix = payments.sample(plan.train), payments.within(plan.test).matrix
     most_good = 30_000 if config.quick else 200_000
-    return dict(baseline_scores(train, matrix, config.seed, config.threads, most_good))
+    threads = config.threads if config.engine == "process" else config.request.cpus
+    return baseline_scores, train, matrix, config.seed, threads, most_good
 
 
 def _importance(ensemble: Ensemble) -> dict[str, float]:

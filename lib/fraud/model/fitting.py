@@ -32,6 +32,14 @@ class Compute:
 
 
 @dataclass(frozen=True)
+class HalfScores:
+    """Out-of-fold log-odds (rows of the scored block,) of one half; trees or epochs it learnt."""
+
+    log_odds: Floats
+    learnt: int
+
+
+@dataclass(frozen=True)
 class FoldScores:
     """Out-of-fold log-odds (rows of the scored block,) of both halves, and how long they learnt."""
 
@@ -60,15 +68,31 @@ def fit_fold(
     data: Fold[Sample], settings: ModelSettings, seed: int, machine: Compute
 ) -> FoldScores:
     """Fit one booster and one network on earlier days, stop by the next, score the days after."""
+    trees = fit_fold_trees(data, settings, seed, machine)
+    network = fit_fold_network(data, settings, seed, machine)
+    return FoldScores(trees.log_odds, network.log_odds, trees.learnt, network.learnt)
+
+
+def fit_fold_trees(
+    data: Fold[Sample], settings: ModelSettings, seed: int, machine: Compute
+) -> HalfScores:
+    """The boosted half of `fit_fold`."""
     machine.limit()
     single = replace(settings.trees, boosters=1)
     trees = fit_trees(
         data.train, data.stop, single, seed=seed, device=machine.device, threads=machine.threads
     )
+    return HalfScores(trees.log_odds(data.scored.matrix), trees.rounds)
+
+
+def fit_fold_network(
+    data: Fold[Sample], settings: ModelSettings, seed: int, machine: Compute
+) -> HalfScores:
+    """The neural half of `fit_fold`."""
+    machine.limit()
     alone = replace(settings.network, networks=1)
     networks, epochs = fit_networks(data.train, data.stop, alone, seed=seed, device=machine.device)
-    matrix = data.scored.matrix
-    return FoldScores(trees.log_odds(matrix), networks.log_odds(matrix), trees.rounds, epochs)
+    return HalfScores(networks.log_odds(data.scored.matrix), epochs)
 
 
 def settled(settings: ModelSettings, folds: Sequence[FoldScores]) -> ModelSettings:

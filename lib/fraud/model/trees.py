@@ -99,9 +99,13 @@ def _fit_one(
     )
     if valid is None or not valid.labels.any():
         return xgb.train(dict(parameters), rows, settings.trees)
-    judge = xgb.QuantileDMatrix(valid.matrix, valid.labels, ref=rows, max_bin=bins)
+    judge = xgb.QuantileDMatrix(
+        valid.matrix, valid.labels, ref=rows, max_bin=bins, nthread=parameters["nthread"]
+    )
+    # average precision sorts all later rows after each tree, so it is taken where it is told
+    measures = parameters["eval_metric"][0 if on_tree else -1 :]
     booster = xgb.train(
-        dict(parameters),
+        {**parameters, "eval_metric": measures},
         rows,
         settings.trees,
         evals=[(judge, "valid")],
