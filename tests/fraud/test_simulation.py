@@ -1,6 +1,7 @@
 """The simulated platform is plausible, repeatable, and each fraud leaves its mark."""
 
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -211,6 +212,17 @@ def test_retries_late_arrivals_and_malformed_rows_come_when_asked_for():
 def test_an_impossible_configuration_is_refused(changes, words):
     with pytest.raises(ContractError, match=words):
         SimulationConfig(**changes)
+
+
+def test_platforms_of_other_prefixes_share_no_identifier():
+    config = SimulationConfig(users=50, days=7)
+    plain, named = simulate(config, seed=3), simulate(replace(config, name_prefix="b"), seed=3)
+    for column in ("transaction_id", "user_id", "merchant_id", "device_id"):
+        before, after = (set(part.transactions[column].to_pylist()) for part in (plain, named))
+        assert {name and f"b{name}" for name in before} == after
+    assert set(named.labels["transaction_id"].to_pylist()) <= set(
+        named.transactions["transaction_id"].to_pylist()
+    )
 
 
 def test_the_job_writes_three_files_and_a_short_table(tmp_path, capsys):

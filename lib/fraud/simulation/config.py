@@ -34,6 +34,7 @@ class SimulationConfig:
         retry_share: share of payments that are sent twice under one transaction_id.
         late_share: share of payments that reach us minutes to a day late.
         malformed_share: share of rows added that no contract accepts.
+        name_prefix: begins every identifier, so that several platforms can be one data set.
     """
 
     users: int = 2_000
@@ -44,6 +45,7 @@ class SimulationConfig:
     retry_share: float = 0.0
     late_share: float = 0.0
     malformed_share: float = 0.0
+    name_prefix: str = ""
 
     def __post_init__(self) -> None:
         if self.users < 50 or self.days < 7:

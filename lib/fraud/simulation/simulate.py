@@ -74,7 +74,7 @@ def simulate(config: SimulationConfig, seed: int) -> Simulated:
     crimes = all_fraud(SimulationContext(**vars(world), honest=honest))
     payments = joined([honest, crimes])
     payments = payments.take(np.argsort(payments.time, kind="stable"))
-    ids = _numbered("t", np.arange(len(payments)), width=9)
+    ids = _numbered(f"{config.name_prefix}t", np.arange(len(payments)), width=9)
     transactions = _transactions(generator, config, payments, ids)
     return Simulated(
         transactions=with_data_faults(generator, config, transactions),
@@ -92,9 +92,9 @@ def _transactions(
         "transaction_id": ids,
         "event_time": pa.array(payments.time).cast(TIME),
         "received_at": pa.array(arrivals(generator, config, payments.time)).cast(TIME),
-        "user_id": _pooled("u", payments.user, 6),
-        "merchant_id": _pooled("m", payments.merchant, 6),
-        "device_id": _devices(generator, payments.device),
+        "user_id": _pooled(f"{config.name_prefix}u", payments.user, 6),
+        "merchant_id": _pooled(f"{config.name_prefix}m", payments.merchant, 6),
+        "device_id": _devices(generator, config.name_prefix, payments.device),
         "amount_minor": pa.array(payments.amount),
         "currency": pa.repeat(CURRENCY, count),
         "payment_method": pa.array(METHODS).take(pa.array(payments.method)),
@@ -105,23 +105,23 @@ def _transactions(
     return pa.table(columns, schema=TRANSACTIONS.schema)
 
 
-def _numbered(letter: str, numbers: Ints, width: int) -> pa.Array:
+def _numbered(letters: str, numbers: Ints, width: int) -> pa.Array:
     """Identifiers such as `u000042`; null where the number is negative."""
     texts = pc.utf8_lpad(pa.array(numbers, mask=numbers < 0).cast(pa.string()), width, "0")
-    return pc.binary_join_element_wise(pa.scalar(letter), texts, "")
+    return pc.binary_join_element_wise(pa.scalar(letters), texts, "")
 
 
-def _pooled(letter: str, numbers: Ints, width: int) -> pa.Array:
-    pool = _numbered(letter, np.arange(int(numbers.max(initial=0)) + 1), width)
+def _pooled(letters: str, numbers: Ints, width: int) -> pa.Array:
+    pool = _numbered(letters, np.arange(int(numbers.max(initial=0)) + 1), width)
     return pool.take(pa.array(numbers))
 
 
-def _devices(generator: np.random.Generator, device: Ints) -> pa.Array:
+def _devices(generator: np.random.Generator, prefix: str, device: Ints) -> pa.Array:
     """Devices under shuffled numbers, so that no name tells whose they are."""
     devices, code = np.unique(device, return_inverse=True)
     names = generator.permutation(devices.size)
     names[devices == NO_DEVICE] = NO_DEVICE
-    return _numbered("d", names, 7).take(pa.array(code))
+    return _numbered(f"{prefix}d", names, 7).take(pa.array(code))
 
 
 def _rounded(degrees: Floats) -> pa.Array:
