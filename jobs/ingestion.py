@@ -7,7 +7,7 @@ beside them counts what every piece held (`jobs.quarantine_ledger`).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -122,6 +122,7 @@ def read(
     piece_rows: int = ROWS_PER_PIECE,
     batch_rows: int = ROWS_PER_PIECE,
     merge_pivot: bool = True,
+    convert: Callable[[pa.Table], pa.Table] | None = None,
 ) -> ray.data.Dataset:
     """Rows that pass their contract one by one; the same id may still come twice.
 
@@ -135,6 +136,8 @@ def read(
         piece_rows: rows of a Parquet file that one task reads, rounded up to its row groups.
         batch_rows: rows of it that are in memory at once; fewer where rows are large.
         merge_pivot: False leaves bringing a pivot's rows together to the caller (`deduplicate`).
+        convert: is given the good rows, also where there are none: Ray Data hands tables without
+            rows to no later step, and lets their columns go.
 
     Raises:
         ContractError: a column is missing or of the wrong type, or nothing is there to read.
@@ -143,16 +146,20 @@ def read(
 
     pieces = _pieces(mapping, paths, piece_rows)
     batch_rows = min(batch_rows, max(1, _CELLS // len(mapping.contract.columns)))
+    merges = mapping.aggregation is not None or (merge_pivot and isinstance(mapping.reshape, Pivot))
+    change = None if merges else convert
 
     def load(batch: dict[str, Any]) -> Iterator[pa.Table]:
         for index in batch["item"]:
-            yield from _checked(mapping, pieces[int(index)], open_storage(quarantine), batch_rows)
+            checked = _checked(mapping, pieces[int(index)], open_storage(quarantine), batch_rows)
+            yield from checked if change is None else map(change, checked)
 
     listed = ray.data.from_items(list(range(len(pieces))), override_num_blocks=len(pieces))
     rows = listed.map_batches(load, batch_size=1, zero_copy_batch=True)
-    if mapping.aggregation is None and not (merge_pivot and isinstance(mapping.reshape, Pivot)):
+    if not merges:
         return rows
-    return _by_key(rows, mapping, estimated_rows(mapping, paths), quarantine)
+    rows = _by_key(rows, mapping, estimated_rows(mapping, paths), quarantine)
+    return rows if convert is None else rows.map_batches(convert, batch_format="pyarrow")
 
 
 def read_in_tasks(

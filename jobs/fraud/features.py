@@ -194,11 +194,14 @@ def _in_shuffles(
 ) -> int:
     """Rows brought together by one key after the other; returns how many payments were written."""
     mapping, quarantine = config.mapping(TRANSACTIONS), folder.quarantine
-    payments = ingestion.read(mapping, config.transactions, f"{quarantine}/transactions")
-    both = payments.map_batches(_as_payments, **_AS_ARROW)
+    both = ingestion.read(
+        mapping, config.transactions, f"{quarantine}/transactions", convert=_as_payments
+    )
     if config.labels is not None:
-        labels = ingestion.read(config.mapping(LABELS), config.labels, f"{quarantine}/labels")
-        both = both.union(labels.map_batches(_as_labels, **_AS_ARROW))
+        known = config.mapping(LABELS)
+        both = both.union(
+            ingestion.read(known, config.labels, f"{quarantine}/labels", convert=_as_labels)
+        )
     together = gather_rows(both, "transaction_id", partitions, ordered=False)
     join = partial(_join, quarantine, mapping.contract)
     rows = together.map_batches(join, batch_size=None, **_AS_ARROW)

@@ -254,3 +254,30 @@ def test_payments_of_which_none_passes_are_said_to_be_so(
     with pytest.raises(ContractError, match=r"60 of 60 rows were set aside.*no payment passed"):
         run(sources, tmp_path / "out", **options)
     assert not (tmp_path / "out" / "data").exists()
+
+
+@pytest.mark.parametrize("partitions", [1, 2])
+def test_files_without_a_row_take_nothing_from_the_others(sources, tmp_path, partitions):
+    payments = pq.read_table(sources / "transactions" / "a.parquet").slice(0, 100)
+    labels = pq.read_table(sources / "labels.parquet")
+    options = {"partitions": partitions}
+    for name, table in (("transactions", payments), ("labels", labels)):
+        options[name] = str(tmp_path / name)
+        (tmp_path / name).mkdir()
+        for number, rows in enumerate((table.slice(0, 0), table, table.slice(0, 0))):
+            pq.write_table(rows, tmp_path / name / f"{number}.parquet")
+    assert run(sources, tmp_path / "out", **options).num_rows == 100
+    note = json.loads((tmp_path / "out" / "features.json").read_text())
+    assert note["labels"]["rows_in"] == labels.num_rows
+    assert note["transactions"]["empty_files"] == 2
+
+
+@pytest.mark.parametrize("partitions", [1, 2])
+def test_labels_without_a_row_make_no_payment_known_as_fraud(sources, tmp_path, partitions):
+    labels = pq.read_table(sources / "labels.parquet").slice(0, 0)
+    pq.write_table(labels, tmp_path / "labels.parquet")
+    options = {"labels": str(tmp_path / "labels.parquet"), "partitions": partitions}
+    table = run(sources, tmp_path / "out", **options)
+    assert table["fraud_from"].null_count == table.num_rows > 0
+    note = json.loads((tmp_path / "out" / "features.json").read_text())
+    assert (note["labels"]["rows_in"], note["labels"]["known_frauds"]) == (0, 0)
