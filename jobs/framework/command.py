@@ -10,6 +10,7 @@ from jobs.framework.paths import check_paths
 from jobs.framework.progress import JobOptions, set_progress
 
 Options = TypeVar("Options")
+Cause = TypeVar("Cause", bound=BaseException)
 _OURS = ("lib.", "jobs.")
 _ADVICE = "\nFailed to apply UDF transform"
 
@@ -78,6 +79,11 @@ def one_traceback(error: BaseException) -> str:
 def cause_in(error: BaseException, *kinds: type[BaseException]) -> bool:
     """Whether the error, or one that it wraps or was raised from, is of one of the kinds."""
     return any(isinstance(current, kinds) for current, _ in _unwrapped(error, ""))
+
+
+def cause_of(error: BaseException, kind: type[Cause]) -> Cause | None:
+    """The error, or the first that it wraps or was raised from, of a kind; None without one."""
+    return next((each for each, _ in _unwrapped(error, "") if isinstance(each, kind)), None)
 
 
 def _unwrapped(error: BaseException, text: str) -> Iterator[tuple[BaseException, str]]:

@@ -34,11 +34,15 @@ class LabelledRetraining:
 
     options: ClassVar[type[Any]]
 
-    def train(self, config: Any, labels: NewLabels, champion: Champion) -> TrainedModel:  # noqa: ARG002
+    def train(self, config: Any, labels: NewLabels, champion: Champion) -> TrainedModel:
         """See `RetrainedSystem`."""
         more = as_options(labels)
         settings = shared_options(self.options, config, **more, registry=None, alias="none")
-        return self._train(config, settings)
+        return self._train(config, self.comparable(settings, champion))
+
+    def comparable(self, settings: Any, champion: Champion) -> Any:  # noqa: ARG002
+        """The settings of a training whose model reads what the champion reads."""
+        return settings
 
     def _train(self, config: Any, settings: Any) -> TrainedModel:
         """Train by the settings of a retraining, without publishing."""

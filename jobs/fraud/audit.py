@@ -2,19 +2,19 @@
 
 import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from jobs.framework.command import run_job
 from jobs.framework.paths import InputPath, LocalOutput
-from jobs.fraud.sources import Sources
+from jobs.fraud.feature_options import FeatureOptions
 from lib.contract import ContractError
 from lib.durable import make_folder, replace_file
 from lib.fraud.amounts import AmountScale
 from lib.fraud.audit import Audit, audit
 from lib.fraud.contracts import LARGEST_AMOUNT_MINOR
-from lib.fraud.features import fraud_features
+from lib.fraud.payment_features import PaymentFeatures
 from lib.records import Records
 from lib.records.database import require_database
 
@@ -26,7 +26,7 @@ class AuditError(ValueError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AuditConfig(Sources):
+class AuditConfig(FeatureOptions):
     """Recompute the features of served payments and report the share that differs.
 
     The target is zero. A difference means that training and serving use different data: a payment
@@ -55,6 +55,13 @@ class AuditConfig(Sources):
         _microseconds(self.until)
         super().check()
 
+    def served_features(self) -> PaymentFeatures:
+        """The features that the service computes."""
+        scale = AmountScale(self.currency_digits, self.largest_amount_minor)
+        if self.features_of is None:
+            return PaymentFeatures(scale)
+        return replace(self.model_features(), scale=scale)
+
 
 def main(config: AuditConfig) -> Audit:
     """Replay, print what was found and write it.
@@ -70,7 +77,7 @@ def main(config: AuditConfig) -> Audit:
             records.decisions(_SYSTEM, 0, until),
             records.facts(_SYSTEM, until),
             history,
-            fraud_features(AmountScale(config.currency_digits, config.largest_amount_minor)),
+            config.served_features(),
         )
     print(closing_lines(result))
     if config.output is not None:

@@ -4,18 +4,15 @@ from dataclasses import dataclass
 
 from jobs.framework.command import run_job
 from jobs.framework.progress import progress
-from jobs.fraud.sources import Sources
+from jobs.fraud.feature_options import FeatureOptions
 from lib.contract import ContractError
 from lib.feature import OnlineFeatures, ProfileStore, RedisStore, SqliteStore, events, replay
-from lib.fraud.amounts import AmountScale
-from lib.fraud.contracts import TRANSACTIONS
-from lib.fraud.features import fraud_features
 
 _KEPT_SECONDS = 7 * 86_400
 
 
 @dataclass(frozen=True, kw_only=True)
-class BackfillConfig(Sources):
+class BackfillConfig(FeatureOptions):
     """Replay payments and labels into a profile store, in the order they became known.
 
     A service that starts with an empty store treats every customer as new. The job may be stopped
@@ -31,12 +28,17 @@ def main(config: BackfillConfig) -> int:
     """Replay; returns how many payments were new to the store."""
     table = config.read_history()
     store = open_store(config.profile_store)
-    features = fraud_features(AmountScale.of(config.mapping(TRANSACTIONS)))
-    online = OnlineFeatures(features, receipt_seconds=_KEPT_SECONDS)
+    features = config.declared_features()
+    if features.unfrozen:
+        raise ContractError(
+            "--features-of: expected the model whose profiles are filled, as the mapping of "
+            "transactions has attributes"
+        )
+    online = OnlineFeatures(features.feature_set, receipt_seconds=_KEPT_SECONDS)
     new = 0
     try:
         with progress(len(table), "replayed", "payments") as done:
-            for exchange, event in replay(online, events(table)):
+            for exchange, event in replay(online, events(features.events(table))):
                 reply = store.exchange(exchange)
                 if event is not None:
                     new += reply.first

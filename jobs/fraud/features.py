@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,17 +17,20 @@ from jobs import ingestion
 from jobs.cluster.admission import await_core
 from jobs.feature_join import add_features
 from jobs.framework.cluster import choose_shuffle, gather_rows, shuffle_partitions, start_ray
-from jobs.framework.command import cause_in, run_job
+from jobs.framework.command import cause_in, cause_of, run_job
 from jobs.framework.paths import OutputPath
 from jobs.framework.row_folder import RowFolder, report_rows
+from jobs.fraud.feature_options import FeatureOptions
 from jobs.fraud.label_counts import label_counts, label_lines, label_warnings, note_labels
-from jobs.fraud.sources import Sources
 from lib.contract import Contract, ContractError
-from lib.feature import FeatureSet, TableFeatures
-from lib.fraud.amounts import AmountScale
+from lib.feature import TableFeatures
+from lib.feature.attributes import AttributeFaultError, ValueCounts
 from lib.fraud.contracts import CONTRACTS, LABELS, TRANSACTIONS, join_labels
-from lib.fraud.features import fraud_features
+from lib.fraud.payment_features import PaymentFeatures
 from lib.storage import open_storage
+
+if TYPE_CHECKING:
+    from ray.data import Dataset
 
 NOTE = "features.json"
 _LABEL_COLUMNS = ("is_fraud", "observed_at")
@@ -44,7 +49,7 @@ _AS_ARROW = {"batch_format": "pyarrow", "zero_copy_batch": True}
 
 
 @dataclass(frozen=True, kw_only=True)
-class FeaturesConfig(Sources):
+class FeaturesConfig(FeatureOptions):
     """Compute the features of payments as of the time of each payment.
 
     Works on Parquet or CSV files of any size; what does not fit into memory is spilled to disk.
@@ -59,6 +64,11 @@ class FeaturesConfig(Sources):
     does not shuffle."""
     overwrite: bool = False
     """Compute the features again even if OUTPUT already holds the features of the same files."""
+
+    def check(self) -> None:
+        """See `JobOptions`."""
+        super().check()
+        self.check_features()
 
 
 def main(config: FeaturesConfig) -> str:
@@ -75,23 +85,24 @@ def write_features(config: FeaturesConfig) -> str:
         ContractError: a column is missing or of the wrong type, or there is nothing to read.
     """
     folder = RowFolder(open_storage(config.output), NOTE)
-    scale = AmountScale.of(config.mapping(TRANSACTIONS))
-    features = fraud_features(scale)
+    declared = config.declared_features()
     inputs = {
         "data_fingerprint": ingestion.fingerprint_of(config.files),
-        "feature_set_digest": features.digest,
+        "declared_digest": declared.feature_set.digest,
     }
     if not config.overwrite and folder.has(inputs, "features"):
         return folder.data
     started = time.monotonic()
-    count = _computed(config, features, folder)
+    count, features = _computed(config, declared, folder)
     folder.publish()
     output = folder.storage
     note = {
         **inputs,
+        "feature_set_digest": features.feature_set.digest,
         "rows": count,
         "features": list(features.names),
-        "amounts": asdict(scale),
+        "amounts": asdict(features.scale),
+        "extension": features.extension.to_json(),
         "transactions": asdict(ingestion.summary(output, "quarantine/transactions")),
         "labels": None
         if config.labels is None
@@ -102,7 +113,11 @@ def write_features(config: FeaturesConfig) -> str:
     return folder.data
 
 
-def _computed(config: FeaturesConfig, features: FeatureSet, folder: RowFolder) -> int:
+_Written: TypeAlias = tuple[int, PaymentFeatures]
+"""How many payments were written, and the features that they have."""
+
+
+def _computed(config: FeaturesConfig, declared: PaymentFeatures, folder: RowFolder) -> _Written:
     """Features in OUTPUT/work, begun again where a lost node took more than Ray could restore.
 
     Nothing of an attempt is published before it is whole, so no row is lost or doubled.
@@ -123,8 +138,10 @@ def _computed(config: FeaturesConfig, features: FeatureSet, folder: RowFolder) -
     of_a_lost_node = (ActorDiedError, NodeDiedError, ObjectLostError, WorkerCrashedError)
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            return _attempt(config, features, folder, partitions)
+            return _attempt(config, declared, folder, partitions)
         except RayError as error:
+            if (fault := cause_of(error, AttributeFaultError)) is not None:
+                raise config.attribute_fault(fault) from error
             if attempt == _ATTEMPTS or not cause_in(error, *of_a_lost_node):
                 raise
             print(f"a node was lost ({type(error).__name__}); computing again", flush=True)
@@ -132,27 +149,24 @@ def _computed(config: FeaturesConfig, features: FeatureSet, folder: RowFolder) -
 
 
 def _attempt(
-    config: FeaturesConfig, features: FeatureSet, folder: RowFolder, partitions: int
-) -> int:
+    config: FeaturesConfig, declared: PaymentFeatures, folder: RowFolder, partitions: int
+) -> _Written:
     folder.start()
     compute_rows = _in_one_task if partitions == 1 else _in_shuffles
-    count = compute_rows(config, features, folder, partitions)
+    count, features = compute_rows(config, declared, folder, partitions)
     if not count:
         quarantine = "quarantine/transactions"
         reason = ingestion.most_frequent_reason(folder.work, quarantine, config.transactions)
         raise ContractError(
             f"{reason}; no payment passed the contract; see {folder.work.shown(quarantine)}"
         )
-    return count
+    return count, features
 
 
 def _in_one_task(
-    config: FeaturesConfig, features: FeatureSet, folder: RowFolder, _partitions: int
-) -> int:
-    """All checked rows in one task, which writes them as it goes: none is shuffled or kept twice.
-
-    Returns how many payments were written.
-    """
+    config: FeaturesConfig, declared: PaymentFeatures, folder: RowFolder, _partitions: int
+) -> _Written:
+    """All checked rows in one task, which writes as it goes: none is shuffled or kept twice."""
     import ray
 
     mapping, quarantine = config.mapping(TRANSACTIONS), folder.quarantine
@@ -163,24 +177,30 @@ def _in_one_task(
         labels = ingestion.read_in_tasks(known, config.labels, f"{quarantine}/labels")
     task = ray.remote(num_cpus=1)(_write_all)
     output = folder.storage.address()
-    done = task.remote(features, mapping.contract, output, len(paid), *paid, *labels)
-    count: int = ray.get(done)
-    return count
+    done = task.remote(declared, mapping.contract, output, len(paid), *paid, *labels)
+    written: _Written = ray.get(done)
+    return written
 
 
 def _write_all(
-    features: FeatureSet, payments: Contract, output: str, payment_tables: int, *tables: pa.Table
-) -> int:
+    declared: PaymentFeatures,
+    payments: Contract,
+    output: str,
+    payment_tables: int,
+    *tables: pa.Table,
+) -> _Written:
     """Joins, measures and writes all payments; `tables` are theirs, then those of the labels."""
     folder = RowFolder(open_storage(output), NOTE)
     folder.drop_parts()
     paid = _one_table(payments, tables[:payment_tables])
     labels = _one_table(LABELS, tables[payment_tables:])
-    rows = _joined(folder.quarantine, payments, paid, labels)
+    rows = declared.events(_joined(folder.quarantine, payments, paid, labels))
+    features = declared.frozen(ValueCounts.of(rows, declared.unfrozen))
     threads = min(_MOST_THREADS, len(os.sched_getaffinity(0)))
-    measured = TableFeatures(features, rows, threads)
-    measured.each_part(_ROWS_PER_FILE, partial(folder.write_part, dictionaries=_REPEATED_TEXTS))
-    return int(rows.num_rows)
+    measured = TableFeatures(features.feature_set, rows, threads)
+    texts = (*_REPEATED_TEXTS, *features.texts)
+    measured.each_part(_ROWS_PER_FILE, partial(folder.write_part, dictionaries=texts))
+    return int(rows.num_rows), features
 
 
 def _one_table(contract: Contract, tables: Sequence[pa.Table]) -> pa.Table:
@@ -190,23 +210,41 @@ def _one_table(contract: Contract, tables: Sequence[pa.Table]) -> pa.Table:
 
 
 def _in_shuffles(
-    config: FeaturesConfig, features: FeatureSet, folder: RowFolder, partitions: int
-) -> int:
-    """Rows brought together by one key after the other; returns how many payments were written."""
+    config: FeaturesConfig, declared: PaymentFeatures, folder: RowFolder, partitions: int
+) -> _Written:
+    """Rows brought together by one key after the other."""
     mapping, quarantine = config.mapping(TRANSACTIONS), folder.quarantine
     both = ingestion.read(
         mapping, config.transactions, f"{quarantine}/transactions", convert=_as_payments
     )
     if config.labels is not None:
-        known = config.mapping(LABELS)
+        known, convert = config.mapping(LABELS), partial(_as_labels, mapping.contract)
         both = both.union(
-            ingestion.read(known, config.labels, f"{quarantine}/labels", convert=_as_labels)
+            ingestion.read(known, config.labels, f"{quarantine}/labels", convert=convert)
         )
     together = gather_rows(both, "transaction_id", partitions, ordered=False)
     join = partial(_join, quarantine, mapping.contract)
     rows = together.map_batches(join, batch_size=None, **_AS_ARROW)
-    folder.write(add_features(features, rows, partitions, _NEVER_MISSING), _REPEATED_TEXTS)
-    return ingestion.summary(folder.work, "quarantine/transactions").good
+    rows = rows.map_batches(declared.events, batch_size=None, **_AS_ARROW)
+    features = declared
+    if declared.unfrozen:
+        rows = rows.materialize()  # values are counted before features read them
+        features = declared.frozen(_value_counts(rows, declared.unfrozen))
+    computed = add_features(features.feature_set, rows, partitions, _NEVER_MISSING)
+    folder.write(computed, (*_REPEATED_TEXTS, *features.texts))
+    return ingestion.summary(folder.work, "quarantine/transactions").good, features
+
+
+def _value_counts(rows: Dataset, names: Sequence[str]) -> ValueCounts:
+    """How often the values of categories occur in all rows."""
+    counted = rows.map_batches(partial(_counts_of_block, names), batch_size=None, **_AS_ARROW)
+    parts = (ValueCounts.from_json(json.loads(row["counts"])) for row in counted.iter_rows())
+    return sum(parts, ValueCounts())
+
+
+def _counts_of_block(names: Sequence[str], table: pa.Table) -> pa.Table:
+    counts = ValueCounts.of(table, names)
+    return pa.table({"counts": pa.array([json.dumps(counts.to_json())], pa.large_string())})
 
 
 def _as_payments(table: pa.Table) -> pa.Table:
@@ -215,8 +253,8 @@ def _as_payments(table: pa.Table) -> pa.Table:
     return table
 
 
-def _as_labels(table: pa.Table) -> pa.Table:
-    columns = {column.name: pa.nulls(len(table), column.type) for column in TRANSACTIONS.columns}
+def _as_labels(payments: Contract, table: pa.Table) -> pa.Table:
+    columns = {column.name: pa.nulls(len(table), column.type) for column in payments.columns}
     return pa.table(columns | {name: table.column(name) for name in table.column_names})
 
 
@@ -265,10 +303,20 @@ def _closing_lines(folder: RowFolder) -> str:
         *ingestion.adjustment_lines(note["transactions"]),
         *ingestion.adjustment_lines(note["labels"] or {}, "labels: "),
         *label_lines(note["labels"]),
+        *_attribute_lines(note),
         f"rows with features{note['rows']:>12,}   ({len(note['features'])} features each)",
         *folder.locations("features"),
     ]
     return "\n".join(lines)
+
+
+def _attribute_lines(note: dict[str, Any]) -> list[str]:
+    """How each attribute is read, and what the feature file adds."""
+    features = PaymentFeatures.from_json(note)
+    lines = [f"attribute {each.name}: {each.encoding_text}" for each in features.attributes]
+    if features.names_of_file:
+        lines.append(f"{features.extension.origin}: {', '.join(features.names_of_file)}")
+    return lines
 
 
 if __name__ == "__main__":

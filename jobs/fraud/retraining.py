@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +27,9 @@ from lib.fraud.model.payments import Payments
 from lib.fraud.model.scoring import Scorer
 from lib.fraud.model.time_split import Slice, plan_slices
 from lib.fraud.outcomes import AMOUNT, FraudOutcomes
+from lib.fraud.payment_features import PaymentFeatures
 from lib.records import Records
-from lib.registry import read_artifact
+from lib.registry import read_artifact, verify_artifact
 from lib.retraining import recent_slice
 from lib.retraining.comparison import Comparison, require_span
 from lib.retraining.recent_slice import RecentSlice, ScoredModel
@@ -60,6 +62,13 @@ class FraudRetraining(label_tables.LabelledRetraining):
         path = label_tables.write_labels(config, LABELS, (filed, recorded))
         total = filed.num_rows + recorded.num_rows
         return label_tables.new_labels(count, total, {LABELS.name: path})
+
+    def comparable(self, settings: TrainConfig, champion: Champion) -> TrainConfig:
+        """See `LabelledRetraining`; vocabularies stay those of the champion."""
+        features = PaymentFeatures.of_artifact(verify_artifact(champion.directory))
+        if not features.extension or settings.feature_file is not None:
+            return settings
+        return replace(settings, features_of=str(champion.directory))
 
     def _train(self, config: RetrainConfig, settings: TrainConfig) -> TrainedModel:
         train_model(settings)

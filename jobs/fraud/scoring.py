@@ -13,7 +13,6 @@ from jobs.framework.row_folder import write_private_rows
 from jobs.fraud.score import ScoreConfig
 from jobs.fraud.training_set import open_source
 from jobs.model_source import model_directory
-from lib.fraud.features import FRAUD
 from lib.fraud.model.inputs import feature_matrix
 from lib.fraud.model.policy import DECISIONS
 from lib.fraud.model.scoring import Scorer
@@ -84,7 +83,7 @@ def _score_files(config: ScoreConfig, storage: Storage, draft: str) -> None:
     source = open_source(config.features)
     rows = ray.data.read_parquet(
         source.storage.at(source.folder), filesystem=source.storage.filesystem
-    ).select_columns([*_KEPT, *FRAUD.names])
+    ).select_columns([*_KEPT, *source.features.names])
     scored = rows.map_batches(
         BatchScorer,
         fn_constructor_args=(config,),

@@ -15,7 +15,6 @@ from jobs.fraud.training_set import Source, find_source, load_payments, load_rul
 from lib.calibration import fit_calibrator, sigmoid
 from lib.contract import ContractError
 from lib.contract.end_of_data import end_of_data
-from lib.fraud.features import FRAUD
 from lib.fraud.model.baselines import baseline_scores, rule_answers
 from lib.fraud.model.evaluation import intervals, make_test_rows, measure
 from lib.fraud.model.fitting import fold_data, settled, stack, weighed_sample
@@ -105,7 +104,7 @@ def _fit(
     settings = settled(config.model, scores)
     step(f"fitting the model: {settings.trees.trees} trees, {settings.network.epochs} epochs")
     train = weighed_sample(payments, plan.train, half_life)
-    trees, networks = FinalFit(train, FRAUD.names, settings, config, stages).halves()
+    trees, networks = FinalFit(train, source.features.names, settings, config, stages).halves()
     step("calibrating and setting thresholds")
     later = payments.within(plan.calibrate)
     labels = later.labels(plan.calibrate.as_of)
@@ -115,7 +114,16 @@ def _fit(
         calibrator.probabilities(raw), labels, later.amount_minor, plan.calibrate.days, config.costs
     )
     features = source.features
-    return Ensemble(features.names, features.digest, trees, networks, meta, calibrator, policy)
+    return Ensemble(
+        features.names,
+        features.digest,
+        trees,
+        networks,
+        meta,
+        calibrator,
+        policy,
+        source.computed,
+    )
 
 
 def _findings(
@@ -228,6 +236,7 @@ def _save(
     metrics |= {name: kept[name] for name in names}
     save = findings.ensemble.save
     parameters = training.parameters | {SEEN_UNTIL: to_iso(findings.plan.test.start)}
+    parameters.pop("features_of")  # a folder that may be gone; the artifact has what it said
     return training.save(save, stages, source.fingerprint, parameters, metrics, reference)
 
 

@@ -5,7 +5,7 @@ from typing import Literal, Self
 
 from jobs.framework.paths import InputPath
 from jobs.framework.training_options import TrainingOptions
-from jobs.fraud.sources import Sources
+from jobs.fraud.feature_options import FeatureOptions
 from lib.contract import ContractError
 from lib.fraud.model.policy import Costs
 from lib.fraud.model.settings import ModelSettings, NetworkSettings, TreeSettings
@@ -13,7 +13,7 @@ from lib.fraud.model.time_split import Lengths
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainConfig(TrainingOptions, Sources):
+class TrainConfig(TrainingOptions, FeatureOptions):
     """Train the fraud model, compare it with its baselines and publish it.
 
     Give --features (the output of jobs.fraud.features), or --transactions and --labels as Parquet
@@ -62,12 +62,18 @@ class TrainConfig(TrainingOptions, Sources):
         if (self.features is None) == (self.transactions is None):
             raise ContractError("expected either --features or --transactions (with --labels)")
         if self.transactions is None:
+            if self.feature_file is not None or self.features_of is not None:
+                raise ContractError(
+                    "--feature-file and --features-of belong to --transactions: --features are "
+                    "computed already; give them to jobs.fraud.features"
+                )
             return
         if self.labels is None:
             raise ContractError(
                 "--labels is missing: without labels there is no fraud to learn from"
             )
         self.check_mappings()
+        self.check_features()
 
     def settled(self) -> Self:
         """The options that `quick` stands for."""

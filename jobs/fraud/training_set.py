@@ -15,9 +15,10 @@ from jobs.ingestion import fingerprint_of
 from lib.contract import ContractError
 from lib.feature import FeatureSet
 from lib.fraud.amounts import AmountScale
-from lib.fraud.features import FRAUD, fraud_features
+from lib.fraud.features import FRAUD
 from lib.fraud.model.payments import FACTS, Payments, read_payments
 from lib.fraud.model.time_split import Slice
+from lib.fraud.payment_features import PaymentFeatures
 from lib.fraud.rules import PAYMENT_TEXTS
 from lib.storage import Storage, open_dataset, open_storage, split_address
 
@@ -30,7 +31,7 @@ class Source:
         storage, folder: where it is.
         fingerprint: of the data.
         quarantine: where rows lie that were set aside; None where features were made elsewhere.
-        scale: what its amounts are.
+        computed: the features that its payments have.
         labels: what the labels were worth, as `jobs.fraud.features` counted them.
     """
 
@@ -38,13 +39,18 @@ class Source:
     folder: str
     fingerprint: str
     quarantine: str | None
-    scale: AmountScale = field(default_factory=AmountScale)
+    computed: PaymentFeatures = field(default_factory=PaymentFeatures)
     labels: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def scale(self) -> AmountScale:
+        """What its amounts are."""
+        return self.computed.scale
 
     @property
     def features(self) -> FeatureSet:
         """What was computed."""
-        return fraud_features(self.scale)
+        return self.computed.feature_set
 
     @property
     def address(self) -> str:
@@ -79,8 +85,8 @@ def open_source(address: str) -> Source:
             "jobs.fraud.features"
         )
     stored = _note(storage)
-    scale = AmountScale(**stored.get("amounts", {}))
-    now = fraud_features(scale).digest
+    computed = PaymentFeatures.from_json(stored)
+    now = computed.feature_set.digest
     digest = stored.get("feature_set_digest", now)
     if digest != now:
         raise ContractError(
@@ -89,7 +95,7 @@ def open_source(address: str) -> Source:
         )
     fingerprint = stored.get("data_fingerprint") or fingerprint_of([storage.address(name)])
     quarantine = RowFolder(storage, NOTE).published_quarantine
-    return Source(storage, name, str(fingerprint), quarantine, scale, stored.get("labels") or {})
+    return Source(storage, name, str(fingerprint), quarantine, computed, stored.get("labels") or {})
 
 
 def _parted(storage: Storage) -> tuple[Storage, str]:
@@ -122,8 +128,9 @@ def load_payments(source: Source) -> Payments:
     """All payments with what training reads, sorted by time."""
     data = source.dataset()
     present = set(data.schema.names)
-    columns = [name for name in dict.fromkeys((*FACTS, *FRAUD.names)) if name in present]
-    return read_payments(data.to_batches(columns=columns), FRAUD.names, data.count_rows())
+    names = source.features.names
+    columns = [name for name in dict.fromkeys((*FACTS, *names)) if name in present]
+    return read_payments(data.to_batches(columns=columns), names, data.count_rows())
 
 
 def load_rule_columns(source: Source, span: Slice) -> pa.Table:

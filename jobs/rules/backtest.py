@@ -15,9 +15,9 @@ from jobs.framework.command import run_job
 from jobs.framework.paths import InputPath, LocalInput, LocalOutput
 from jobs.framework.progress import JobOptions
 from lib.declaration import did_you_mean, read_yaml_text
-from lib.fraud.amounts import USUAL_DIGITS, AmountScale
-from lib.fraud.features import FRAUD
-from lib.fraud.rules import ACTIONS, RULES_FILE, rule_fields
+from lib.fraud.amounts import AmountScale
+from lib.fraud.payment_features import PaymentFeatures
+from lib.fraud.rules import ACTIONS, RULES_FILE
 from lib.report import write_report
 from lib.rules import RuleSet, load_rules
 from lib.rules.backtest_report import Backtest
@@ -111,19 +111,23 @@ def currency_digits(config: Config) -> int:
     """Decimals of the currency: by the option, or as the features beside it were computed."""
     if config.currency_digits is not None:
         return AmountScale(config.currency_digits).digits
-    above, name = split_address(config.data)
+    return _computed_features(config.data).scale.digits
+
+
+def _computed_features(data: str) -> PaymentFeatures:
+    """The features that payments have, by the note beside them; the packaged ones without one."""
+    above, name = split_address(data)
     if name.endswith(".parquet"):
-        return USUAL_DIGITS
-    note = open_storage(above if name == "data" else config.data).read("features.json")
-    amounts = json.loads(note).get("amounts", {}) if note else {}
-    return AmountScale(**amounts).digits
+        return PaymentFeatures()
+    note = open_storage(above if name == "data" else data).read("features.json")
+    return PaymentFeatures.from_json(json.loads(note) if note else {})
 
 
 def _read_rules(config: Config) -> RuleSet:
     path = config.rules or RULES_FILE
     text = read_yaml_text(path, f"--rules {path}", BacktestError)
     # History is replayed without waiving anything, so the exploration sample needs no real key.
-    fields = rule_fields(FRAUD.names)
+    fields = _computed_features(config.data).rule_fields
     return load_rules(text, fields, actions=ACTIONS, source=str(path), pass_key=b"backtest")
 
 

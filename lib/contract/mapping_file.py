@@ -132,11 +132,11 @@ def _attribute_rules(
     """Rules of columns that the contract does not have."""
     if attributes is None:
         return ()
-    taken = contract.replacing(replace(contract.columns[0], name=name) for name in targets)
+    filled = contract.replacing(replace(contract.columns[0], name=name) for name in targets)
     return tuple(
         reader.rule(
             attributes,
-            attribute_section.read_attribute(attributes, name, taken),
+            attribute_section.read_attribute(attributes, name, filled),
             mapping_keys.ATTRIBUTE,
         )
         for name in attributes.entries

@@ -58,13 +58,14 @@ def require(features: FeatureSet, table: pa.Table) -> None:
 
 
 def refuse_shared_names(features: FeatureSet, table: pa.Table) -> None:
-    """Checks that no feature has the name of a column: the table would have two of that name.
+    """Checks that no feature has the name of a column of other content.
 
     Raises:
         ValueError: naming the feature.
     """
+    kept = features.kept_columns
     for name in features.names:
-        if name in table.column_names:
+        if name in table.column_names and name not in kept:
             raise ValueError(
                 f"feature {name!r} of {features.name} has the name of a column of its events; "
                 "give the feature another name"
@@ -171,7 +172,10 @@ class Events:
 
 
 def append(table: pa.Table, columns: Mapping[str, NDArray[Any]]) -> pa.Table:
-    """The table with the columns added at its end."""
+    """The table with the columns at its end; one of the same name is replaced where it is."""
     for name, values in columns.items():
-        table = table.append_column(name, pa.array(values))
+        if name in table.column_names:
+            table = table.set_column(table.column_names.index(name), name, pa.array(values))
+        else:
+            table = table.append_column(name, pa.array(values))
     return table

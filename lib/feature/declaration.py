@@ -314,6 +314,21 @@ class Category(_Named):
         """The code of each known value."""
         return {value: float(code) for code, value in enumerate(self.vocabulary, start=1)}
 
+    @property
+    def missing_code(self) -> float:
+        """The code where there is no value."""
+        return 0.0
+
+
+@dataclass(frozen=True)
+class OptionalCategory(Category):
+    """As `Category`, and missing (NaN) where the event has no value of the column."""
+
+    @property
+    def missing_code(self) -> float:
+        """See `Category`."""
+        return NAN
+
 
 Declaration = Feature | Direct | Category | Derived
 
@@ -372,6 +387,15 @@ class FeatureSet:
             "features": [_describe(f) for f in self.features],
         }
 
+    @property
+    def kept_columns(self) -> frozenset[str]:
+        """Columns of numbers that are features under their own names."""
+        return frozenset(
+            feature.name
+            for feature in self.features
+            if isinstance(feature, Direct) and feature.columns == (feature.name,)
+        )
+
     def measures(self) -> tuple[Measure, ...]:
         """Every measure needed, once each, in a stable order."""
         measures: dict[Measure, None] = {}
@@ -414,7 +438,8 @@ def _describe(item: Any) -> Any:
     if callable(item) and hasattr(item, "__qualname__"):
         return item.__qualname__
     if hasattr(item, "__dataclass_fields__"):
-        values = {k: _describe(getattr(item, k)) for k in item.__dataclass_fields__}
+        compared = (k for k, field in item.__dataclass_fields__.items() if field.compare)
+        values = {k: _describe(getattr(item, k)) for k in compared}
         return {"kind": type(item).__name__, **values}
     if isinstance(item, tuple):
         return [_describe(part) for part in item]

@@ -18,7 +18,8 @@ import numpy as np
 from lib.feature.exact_arithmetic import NAN, Value, choose, is_missing, ratio
 from lib.rules import condition as nodes
 from lib.rules.condition import COMPARISONS
-from lib.rules.expression import ExpressionError, read_formula
+from lib.rules.expression import read_formula
+from lib.rules.scanner import ExpressionError
 
 Inputs: TypeAlias = Mapping[str, Value]
 _Compute: TypeAlias = Callable[[Inputs], Value]

@@ -195,7 +195,7 @@ def load_features(
         FeatureFileError: of the first fault, with its line.
     """
     declared = load_declaration(text, FeatureList, origin, FeatureFileError).features
-    reader = _Reader(base, columns)
+    reader = _Reader(base, columns, [entry.name for entry in declared])
     features: list[Declaration] = []
     for index, entry in enumerate(declared):
         try:
@@ -203,10 +203,21 @@ def load_features(
                 raise _EntryError("name", f"expected at most {MOST_FEATURES} features")
             features.append(reader.feature(entry))
         except _EntryError as fault:
-            place = locate(text, origin, ("features", index, fault.key))
-            raise FeatureFileError(f"{place}: {fault}") from fault
+            line = locate(text, origin, ("features", index, fault.key))
+            raise FeatureFileError(f"{line}: {fault}") from fault
     words = {entry.name: entry.words for entry in declared if entry.words}
     return FeatureFile(text, tuple(features), words, reader.tiles)
+
+
+def columns_by_value(text: str, origin: str) -> frozenset[str]:
+    """Columns that the features of a file are computed by, or whose values they distinguish.
+
+    Raises:
+        FeatureFileError: the file cannot be read, with its line.
+    """
+    declared = load_declaration(text, FeatureList, origin, FeatureFileError).features
+    by_value = {entry.of for entry in declared if entry.aggregate == "distinct" and entry.of}
+    return frozenset(by_value.union(*(entry.key for entry in declared)))
 
 
 class _EntryError(ValueError):
@@ -220,20 +231,22 @@ class _EntryError(ValueError):
 class _Reader:
     """Turns entries into features in turn; each may build on those before it."""
 
-    def __init__(self, base: FeatureSet, columns: Mapping[str, ColumnKind]) -> None:
-        self._base, self._columns = base, columns
-        self._taken = {feature.name for feature in base.features}
+    def __init__(
+        self, base: FeatureSet, columns: Mapping[str, ColumnKind], declared: Sequence[str]
+    ) -> None:
+        self._base, self._columns, self._declared = base, columns, declared
+        self._names = {feature.name for feature in base.features}
         self._numbers = list(base.names)
         self._resolutions: dict[str, float] = {}
         self.tiles: dict[str, int] = {}
 
     def feature(self, entry: FeatureDeclaration) -> Declaration:
-        if entry.name in self._taken:
+        if entry.name in self._names:
             raise _EntryError("name", f"a feature {entry.name!r} is declared already")
         if entry.name in self._columns or entry.name in self._base.input_columns():
             raise _EntryError("name", f"{entry.name!r} is a column of the events")
         feature = self._expression(entry) if entry.aggregate is None else self._aggregate(entry)
-        self._taken.add(entry.name)
+        self._names.add(entry.name)
         self._numbers.append(entry.name)
         return feature
 
@@ -241,8 +254,21 @@ class _Reader:
         try:
             formula = ExpressionFormula.of(str(entry.expression), self._numbers)
         except ExpressionError as error:
-            raise _EntryError("expression", str(error)) from error
+            raise _EntryError("expression", self._later(entry) or str(error)) from error
         return Derived(entry.name, entry.unit, formula.inputs, formula)
+
+    def _later(self, entry: FeatureDeclaration) -> str:
+        """Why an expression cannot read what it reads, if that is declared after it."""
+        words = re.findall(r"[a-z][a-z0-9_]*", str(entry.expression))
+        if entry.name in words:
+            return f"{entry.name!r} reads itself: a cycle of expressions has no value"
+        later = [name for name in words if name in self._declared and name not in self._numbers]
+        if not later:
+            return ""
+        return (
+            f"{later[0]!r} is declared after {entry.name!r}; move it before it, without reading "
+            f"{entry.name!r}: a cycle of expressions has no value"
+        )
 
     def _aggregate(self, entry: FeatureDeclaration) -> Feature:
         for column in entry.key:
@@ -257,14 +283,23 @@ class _Reader:
         if entry.fact and entry.without:
             raise _EntryError("without", "expected either 'fact' or 'without'")
         window = self._window(entry)
-        made = _AGGREGATES[str(entry.aggregate)](self, entry)
+        aggregate = _AGGREGATES[str(entry.aggregate)](self, entry)
         return Feature(
             entry.name,
             entry.unit,
             tuple(entry.key),
-            made,
+            aggregate,
             window,
             float("nan") if entry.empty is None else float(entry.empty),
+        )
+
+    def _label_hint(self, name: str) -> str:
+        facts = self._base.facts
+        if not any(part in facts for part in name.split("_")):
+            return ""
+        return (
+            f"a label is no column of events; 'aggregate: rate' or 'count' with 'fact: {facts[0]}' "
+            "counts what was known by then; "
         )
 
     def _window(self, entry: FeatureDeclaration) -> Window | None:
@@ -336,7 +371,11 @@ class _Reader:
         kind = self._columns.get(name)
         if kind is None:
             known_names = [column for column, of in self._columns.items() if of in kinds]
-            raise _EntryError(key, f"unknown column {name!r}; {did_you_mean(name, known_names)}")
+            raise _EntryError(
+                key,
+                f"unknown column {name!r}; {self._label_hint(name)}"
+                f"{did_you_mean(name, known_names)}",
+            )
         if kind not in kinds:
             raise _EntryError(key, f"expected a {' or a '.join(kinds)}, and {name!r} is a {kind}")
         return name

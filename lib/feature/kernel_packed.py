@@ -28,7 +28,7 @@ Number: TypeAlias = Any
 """A whole number, of 64 bits where it is compiled."""
 
 RUN, LATEST, STREAK = 0, 1, 2
-PART, SCALED, MEAN, DEVIATION, RATE, AGE, FIRST_SEEN, LAST = range(8)
+PART, SCALED, MEAN, DEVIATION, RATE, AGE, FIRST_SEEN, LAST, MULTIPLIED = range(9)
 FINISH_PARTS = 5
 MOST_MEASURED = 64
 """Numbers of one step."""
@@ -347,4 +347,6 @@ def _finish(program: Ints, step: Number, numbers: Floats, measured: Floats, valu
             part = 1.0 if part < 0.0 else 0.0
         elif operation == LAST:
             part = empty if part < 0.0 else other
+        elif operation == MULTIPLIED:
+            part = empty if part < 0.0 else other * first
         values[program[offset]] = part

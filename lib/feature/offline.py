@@ -210,6 +210,9 @@ class _Evaluator:
 
     def _category_codes(self, feature: Category) -> Floats:
         vocabulary = pa.array(feature.vocabulary, pa.string())
-        indices = pc.index_in(self._table.column(feature.column), value_set=vocabulary)
+        column = self._table.column(feature.column)
+        indices = pc.index_in(column, value_set=vocabulary)
         codes: Floats = pc.add(pc.fill_null(indices, -1), 1).to_numpy().astype(float)
+        if column.null_count:
+            codes[column.is_null().to_numpy()] = feature.missing_code
         return codes

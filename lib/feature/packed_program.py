@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from lib.feature import kernel_packed
+from lib.feature.column_measures import NewestValue
 from lib.feature.declaration import (
     Age,
     Aggregate,
@@ -160,6 +161,14 @@ def load_kernel() -> None:
         PackedProgram().read(PackedProfiles(b"\xdc\0\0", 0), 0, [])
 
 
+def _streak_operation(aggregate: LabelledStreak) -> _Operation:
+    if aggregate.part == "count":
+        return kernel_packed.PART, (_COUNT,), 0.0, 0.0
+    if aggregate.part == "mean":
+        return kernel_packed.MEAN, (_COUNT, _TOTAL), aggregate.scale, 0.0
+    return kernel_packed.AGE, (_STREAK_AGES[aggregate.part],), float(DAY), 0.0
+
+
 def _operation(aggregate: Aggregate) -> _Operation:
     operation: _Operation
     match aggregate:
@@ -181,12 +190,10 @@ def _operation(aggregate: Aggregate) -> _Operation:
         case LastValue():
             part = 1 + aggregate.all_quantities.index(aggregate.quantity)
             operation = kernel_packed.LAST, (0, part), 0.0, 0.0
-        case LabelledStreak(part="count"):
-            operation = kernel_packed.PART, (_COUNT,), 0.0, 0.0
-        case LabelledStreak(part="mean"):
-            operation = kernel_packed.MEAN, (_COUNT, _TOTAL), aggregate.scale, 0.0
+        case NewestValue():
+            operation = kernel_packed.MULTIPLIED, (0, 1), aggregate.resolution, 0.0
         case LabelledStreak():
-            operation = kernel_packed.AGE, (_STREAK_AGES[aggregate.part],), float(DAY), 0.0
+            operation = _streak_operation(aggregate)
         case _:
             raise NotCompiledError(type(aggregate).__name__)
     return operation

@@ -57,7 +57,9 @@ class RowEvaluator:
         positions = {feature.name: at for at, feature in declared}
         self._aggregates = [(at, f) for at, f in declared if isinstance(f, Feature)]
         self._direct = [(at, f.formula, f.columns) for at, f in declared if isinstance(f, Direct)]
-        self._coded = [(at, f.codes, f.column) for at, f in declared if isinstance(f, Category)]
+        self._coded = [
+            (at, f.codes, f.missing_code, f.column) for at, f in declared if isinstance(f, Category)
+        ]
         self._derived = [
             (at, f.formula, _several([positions[name] for name in f.inputs]))
             for at, f in declared
@@ -94,8 +96,9 @@ class RowEvaluator:
         """The features by name, once `values` has the aggregates; completes `values`."""
         for at, formula, columns in self._direct:
             values[at] = formula(*[event[column] for column in columns])
-        for at, codes, column in self._coded:
-            values[at] = codes.get(str(event.get(column)), 0.0)
+        for at, codes, missing_code, column in self._coded:
+            value = event.get(column)
+            values[at] = missing_code if value is None else codes.get(str(value), 0.0)
         for at, formula, inputs in self._derived:
             values[at] = formula(*inputs(values))
         return dict(zip(self._names, map(float, self._shown(values)), strict=True))

@@ -6,7 +6,7 @@ is a training-serving skew (Sculley et al., "Hidden Technical Debt in Machine Le
 2015), to be found before a model learns from it.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,9 +15,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lib.contract import TIME
-from lib.feature import FeatureSet, compute
+from lib.feature import compute
 from lib.fraud.contracts import LABELS, TRANSACTIONS, join_labels
-from lib.fraud.features import FRAUD
+from lib.fraud.payment_event import PaymentEventCodec
+from lib.fraud.payment_features import PaymentFeatures
 from lib.records import Decision, Fact
 
 _EXAMPLES = 20
@@ -69,7 +70,7 @@ def audit(
     decisions: Iterable[Decision],
     facts: Iterable[Fact],
     history: pa.Table | None = None,
-    features: FeatureSet = FRAUD,
+    features: PaymentFeatures | None = None,
 ) -> Audit:
     """Replays decisions offline and compares every feature that they saw.
 
@@ -77,19 +78,22 @@ def audit(
         decisions: of the fraud system, from the first one that its profiles know of.
         facts: what became known about them, in any order.
         history: payments that the profiles were filled with before, as `join_labels` gives them.
-        features: that the service computes; decisions on others are left out.
+        features: that the service computes, the packaged ones without any; decisions on others are
+            left out.
     """
+    features = features or PaymentFeatures()
+    names = features.names
     decision_list = list(decisions)
-    compared = [d for d in decision_list if d.feature_set_digest == features.digest]
+    compared = [d for d in decision_list if d.feature_set_digest == features.feature_set.digest]
     replayed = _replayed(decision_list, facts, history, features)
     index = pc.index_in(
         pa.array([decision.subject_id for decision in compared], pa.string()),
         value_set=replayed.column("transaction_id").combine_chunks(),
     ).to_numpy()
-    rows = [[d.features.get(name, np.nan) for name in FRAUD.names] for d in compared]
-    served = np.array(rows, dtype=np.float64).reshape(len(rows), len(FRAUD.names))
-    again = np.column_stack([replayed.column(n).to_numpy()[index] for n in FRAUD.names])
-    has_feature = np.array([[n in d.features for n in FRAUD.names] for d in compared], dtype=bool)
+    rows = [[d.features.get(name, np.nan) for name in names] for d in compared]
+    served = np.array(rows, dtype=np.float64).reshape(len(rows), len(names))
+    again = np.column_stack([replayed.column(n).to_numpy()[index] for n in names])
+    has_feature = np.array([[n in d.features for n in names] for d in compared], dtype=bool)
     has_feature = has_feature.reshape(served.shape)
     unlike = has_feature & (served != again) & ~(np.isnan(served) & np.isnan(again))
     counts = unlike.sum(axis=0)
@@ -97,8 +101,8 @@ def audit(
         payments=len(compared),
         differing=int(unlike.any(axis=1).sum()),
         values=int(has_feature.sum()),
-        by_feature={n: int(c) for n, c in zip(FRAUD.names, counts, strict=True) if c},
-        examples=tuple(_examples(compared, served, again, unlike)),
+        by_feature={n: int(c) for n, c in zip(names, counts, strict=True) if c},
+        examples=tuple(_examples(compared, names, served, again, unlike)),
         partial=int((~has_feature.all(axis=1)).sum()),
         other_features=len(decision_list) - len(compared),
     )
@@ -108,23 +112,29 @@ def _replayed(
     decisions: list[Decision],
     facts: Iterable[Fact],
     history: pa.Table | None,
-    features: FeatureSet,
+    features: PaymentFeatures,
 ) -> pa.Table:
     """The features of history and decisions, computed offline."""
-    rows = pa.Table.from_pylist(list(map(_payment, decisions)), schema=_SCHEMA)
+    codec = PaymentEventCodec(features.attributes)
+    columns = [pa.field(each.name, each.column_type) for each in features.attributes]
+    stored = [_payment(decision, codec) for decision in decisions]
+    rows = pa.Table.from_pylist(stored, schema=pa.schema([*_SCHEMA, *columns]))
     labels = _labels([fact for fact in facts if fact.kind == "fraud"])
-    table = join_labels(rows.cast(TRANSACTIONS.schema), labels).table
+    paid = rows.cast(pa.schema([*TRANSACTIONS.schema, *columns]))
+    table = join_labels(paid, labels).table
     if history is not None:
         ids = table.column("transaction_id").combine_chunks()
+        history = features.events(history)
         before = history.filter(pc.invert(pc.is_in(history.column("transaction_id"), ids)))
         table = pa.concat_tables([before.select(table.column_names).cast(table.schema), table])
-    return compute(features, table)
+    return compute(features.feature_set, table)
 
 
-def _payment(decision: Decision) -> dict[str, object]:
+def _payment(decision: Decision, codec: PaymentEventCodec) -> dict[str, object]:
     """A decision's payment; a declined one counts as declined from then on."""
     refused = decision.received_at if decision.decision == "DECLINE" else None
-    return {**decision.request, "received_at": decision.received_at, "declined_from": refused}
+    event = codec.to_json(codec.from_json(decision.request))
+    return {**event, "received_at": decision.received_at, "declined_from": refused}
 
 
 def _labels(facts: list[Fact]) -> pa.Table:
@@ -141,6 +151,7 @@ def _labels(facts: list[Fact]) -> pa.Table:
 
 def _examples(
     decisions: list[Decision],
+    names: Sequence[str],
     served: NDArray[np.float64],
     again: NDArray[np.float64],
     unlike: NDArray[np.bool_],
@@ -148,7 +159,7 @@ def _examples(
     for row, column in np.argwhere(unlike)[:_EXAMPLES]:
         yield Difference(
             decisions[row].subject_id,
-            FRAUD.names[column],
+            names[column],
             float(served[row, column]),
             float(again[row, column]),
         )

@@ -14,7 +14,7 @@ from ..framework import RayMetrics
 from ..framework.deployment import new_deployment, new_front
 from ..framework.service import ServiceStart
 from .metrics import INSTRUMENTS
-from .model import ModelDeployment, RemoteModel
+from .model import ModelDeployment, RemoteModel, served_features
 from .routes import build_gateway
 from .service import FraudService
 from .settings import FraudSettings
@@ -36,8 +36,9 @@ def build(args: FraudSettings) -> Application:
 
 def new_service(args: FraudSettings, ensemble: DeploymentHandle[Any] | None = None) -> FraudService:
     """The front node's service; without an ensemble the model is in its process, too."""
-    remote_model = None
+    features, remote_model = served_features(args), None
     if ensemble is not None:
         timeout = args.model_timeout_ms / 1000.0
-        remote_model = RemoteModel(ensemble, timeout, args.ensemble.max_replicas)
-    return FraudService(ServiceStart(args, RayMetrics(INSTRUMENTS)), remote_model)
+        digest = features.feature_set.digest
+        remote_model = RemoteModel(ensemble, digest, timeout, args.ensemble.max_replicas)
+    return FraudService(ServiceStart(args, RayMetrics(INSTRUMENTS)), features, remote_model)

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from lib.concurrency.keyed_lock import KeyedLock
-from lib.feature import Event, FeatureSet, ReceiptConflictError, StoreError
-from lib.fraud.amounts import AmountScale
+from lib.feature import Event, ReceiptConflictError, StoreError
 from lib.fraud.decision_policy import DecisionResult, decide
 from lib.fraud.features import PAYMENT_METHODS
 from lib.fraud.model.challenger import pack_features, score_of
 from lib.fraud.model.scoring import ModelScore
-from lib.fraud.payment_event import fingerprint, from_json, split_cached_response, to_json
+from lib.fraud.payment_event import PaymentEventCodec, split_cached_response
+from lib.fraud.payment_features import PaymentFeatures
 from lib.records import Decision
 from lib.records.json_codec import write_json
 from lib.rules import Verdict
@@ -63,25 +63,28 @@ class PaymentDecider(Decider):
 
     Args:
         parts: of the application.
-        features: the declarations.
+        features: of the payments.
         profiles: profiles.
         model: where scores come from.
         cap: largest amount that a fallback approves before any model was seen, minor units.
-        scale: what an amount is.
+
+    Attributes:
+        codec: of the events.
     """
 
     def __init__(
         self,
         parts: ServiceParts,
-        features: FeatureSet,
+        features: PaymentFeatures,
         profiles: ProfileRepository,
         model: ScoreProvider,
         cap: float,
-        scale: AmountScale,
     ) -> None:
-        super().__init__(parts, features.digest)
+        super().__init__(parts, features.feature_set.digest)
         self._in_order = itemgetter(*features.names)
-        self._profiles, self._model, self._cap, self._scale = profiles, model, cap, scale
+        self._profiles, self._model, self._cap = profiles, model, cap
+        self._scale, self._attributes = features.scale, features.attributes
+        self.codec = PaymentEventCodec(features.attributes)
         self._turns = KeyedLock()
 
     async def score(self, payment: Payment, context: RequestContext) -> bytes:
@@ -97,7 +100,7 @@ class PaymentDecider(Decider):
 
     async def _score(self, payment: Payment, context: RequestContext) -> bytes:
         timer = stage_timer(self._meter)
-        event = to_event(payment, self._scale)
+        event = to_event(payment, self._scale, self._attributes)
         received_at = self._clock.now()
         context.log_fields["transaction_id"] = payment.transaction_id
         if not self._clock.is_in_time(event["event_time"], received_at):
@@ -174,7 +177,7 @@ class PaymentDecider(Decider):
             received_at=received_at,
             score=answer["fraud_score"],
             reasons=answer["reasons"],
-            request=to_json(event),
+            request=self.codec.to_json(event),
         )
         if features.is_complete:
             receipt, settled = event["transaction_id"], features.fingerprint + body
@@ -185,7 +188,17 @@ class PaymentDecider(Decider):
         if event["payment_method"] not in _KNOWN_METHODS:
             self._meter.count(metrics.UNKNOWN_METHODS)
             context.log_fields["unknown_payment_method"] = True
+        self._count_attributes(event)
         return body
+
+    def _count_attributes(self, event: Event) -> None:
+        """Counts attributes that the payment lacks, and values that the model never saw."""
+        for attribute in self._attributes:
+            value = event[attribute.name]
+            if value is None or value != value:  # noqa: PLR0124
+                self._meter.count(metrics.ATTRIBUTES, attribute.name, "missing")
+            elif attribute.encoding == "code" and value not in attribute.vocabulary:
+                self._meter.count(metrics.ATTRIBUTES, attribute.name, "unknown")
 
     def _begin_trial(
         self, event: Event, features: FeatureVector
@@ -235,7 +248,7 @@ class PaymentDecider(Decider):
 
     async def _look(self, event: Event, context: RequestContext) -> FeatureVector:
         try:
-            return await self._profiles.fetch(event, fingerprint(event))
+            return await self._profiles.fetch(event, self.codec.fingerprint(event))
         except ReceiptConflictError:
             self._count_retry("differs", context)
             raise
@@ -246,7 +259,8 @@ class PaymentDecider(Decider):
         return body
 
     def _again(self, event: Event, decision: Decision, context: RequestContext) -> bytes:
-        same = fingerprint(from_json(decision.request)) == fingerprint(event)
+        stored = self.codec.from_json(decision.request)
+        same = self.codec.fingerprint(stored) == self.codec.fingerprint(event)
         self._count_retry("recorded" if same else "differs", context)
         return write_json(decision.answer)
 

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 
 from lib.feature import StoreError
-from lib.fraud.payment_event import from_json
+from lib.fraud.payment_event import PaymentEventCodec
 from lib.records import Decision, Fact, RecordsUnavailableError
 from serve.framework import Problem, RequestContext
 from serve.framework.decision import ServiceParts
@@ -27,10 +27,14 @@ class LabelIngestor:
     Args:
         parts: of the application.
         profiles: lets them count.
+        codec: reads the payments that they are about.
     """
 
-    def __init__(self, parts: ServiceParts, profiles: ProfileRepository) -> None:
+    def __init__(
+        self, parts: ServiceParts, profiles: ProfileRepository, codec: PaymentEventCodec
+    ) -> None:
         self._decision_store, self._profiles = parts.decision_store, profiles
+        self._codec = codec
         self._meter, self._clock = parts.meter, parts.clock
 
     async def ingest(self, labels: Sequence[Label], context: RequestContext) -> LabelsResponse:
@@ -73,7 +77,7 @@ class LabelIngestor:
             RecordsUnavailableError: the database is out.
         """
         facts = await self._decision_store.labels_as_stored(decision.subject_id)
-        event = from_json(decision.request)
+        event = self._codec.from_json(decision.request)
         for kind in _KINDS:
             start = kind == "declined" and decision.decision == "DECLINE"
             for revision, turn in enumerate(_turns(facts, kind, start), 1):

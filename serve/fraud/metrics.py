@@ -7,6 +7,7 @@ SYSTEM = "fraud"
 STAGE = "forewarn_fraud_stage_ms"
 RETRIES = "forewarn_fraud_retries"
 UNKNOWN_METHODS = "forewarn_fraud_unknown_payment_methods"
+ATTRIBUTES = "forewarn_fraud_attributes"
 LABELS = "forewarn_fraud_labels"
 
 INSTRUMENTS = (
@@ -15,5 +16,10 @@ INSTRUMENTS = (
     Metric(STAGE, "time of a stage of one decision in eight, ms", ("stage",), MILLISECONDS),
     Metric(RETRIES, "retries, by whether the payment was the same", ("payment",)),
     Metric(UNKNOWN_METHODS, "payments by a method outside the vocabulary"),
+    Metric(
+        ATTRIBUTES,
+        "payments without an attribute, or with an unknown value of it",
+        ("attribute", "state"),
+    ),
     Metric(LABELS, "facts received", ("outcome",)),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,10 +15,9 @@ from lib.concurrency.bounded_executor import BoundedExecutor
 from lib.concurrency.circuit_breaker import CircuitBreaker
 from lib.concurrency.micro_batcher import MicroBatcher
 from lib.concurrency.running_timeout import RunningTimeout
-from lib.feature import FeatureSet
-from lib.fraud.features import FRAUD
 from lib.fraud.model.scoring import ModelScore, Scorer
-from lib.registry import read_artifact
+from lib.fraud.payment_features import PaymentFeatures
+from lib.registry import ArtifactError, Registry, read_artifact, verify_artifact
 from serve.framework.model_slot import ModelSlot
 from serve.framework.runtime_tuning import freeze_heap, tune_interpreter
 from serve.framework.settings import UserConfig
@@ -50,6 +49,33 @@ class ScoreProvider(Protocol):
         ...
 
 
+def served_features(args: FraudSettings) -> PaymentFeatures:
+    """The features that the service computes: those of the model that it starts with.
+
+    The packaged ones where there is no such model, or the registry does not answer.
+    """
+    registry = Registry(args.registry)
+    for version in dict.fromkeys((args.model, "champion")):
+        try:
+            directory = registry.fetch("fraud", version, args.models)
+            features = PaymentFeatures.of_artifact(verify_artifact(directory))
+        except Exception:  # noqa: S112 whatever is wrong with it, loading the model says so
+            continue
+        return replace(features, scale=args.scale)
+    return PaymentFeatures(args.scale)
+
+
+def _load_scorer(directory: Path, features: PaymentFeatures) -> Scorer:
+    own = PaymentFeatures.of_artifact(verify_artifact(directory))
+    if own.extension != features.extension:
+        raise ArtifactError(
+            f"{directory.name} reads other attributes or another feature file than the model that "
+            "this service started with; fill the profiles by jobs.fraud.backfill --features-of, "
+            "then start the service again"
+        )
+    return Scorer.load(read_artifact(directory, features.feature_set))
+
+
 class LocalModel(ModelSlot[Scorer]):
     """The model in this process.
 
@@ -59,9 +85,9 @@ class LocalModel(ModelSlot[Scorer]):
         features: what the model must have been trained on.
     """
 
-    def __init__(self, registry: str, folder: Path, features: FeatureSet) -> None:
+    def __init__(self, registry: str, folder: Path, features: PaymentFeatures) -> None:
         def load(directory: Path) -> Scorer:
-            return Scorer.load(read_artifact(directory, features))
+            return _load_scorer(directory, features)
 
         super().__init__("fraud", registry, folder, load)
         self._batcher: MicroBatcher[Row, ModelScore] = MicroBatcher(self.score_rows)
@@ -94,7 +120,8 @@ class ModelDeployment:
 
     def __init__(self, args: FraudSettings) -> None:
         tune_interpreter()
-        self._local_model = LocalModel(args.registry, args.models, args.features)
+        self._features = served_features(args)
+        self._local_model = LocalModel(args.registry, args.models, self._features)
         self._start, self._pause = args.model, args.follow_seconds
         self._following: asyncio.Task[None] | None = None
         self._loading = BoundedExecutor("loading", 1)
@@ -112,13 +139,16 @@ class ModelDeployment:
         if self._following is None:
             self._following = asyncio.get_running_loop().create_task(self._follow())
 
-    async def score_rows(self, rows: bytes) -> PackedScores | str:
+    async def score_rows(self, rows: bytes, digest: str) -> PackedScores | str:
         """What the model says of each of several rows; a text says why there is none.
 
         Args:
             rows: features as float32, in the order of the feature set, row after row.
+            digest: of the feature set.
         """
-        matrix = np.frombuffer(rows, dtype=np.float32).reshape(-1, len(FRAUD.names))
+        if digest != self._features.feature_set.digest:
+            return "front nodes and model were started with models of other features; start again"
+        matrix = np.frombuffer(rows, dtype=np.float32).reshape(-1, len(self._features.names))
         try:
             return [
                 _packed(model_score)
@@ -145,11 +175,13 @@ class RemoteModel:
 
     Args:
         handle: of the deployment of `ModelDeployment`.
+        digest: of the feature set.
         timeout: seconds to wait for a model score.
         replicas: of the deployment at most; of two, one that is slow holds up half of the calls.
     """
 
-    def __init__(self, handle: Any, timeout: float, replicas: int = 1) -> None:
+    def __init__(self, handle: Any, digest: str, timeout: float, replicas: int = 1) -> None:
+        self._digest = digest
         self._score_rows, self._status = handle.score_rows, handle.status
         self._timeout = timeout
         self._batcher: MicroBatcher[Row, ModelScore] = MicroBatcher(
@@ -189,9 +221,9 @@ class RemoteModel:
         packed = b"".join([row.tobytes() for row in rows])
         async with RunningTimeout(self._timeout):
             try:
-                score_rows: PackedScores | str = await self._score_rows.remote(packed)
+                score_rows: PackedScores | str = await self._score_rows.remote(packed, self._digest)
             except Exception:  # a replica that died; there is another
-                score_rows = await self._score_rows.remote(packed)
+                score_rows = await self._score_rows.remote(packed, self._digest)
         if isinstance(score_rows, str):
             raise ModelUnavailableError(score_rows)
         return [ModelScore(*packed_score) for packed_score in score_rows]

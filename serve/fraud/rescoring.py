@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lib.feature import FeatureSet, ReceiptConflictError, StoreError
-from lib.fraud.payment_event import fingerprint, from_json, split_cached_response
+from lib.fraud.payment_event import split_cached_response
 from lib.records import Decision
 from lib.records.json_codec import write_json
 from serve.framework.profiles import ProfileRepository
@@ -33,7 +33,7 @@ class PaymentRescorer:
         labels: LabelIngestor,
     ) -> None:
         self._features, self._decider, self._profiles = features, decider, profiles
-        self._labels = labels
+        self._labels, self._codec = labels, decider.codec
 
     async def ready(self) -> bool:
         """Whether everything is back."""
@@ -50,8 +50,8 @@ class PaymentRescorer:
 
     async def _replayed(self, decision: Decision) -> dict[str, Any] | None:
         """The same, and the profiles know of the payment and of what followed from then on."""
-        event = from_json(decision.request)
-        features = await self._profiles.record_event(event, fingerprint(event))
+        event = self._codec.from_json(decision.request)
+        features = await self._profiles.record_event(event, self._codec.fingerprint(event))
         if features.cached_response is not None:
             # a retry has reached another replica while this one was cut off from the store
             content, answer = split_cached_response(features.cached_response)

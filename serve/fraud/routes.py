@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import Path
+from pydantic import TypeAdapter
 
 from serve.framework import Gateway, Problem, RequestContext, Route, Router, new_gateway, parse_body
 from serve.framework.review import REFUSALS
@@ -17,10 +18,9 @@ from serve.fraud.schemas import (
     LabelFact,
     Labels,
     LabelsResponse,
-    Payment,
     ScoreResponse,
     TransactionResponse,
-    payment_adapter,
+    payment_model,
 )
 from serve.fraud.service import FraudService
 
@@ -34,10 +34,11 @@ def build_gateway(service: FraudService, names_request: bool = True) -> Gateway:
 
 def _routes(service: FraudService) -> list[Route]:
     router, args = Router("fraud", "fraud"), service.args
-    payment_type = payment_adapter(args.scale)
+    payment = payment_model(args.scale, service.features.attributes)
+    payment_type = TypeAdapter(payment)
 
     @router.direct(
-        "/score_transaction", "score", "Score a payment", Payment, ScoreResponse, responses=CONFLICT
+        "/score_transaction", "score", "Score a payment", payment, ScoreResponse, responses=CONFLICT
     )
     async def score_transaction(body: bytes, context: RequestContext) -> bytes:
         """Decide whether a payment is approved, reviewed or declined.

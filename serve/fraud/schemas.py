@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
@@ -11,13 +12,18 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     Field,
+    FiniteFloat,
     JsonValue,
+    Strict,
+    StrictBool,
     TypeAdapter,
     create_model,
     model_validator,
 )
 
+from lib.contract.declaration import LONGEST_ID_BYTES
 from lib.contract.fields import Id, Moment, PathId, identifier_of
+from lib.feature.attributes import Attribute
 from lib.fraud.amounts import AmountScale
 from lib.fraud.contracts import LONGEST_PAYMENT_METHOD_BYTES
 from serve.framework import response_fields as fields
@@ -98,9 +104,46 @@ class Payment(fields.RequestBody):
         return self
 
 
-def to_event(payment: Payment, scale: AmountScale) -> dict[str, Any]:
-    """The event: microseconds UTC, minor units, NaN where there is no place."""
-    return {
+def attributes_model(attributes: Sequence[Attribute]) -> type[BaseModel]:
+    """The model of a payment's attributes, each optional.
+
+    Args:
+        attributes: that the model in this service reads, or that rules may read.
+    """
+    attribute_fields: dict[str, Any] = {each.name: _attribute_field(each) for each in attributes}
+    model: type[BaseModel] = create_model(
+        "PaymentAttributes",
+        __base__=fields.RequestBody,
+        __doc__="Attributes of the payment that the model was trained with.",
+        **attribute_fields,
+    )
+    return model
+
+
+def _attribute_field(attribute: Attribute) -> tuple[Any, Any]:
+    kind: Any = StrictBool
+    if attribute.type == "category":
+        kind = identifier_of(LONGEST_ID_BYTES)
+    elif attribute.type == "number":
+        bounds = Field(ge=attribute.low, le=attribute.high)
+        kind = Annotated[FiniteFloat, Strict(), bounds]
+    unit = f"; {attribute.unit}" if attribute.unit else ""
+    words = attribute.words or attribute.name.replace("_", " ")
+    description = f"{words[:1].upper()}{words[1:]}{unit}; null if unknown."
+    return kind | None, Field(default=None, description=description)
+
+
+def to_event(
+    payment: Payment, scale: AmountScale, attributes: Sequence[Attribute] = ()
+) -> dict[str, Any]:
+    """The event: microseconds UTC, minor units, NaN where there is no number.
+
+    Args:
+        payment: of the request.
+        scale: what an amount is.
+        attributes: that the event has beside the fields of every payment.
+    """
+    event = {
         "event_time": to_micros(payment.event_time),
         "transaction_id": payment.transaction_id,
         "user_id": payment.user_id,
@@ -112,6 +155,17 @@ def to_event(payment: Payment, scale: AmountScale) -> dict[str, Any]:
         "latitude": math.nan if payment.latitude is None else payment.latitude,
         "longitude": math.nan if payment.longitude is None else payment.longitude,
     }
+    if attributes:
+        sent = payment.attributes  # type: ignore[attr-defined]
+        for attribute in attributes:
+            value = None if sent is None else getattr(sent, attribute.name)
+            is_text = attribute.type == "category"
+            event[attribute.name] = value if is_text else _number_or_nan(value)
+    return event
+
+
+def _number_or_nan(value: float | None) -> float:
+    return math.nan if value is None else float(value)
 
 
 class ReasonAnswer(BaseModel):
@@ -248,11 +302,28 @@ class TransactionResponse(fields.RowAnswer):
     labels: list[LabelFact] = Field(description="Facts that became known about the payment.")
 
 
-def payment_adapter(scale: AmountScale) -> TypeAdapter[Payment]:
-    """Reads payments whose amounts are on `scale`."""
+def payment_model(scale: AmountScale, attributes: Sequence[Attribute] = ()) -> type[Payment]:
+    """The model of payments whose amounts are on a scale.
+
+    Args:
+        scale: what an amount is.
+        attributes: that a payment may have.
+    """
     amount = Payment.model_fields["amount"]
     field = Field(description=amount.description, examples=amount.examples)
-    return TypeAdapter(create_model("Payment", __base__=Payment, amount=(amount_of(scale), field)))
+    more: dict[str, Any] = {"amount": (amount_of(scale), field)}
+    if attributes:
+        description = "Attributes that the model was trained with; each may be left out."
+        kind = attributes_model(attributes) | None
+        more["attributes"] = (kind, Field(default=None, description=description))
+    return create_model("Payment", __base__=Payment, __doc__=Payment.__doc__, **more)
+
+
+def payment_adapter(
+    scale: AmountScale, attributes: Sequence[Attribute] = ()
+) -> TypeAdapter[Payment]:
+    """Reads payments; see `payment_model`."""
+    return TypeAdapter(payment_model(scale, attributes))
 
 
 Labels = Annotated[list[Label], Field(min_length=1, max_length=MOST_LABELS)]

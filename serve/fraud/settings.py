@@ -4,10 +4,8 @@ from pathlib import Path
 
 from pydantic import Field
 
-from lib.feature import FeatureSet
 from lib.fraud.amounts import LARGEST_OF_ALL_MINOR, MOST_DIGITS, AmountScale
 from lib.fraud.contracts import LARGEST_AMOUNT_MINOR
-from lib.fraud.features import fraud_features
 from serve.framework import DeploymentSettings
 from serve.framework.settings import (
     JournalFolder,
@@ -80,8 +78,3 @@ class FraudSettings(ServiceSettings):
     def scale(self) -> AmountScale:
         """What an amount is."""
         return AmountScale(self.currency_digits, self.largest_amount_minor)
-
-    @property
-    def features(self) -> FeatureSet:
-        """The feature set on that scale; a model of another one is refused."""
-        return fraud_features(self.scale)

@@ -39,6 +39,7 @@ ALWAYS: dict[str, tuple[str, ...]] = {
     "fuzz": (),
     "strangers": (),
     "challenger": (),
+    "fraud_attributes": (),
     "outages": (),
     "console": ("--rounds", "4"),
 }

@@ -23,6 +23,7 @@ import tyro
 from tqdm import tqdm
 
 from lib.feature import (
+    FeatureSet,
     OnlineFeatures,
     ProfileStore,
     RedisStore,
@@ -94,17 +95,17 @@ def _await(store: ProfileStore) -> None:
     raise SystemExit("error: redis-server did not start within 10 s")
 
 
-def observed(table: pa.Table, store: ProfileStore) -> np.ndarray:
+def observed(table: pa.Table, store: ProfileStore, feature_set: FeatureSet = FRAUD) -> np.ndarray:
     """The online features, (payments, features), of a table in processing order."""
-    online = OnlineFeatures(FRAUD)
-    features = np.empty((len(table), len(FRAUD.names)))
+    online = OnlineFeatures(feature_set)
+    features = np.empty((len(table), len(feature_set.names)))
     row = 0
     with tqdm(total=len(table), unit="payment", mininterval=5) as progress:
         for exchange, event in replay(online, events(table)):
             reply = store.exchange(exchange)
             if event is not None:
                 values = online.read(event, reply).values
-                features[row] = [values[name] for name in FRAUD.names]
+                features[row] = [values[name] for name in feature_set.names]
                 row += 1
                 progress.update()
     return features

@@ -69,7 +69,10 @@ def test_a_query_asks_for_what_is_counted(query: str) -> None:
 def test_every_count_is_on_a_panel_or_in_an_alert() -> None:
     panel_metrics = {name for query in QUERIES for name, _ in metrics_of(query)}
     counted = {metric.name for metric in COUNTED}
-    assert counted - panel_metrics == {"forewarn_fraud_unknown_payment_methods"}
+    assert counted - panel_metrics == {
+        "forewarn_fraud_attributes",
+        "forewarn_fraud_unknown_payment_methods",
+    }
 
 
 def test_every_system_has_a_dashboard_and_an_alert_for_its_incidents() -> None:

@@ -131,6 +131,8 @@ def any_table(draw: st.DrawFn) -> pa.Table:
     """A table of typed columns, as Parquet holds them."""
     rows = draw(st.integers(1, 30))
     names = draw(st.lists(st.one_of(st.sampled_from(NAMES), _TEXTS), min_size=1, max_size=8))
+    if "" in names or max(map(names.count, names)) > 1:
+        names = [*names, "of its own"]
     arrays = []
     for _ in names:
         kind, element = draw(st.sampled_from(_TYPED))

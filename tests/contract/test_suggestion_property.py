@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jobs.mapping.contracts import candidates
-from lib.contract import Mapping, parse_mapping
+from lib.contract import ContractError, Mapping, parse_mapping
 from lib.contract.reshape import Pivot, Unpivot
 from lib.contract.source import read_checked
 from lib.contract.suggestion.suggestion import Suggestion, suggest
@@ -47,7 +47,12 @@ def test_a_suggestion_for_any_csv_file_parses_and_conserves_rows(file: AnyFile, 
     with TemporaryDirectory() as folder:
         path = Path(folder, f"export{file.ending}")
         path.write_bytes(file.content)
-        mapping, rows_in = read_by(suggest(str(path), chosen(name)), path)
+        try:
+            mapping, rows_in = read_by(suggest(str(path), chosen(name)), path)
+        except ContractError as error:  # texts of names and values may look like a broken header
+            if "mend the header" not in str(error):
+                raise
+            return
     lines = file.rows + 1 - mapping.file.skip_lines - mapping.file.header
     if mapping.file.columns:
         lines = file.rows
@@ -78,3 +83,10 @@ def test_a_table_of_a_long_history_is_read_as_one_of_every_contract(name: str, t
     mapping, rows_in = read_by(suggest(str(path), chosen(name)), path)
     assert rows_in == len(lines)
     assert isinstance(mapping.reshape, Pivot) == (name in ("maintenance.telemetry",))
+
+
+def test_a_table_whose_columns_all_have_one_name_is_refused_by_that_name(tmp_path: Path):
+    column = pa.array([1, 2])
+    pq.write_table(pa.Table.from_arrays([column, column], ["id", "id"]), tmp_path / "t.parquet")
+    with pytest.raises(ContractError, match="2 columns have this name"):
+        suggest(str(tmp_path / "t.parquet"), chosen(None))

@@ -12,46 +12,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lib.feature import (
-    DAY,
-    Count,
-    Direct,
-    Feature,
     FeatureSet,
     OnlineFeatures,
     SqliteStore,
-    Window,
     compute,
     events,
     replay,
 )
 from lib.feature.expression_formula import ExpressionFormula
 from lib.feature.feature_file import FeatureFileError, load_features
+from tests.feature.shop_events import BASE, COLUMNS, TIME, table_of
 
-TIME = pa.timestamp("us", "UTC")
-
-
-def amount(value):
-    return value * 1.0
-
-
-BASE = FeatureSet(
-    name="shop",
-    version=1,
-    features=(
-        Direct("amount", "EUR", ("price",), amount),
-        Feature("orders_by_user_7d", "orders", ("user",), Count(), Window(7 * DAY, DAY)),
-    ),
-    id_column="id",
-    facts=("fraud",),
-)
-COLUMNS = {
-    "user": "category",
-    "channel": "category",
-    "device": "category",
-    "basket": "number",
-    "guest": "flag",
-    "price": "number",
-}
 FILE = """
 features:
 - {name: users_by_device_3d, unit: users, words: customers on this device, key: [device],
@@ -73,37 +44,6 @@ features:
 - {name: basket_against_mean, unit: ratio, expression: last_basket_by_user / basket_mean_by_user_7d}
 - {name: is_large_and_new, unit: 0 or 1, expression: amount > 50 and is_new_channel == 1}
 """
-
-
-def table_of(seed: int, count: int) -> pa.Table:
-    draw = np.random.default_rng(seed)
-
-    def texts(name: str, kinds: int) -> pa.Array:
-        absent = draw.random(count) < 0.1
-        return pa.array(
-            [
-                None if a else f"{name}{k}"
-                for a, k in zip(absent, draw.integers(0, kinds, count), strict=True)
-            ]
-        )
-
-    times = np.sort(draw.integers(0, 40 * DAY, count))
-    marked = draw.random(count) < 0.2
-    since = times + draw.integers(0, 10 * DAY, count)
-    return pa.table(
-        {
-            "id": [f"e{k:04d}" for k in range(count)],
-            "event_time": pa.array(times).cast(TIME),
-            "user": texts("u", 5),
-            "channel": texts("c", 3),
-            "device": texts("d", 6),
-            "basket": pa.array(draw.normal(0, 1000, count), mask=draw.random(count) < 0.3),
-            "guest": pa.array(draw.integers(0, 2, count) * 1.0, mask=draw.random(count) < 0.3),
-            "price": pa.array(draw.integers(0, 100, count) * 1.0),
-            "fraud_from": pa.array(since, mask=~marked).cast(TIME),
-            "fraud_until": pa.nulls(count, TIME),
-        }
-    )
 
 
 def online_rows(features: FeatureSet, table: pa.Table, file: Path) -> Iterator[dict[str, float]]:

@@ -9,7 +9,7 @@ import yaml
 
 from lib.feature.feature_file import AggregateName, FeatureDeclaration, load_features
 from lib.feature.feature_reference import AGGREGATES, example_file, key_meanings, reference
-from tests.feature.test_feature_file import BASE, COLUMNS
+from tests.feature.shop_events import BASE, COLUMNS
 
 
 def test_every_key_of_an_entry_has_a_meaning():

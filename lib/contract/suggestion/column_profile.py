@@ -140,7 +140,7 @@ def profile_column(name: str, column: pa.Array, usual: NumberFormat = PLAIN) -> 
 def _is_read(kind: pa.DataType) -> bool:
     number = pat.is_integer(kind) or pat.is_floating(kind) or pat.is_decimal(kind)
     time = pat.is_timestamp(kind) or pat.is_date(kind)
-    return number or time or pat.is_boolean(kind) or pat.is_string(kind)
+    return bool(number or time or pat.is_boolean(kind) or pat.is_string(kind))
 
 
 def _of_values(name: str, values: pa.Array) -> ColumnProfile:

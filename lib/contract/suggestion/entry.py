@@ -36,7 +36,9 @@ class Entry:
     def sources(self) -> tuple[str, ...]:
         """Source columns that it reads."""
         source = self.value.get("from", ()) if isinstance(self.value, Mapping) else ()
-        return (source,) if isinstance(source, str) else tuple(str(name) for name in source)
+        if isinstance(source, str):
+            return (source,)
+        return tuple(map(str, source)) if isinstance(source, Sequence) else ()
 
     def doubting(self, *texts: str) -> "Entry":
         """The same with more that is not sure."""

@@ -117,11 +117,10 @@ def _delimiter(lines: Sequence[str]) -> tuple[str, float, int]:
 
 
 def _fields(line: str, delimiter: str, quote: str = '"') -> list[str]:
-    quoting = csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE
     try:
-        return next(
-            csv.reader([line], delimiter=delimiter, quotechar=quote or None, quoting=quoting), [""]
-        )
+        if not quote:
+            return next(csv.reader([line], delimiter=delimiter, quoting=csv.QUOTE_NONE), [""])
+        return next(csv.reader([line], delimiter=delimiter, quotechar=quote), [""])
     except csv.Error:
         return [line]
 

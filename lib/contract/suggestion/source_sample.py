@@ -76,9 +76,12 @@ def read_sample(paths: Paths, most_rows: int = MOST_ROWS) -> SourceSample:
         for file, (table, _) in zip(chosen, read, strict=True)
     ]
     rows = pa.concat_tables(_alike(tables), promote_options="default")
+    names = _names(full[0], guess.form)
+    unnamed = _unnamed(names)
+    if not rows.num_rows and names and set(names) == set(unnamed):
+        raise ContractError(f"{paths}: no column can be read: {next(iter(unnamed.values()))}")
     if not rows.num_rows:
         raise ContractError(f"{paths}: no rows; each file is empty or has a header only")
-    unnamed = _unnamed(_names(full[0], guess.form))
     kept = [name for name in rows.column_names if name not in unnamed]
     complete = len(chosen) == len(full) and all(ended for _, ended in read)
     return SourceSample(

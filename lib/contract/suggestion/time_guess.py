@@ -179,10 +179,10 @@ def _dated(name: str, texts: pa.Array) -> TimeGuess | None:
             return replace(guess, unsure=("some times carry a zone and some do not",))
         return _in_zone(guess, name)
     form, doubt = _best_format(few)
-    guess = guess_by_format(texts, form) if form else None
-    if guess is None:
+    by_format = guess_by_format(texts, form) if form else None
+    if by_format is None:
         return None
-    return _in_zone(replace(guess, unsure=(doubt,) if doubt else ()), name)
+    return _in_zone(replace(by_format, unsure=(doubt,) if doubt else ()), name)
 
 
 def guess_by_format(texts: pa.Array, form: str) -> TimeGuess | None:
@@ -259,8 +259,8 @@ def _counted(name: str, numbers: pa.Array) -> TimeGuess | None:
         keys: dict[str, Value] = {"unit": "d", "plus": "-25569d"}
         doubt = ("read as days of a spreadsheet, in UTC",)
         return TimeGuess(keys, first, last, True, doubt, evidence="days of a spreadsheet")
-    unit = next((unit for unit, listed in _COUNTED.items() if listed & words), None)
-    return None if unit is None else guess_counter(unit, low, high)
+    counted = next((unit for unit, listed in _COUNTED.items() if listed & words), None)
+    return None if counted is None else guess_counter(counted, low, high)
 
 
 def guess_counter(unit: str, low: float, high: float) -> TimeGuess | None:

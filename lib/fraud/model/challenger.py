@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 
 from lib.experiment.challenger import Challenger
-from lib.fraud.amounts import AmountScale
-from lib.fraud.features import fraud_features
 from lib.fraud.model.inputs import Matrix
 from lib.fraud.model.scoring import ModelScore, Scorer
+from lib.fraud.payment_features import PaymentFeatures
 from lib.registry import read_artifact
 
 
@@ -28,13 +27,13 @@ def load(directory: Path, options: Mapping[str, Any]) -> Challenger:
 
     Args:
         directory: of the artifact.
-        options: the fields of the service's `AmountScale`.
+        options: the service's features, as `PaymentFeatures.to_json` gives them.
 
     Raises:
         ArtifactError: it was trained on other features than the service computes.
     """
-    features = fraud_features(AmountScale(**options))
-    scorer = Scorer.load(read_artifact(directory, features))
+    features = PaymentFeatures.from_json(options)
+    scorer = Scorer.load(read_artifact(directory, features.feature_set))
     return Challenger({"version": scorer.version}, partial(_answers, scorer))
 
 

@@ -1,7 +1,7 @@
 """Trees, network, meta-learner, calibration and policy as one model, and its artifact."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +9,14 @@ from safetensors.numpy import save
 
 from lib.boosting.boosted_trees import BoostedTrees
 from lib.calibration import Calibrator
+from lib.feature.feature_extension import FEATURES_FILE
 from lib.fraud.model.forest import Forest, read_forest
 from lib.fraud.model.inputs import Floats, Matrix
 from lib.fraud.model.numpy_mlp import Networks
 from lib.fraud.model.policy import Policy
 from lib.fraud.model.scoring import Scorer, stored_parts
 from lib.fraud.model.stacking import MetaLearner
+from lib.fraud.payment_features import PaymentFeatures
 from lib.registry import Artifact, Manifest, TrainingRecord, write_artifact
 
 SYSTEM = "fraud"
@@ -32,6 +34,7 @@ class Ensemble:
         meta: how much each half counts.
         calibrator: from raw log-odds to probability.
         policy: thresholds on the probability.
+        features: what the features are, as the artifact says it.
     """
 
     names: tuple[str, ...]
@@ -41,6 +44,7 @@ class Ensemble:
     meta: MetaLearner
     calibrator: Calibrator
     policy: Policy
+    features: PaymentFeatures = field(default_factory=PaymentFeatures)
 
     def log_odds(self, matrix: Matrix) -> Floats:
         """Raw log-odds (rows,) of features (rows, features), before calibration."""
@@ -69,6 +73,7 @@ class Ensemble:
         settings = {"meta": self.meta.to_json(), "calibrator": self.calibrator.to_json()}
         content = json.dumps(settings, indent=2, sort_keys=True, allow_nan=False)
         files["ensemble.json"] = content.encode() + b"\n"
+        files[FEATURES_FILE] = self.features.to_bytes()
         return write_artifact(
             directory,
             record,
@@ -95,6 +100,7 @@ class Ensemble:
         """The served form of this model, without writing it."""
         return Scorer(
             names=self.names,
+            features=self.features,
             version="unpublished",
             forest=self.forest(),
             networks=self.networks,

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -51,6 +52,7 @@ def top_reasons(
     names: Sequence[str],
     values: npt.NDArray[np.float32],
     contributions: npt.NDArray[np.float64],
+    words: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[Reason, ...]:
     """The features that raised the score most, one for each code, the largest first.
 
@@ -62,6 +64,7 @@ def top_reasons(
         names: of the features, in order.
         values: (features,), NaN is missing.
         contributions: (features,) in log-odds.
+        words: of features that a data set added, by their names.
     """
     groups = _groups(tuple(names))
     parts = contributions.tolist()
@@ -73,6 +76,7 @@ def top_reasons(
     for code in chosen[:_MOST]:
         index = max(groups[code], key=parts.__getitem__)
         value = None if np.isnan(values[index]) else float(values[index])
-        reason = {"code": code, "words": reason_code(names[index])[1], "feature": names[index]}
+        name = names[index]
+        reason = {"code": code, "words": words.get(name) or reason_code(name)[1], "feature": name}
         reasons.append({**reason, "value": value, "contribution": round(totals[code], 4)})
     return tuple(reasons)

@@ -104,6 +104,7 @@ def build_report(findings: Findings) -> report.Report:
             ),
         ),
         report.Section("What the model looks at", _importance(findings)),
+        *_own_columns(findings),
         report.Section(
             "Data",
             [
@@ -222,6 +223,31 @@ def _calibration(findings: Findings) -> list[report.Block]:
         ),
         report.Figures((plot, spread)),
         reliability_table(bins["calibrated"]),
+    ]
+
+
+def _own_columns(findings: Findings) -> list[report.Section]:
+    """What the data set added to the packaged features, and how much the trees gain by it."""
+    features = findings.ensemble.features
+    if not features.extension:
+        return []
+    names = list(features.added)
+    matrix = findings.payments.matrix[:, [features.names.index(name) for name in names]]
+    missing = np.isnan(matrix).mean(axis=0) if len(matrix) else np.full(len(names), np.nan)
+    units = {feature.name: feature.unit for feature in features.feature_set.features}
+    rows = [
+        (name, features.words.get(name, ""), units[name], share * 100, gain * 100)
+        for name, share in zip(names, missing.tolist(), strict=True)
+        for gain in [findings.importance.get(name, 0.0)]
+    ]
+    rows.sort(key=lambda row: -float(row[-1]))
+    total = sum(findings.importance.get(name, 0.0) for name in names)
+    header = ("feature", "words", "unit", "missing, %", "share of gain, %")
+    caption = f"Attributes and features of a file together: {total:.1%} of what the trees gain."
+    return [
+        report.Section(
+            "Columns of your own", [report.Table(header, tuple(rows), 1, caption=caption)]
+        )
     ]
 
 

@@ -20,6 +20,7 @@ from lib.fraud.model.onnx_export import build_graph
 from lib.fraud.model.policy import Policy
 from lib.fraud.model.reasons import Reason, top_reasons
 from lib.fraud.model.stacking import MetaLearner
+from lib.fraud.payment_features import PaymentFeatures
 from lib.registry import Artifact
 
 
@@ -53,6 +54,7 @@ class Scorer:
         meta: how much each half counts.
         calibrator: from raw log-odds to probability.
         policy: thresholds.
+        features: how people name those that a data set added.
     """
 
     def __init__(
@@ -65,8 +67,9 @@ class Scorer:
         meta: MetaLearner,
         calibrator: Calibrator,
         policy: Policy,
+        features: PaymentFeatures,
     ) -> None:
-        self.names = names
+        self.names, self._words = names, features.words
         self.version = version
         self.policy = policy
         self._forest, self._networks, self._meta = forest, networks, meta
@@ -137,7 +140,7 @@ class Scorer:
 
     def reasons(self, values: Matrix) -> tuple[Reason, ...]:
         """The features that raised the score most; see `contributions` for the cost."""
-        return top_reasons(self.names, values, self.contributions(values))
+        return top_reasons(self.names, values, self.contributions(values), self._words)
 
     def _model_score(self, row: Matrix, log_odds: float) -> ModelScore:
         probability = self._calibrator.probability(log_odds)
@@ -159,6 +162,7 @@ def stored_parts(artifact: Artifact) -> dict[str, Any]:
         raise ValueError(f"ensemble.json: expected a JSON object, got {kind}")
     return {
         "names": tuple(artifact.manifest.feature_names),
+        "features": PaymentFeatures.of_artifact(artifact),
         "networks": Networks.from_arrays(load_file(artifact.path("network.safetensors"))),
         "meta": MetaLearner.from_json(settings["meta"]),
         "calibrator": Calibrator.from_json(settings["calibrator"]),
