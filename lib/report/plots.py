@@ -47,6 +47,7 @@ def line_plot(
     caption: str = "",
     diagonal: bool = False,
     points: bool = False,
+    from_zero: bool = False,
 ) -> Figure:
     """Lines with a legend; the first is drawn strongest. Long lines are thinned to 400 points."""
     canvas, axes = _blank(title, x, y)
@@ -63,6 +64,8 @@ def line_plot(
             markersize=4,
             label=name,
         )
+    if from_zero:
+        axes.set_ylim(bottom=0)
     if len(curves) > 1:
         axes.legend(frameon=False, fontsize=8)
     return Figure(_svg(canvas), caption)
@@ -97,7 +100,7 @@ def bar_plot(title: str, names: Sequence[str], values: Sequence[float], x: Axis)
     axes.barh(list(names)[::-1], list(values)[::-1], color=COLOURS[0], height=0.7)
     axes.tick_params(axis="y", labelsize=7.5)
     # long names leave the axes too narrow for the title
-    axes.set_title("")
+    axes.set_title("", loc="left")
     canvas.suptitle(title, fontsize=10.5, fontweight="bold", x=0.02, ha="left")
     return Figure(_svg(canvas))
 

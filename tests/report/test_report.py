@@ -106,3 +106,18 @@ def test_files_are_written_whole_and_hold_the_numbers(tmp_path: Path) -> None:
 def test_ragged_table_is_refused() -> None:
     with pytest.raises(ValueError, match="row 0 has 1 cells under 2 headings"):
         report.Table(("a", "b"), (("only one",),))
+
+
+def test_a_bar_plot_has_its_title_once() -> None:
+    plot = report.bar_plot(
+        "Drivers", ["a long name of a feature", "b"], [2.0, 1.0], report.Axis("x")
+    )
+    assert plot.svg.count("<!-- Drivers -->") == 1
+
+
+def test_lines_begin_at_zero_where_that_is_asked_for() -> None:
+    curves = {"share": report.Curve([1, 2], [0.91, 0.92])}
+    axes = report.Axis("x"), report.Axis("y")
+    zoomed = report.line_plot("t", curves, *axes)
+    assert "<!-- 0.0 -->" not in zoomed.svg
+    assert "<!-- 0.0 -->" in report.line_plot("t", curves, *axes, from_zero=True).svg
