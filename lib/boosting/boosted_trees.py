@@ -23,6 +23,19 @@ class BoostedTrees:
         sums = [booster.inplace_predict(rows, predict_type="margin") for booster in self.boosters]
         return np.asarray(np.mean(np.asarray(sums, dtype=np.float64), axis=0))
 
+    def contributions(
+        self, matrix: npt.NDArray[np.floating[Any]]
+    ) -> tuple[npt.NDArray[np.float64], float]:
+        """Mean SHAP values (rows, features), XGBoost's own, and the log-odds they start from.
+
+        Lundberg, Erion, Lee: Consistent individualized feature attribution for tree ensembles
+        (2018). With what they start from they add up to `log_odds`.
+        """
+        rows = xgb.DMatrix(matrix.astype(np.float32, copy=False))
+        parts = [booster.predict(rows, pred_contribs=True) for booster in self.boosters]
+        mean = np.mean(np.asarray(parts, dtype=np.float64), axis=0)
+        return mean[:, :-1], float(mean[0, -1]) if len(mean) else 0.0
+
     @property
     def rounds(self) -> int:
         """Trees of the longest booster."""

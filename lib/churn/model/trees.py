@@ -13,18 +13,7 @@ from lib.churn.target import Floats
 
 
 class Trees(BoostedTrees):
-    """Boosters of a few seeds, and what each feature adds to their log-odds."""
-
-    def contributions(self, matrix: Floats) -> tuple[Floats, float]:
-        """Mean SHAP values (rows, features), XGBoost's own, and the log-odds they start from.
-
-        Lundberg, Erion, Lee: Consistent individualized feature attribution for tree ensembles
-        (2018). With what they start from they add up to `log_odds`.
-        """
-        rows = xgb.DMatrix(matrix.astype(np.float32))
-        parts = [booster.predict(rows, pred_contribs=True) for booster in self.boosters]
-        mean = np.mean(np.asarray(parts, dtype=np.float64), axis=0)
-        return mean[:, :-1], float(mean[0, -1]) if len(mean) else 0.0
+    """Boosters of a few seeds."""
 
 
 def tree_parameters(settings: TreeSettings, seed: int, base: float) -> dict[str, Any]:
