@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.types as pat
 
 from lib.contract.attribute_section import MOST_ATTRIBUTES
 from lib.contract.declaration import LONGEST_ID_BYTES
@@ -39,6 +40,7 @@ _CODES = frozenset(
         *("category", "class", "nr", "iata", "bin"),
     )
 )
+_UNREAD = ("empty", "bytes", "list", "other")
 _MANY = 1_000
 _FEW_CODES = 12
 _FREE_WORDS = 4.0
@@ -53,11 +55,13 @@ class Leftovers:
         sensors: lines of further columns, where the contract takes them.
         attributes: lines of the section `attributes`.
         left_out: reasons by source column.
+        leaks: those of them that tell the outcome, by their values or their names.
     """
 
     sensors: list[Entry] = field(default_factory=list)
     attributes: list[Entry] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
+    leaks: list[str] = field(default_factory=list)
 
 
 def sort_leftovers(
@@ -77,7 +81,10 @@ def sort_leftovers(
     for profile in profiles:
         if profile.name in choice.used or profile.name in read:
             continue
-        reason = _left_out(choice, profile, names[profile.name], outcome)
+        leak = _tells_outcome(choice, profile, names[profile.name], outcome)
+        if leak is not None:
+            sorted_out.leaks.append(profile.name)
+        reason = leak or _left_out(choice, profile)
         if reason is None and len(sorted_out.attributes) >= MOST_ATTRIBUTES:
             reason = f"more than {MOST_ATTRIBUTES} attributes"
         if reason is not None:
@@ -85,7 +92,7 @@ def sort_leftovers(
             continue
         name = _name_for(profile.name, used_names)
         used_names.add(name)
-        if choice.candidate.contract.extras is not None and profile.kind == "number":
+        if _is_sensor(choice, profile):
             sorted_out.sensors.append(_sensor(name, profile, usual))
         else:
             sorted_out.attributes.append(_attribute(name, profile, usual))
@@ -113,26 +120,37 @@ def _outcome(
     return None
 
 
-def _left_out(
+def _tells_outcome(
     choice: Choice, profile: ColumnProfile, names: tuple[str, ...], outcome: _Outcome | None
 ) -> str | None:
-    """Why a column is no attribute; None where it may be."""
-    contract, words = choice.candidate.contract, set(words_of(profile.name))
-    if profile.kind in ("empty", "bytes", "list", "other"):
-        empty = profile.kind == "empty"
-        return "no value in the sample" if empty else "neither texts, numbers nor flags"
-    is_sensor = contract.extras is not None and profile.kind == "number"
+    """How a column tells the outcome, or that it is known after it; None where it is not."""
+    if profile.kind in _UNREAD:
+        return None
     if choice.candidate.is_outcome(names):
         return "by its name it is a label, or follows from it: it would look into the future"
     other = outcome if outcome is not None and outcome.name != profile.name else None
-    reason = (None if is_sensor or other is None else _leak(profile, other)) or _late(words)
-    if reason is not None:
-        return reason
+    if _is_sensor(choice, profile):
+        other = None
+    leak = None if other is None else _leak(profile, other)
+    return leak or _late(set(words_of(profile.name)))
+
+
+def _left_out(choice: Choice, profile: ColumnProfile) -> str | None:
+    """Why a column is no attribute otherwise; None where it may be."""
+    columns = choice.candidate.contract.columns
+    if profile.kind in _UNREAD:
+        empty = profile.kind == "empty"
+        return "no value in the sample" if empty else "neither texts, numbers nor flags"
     if profile.time is not None and not (profile.kind == "number" and profile.time.is_counter):
         return "a time; attributes are categories, numbers and flags"
-    if any(column.required and column.type == pa.bool_() for column in contract.columns):
+    is_label = any(column.required and column.type == pa.bool_() for column in columns)
+    if is_label and any(pat.is_timestamp(column.type) for column in columns):
         return "a label has no attributes; those of its subject stand in the mapping of that"
-    return None if is_sensor else _no_signal(profile, words)
+    return None if _is_sensor(choice, profile) else _no_signal(profile, set(words_of(profile.name)))
+
+
+def _is_sensor(choice: Choice, profile: ColumnProfile) -> bool:
+    return choice.candidate.contract.extras is not None and profile.kind == "number"
 
 
 def _leak(profile: ColumnProfile, outcome: _Outcome) -> str | None:

@@ -41,6 +41,7 @@ class Suggestion:
         lacking: required columns that no source column fills, with what they are.
         unsure: lines that somebody has to confirm.
         checked: the sample, read by the mapping.
+        leftovers: what became of columns that fill nothing of the contract.
     """
 
     text: str
@@ -49,6 +50,7 @@ class Suggestion:
     lacking: dict[str, str]
     unsure: int
     checked: Checked
+    leftovers: Leftovers
 
     @property
     def contract(self) -> str:
@@ -109,7 +111,7 @@ def suggest(
     checked = _tried(body, choice, sample)
     head = _head(paths, sample, choice, runners_up, lacking, checked)
     text = f"{head}{body}"
-    return Suggestion(text, choice, runners_up, lacking, text.count(UNSURE), checked)
+    return Suggestion(text, choice, runners_up, lacking, text.count(UNSURE), checked, leftovers)
 
 
 def _without(choice: Choice, reshape: Reshape) -> Choice:
