@@ -7,6 +7,7 @@ from jobs.framework.command import run_job
 from jobs.framework.options import parse_time
 from jobs.framework.paths import OutputPath
 from jobs.model_source import ModelOptions
+from jobs.static_table.delegation import run_static_table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,7 +15,7 @@ class ScoreConfig(ModelOptions, Sources):
     """Say of every customer how likely it leaves, how healthy it is, and why.
 
     Give --model or --registry. Customers who have already left, by notice or by inactivity, are
-    left out.
+    left out. A table without times: --static TABLE, see jobs.static_table.score.
     """
 
     output: OutputPath
@@ -41,4 +42,5 @@ def main(config: ScoreConfig) -> str:
 
 
 if __name__ == "__main__":
+    run_static_table("churn", "score")
     run_job(ScoreConfig, main)

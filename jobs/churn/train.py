@@ -2,6 +2,7 @@
 
 from jobs.churn.training_config import TrainConfig
 from jobs.framework.command import run_job
+from jobs.static_table.delegation import run_static_table
 
 
 def main(config: TrainConfig) -> str:
@@ -12,4 +13,5 @@ def main(config: TrainConfig) -> str:
 
 
 if __name__ == "__main__":
+    run_static_table("churn", "train")
     run_job(TrainConfig, main)

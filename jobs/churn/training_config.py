@@ -20,6 +20,7 @@ class TrainConfig(TrainingOptions, Sources):
     Give --features (the output of jobs.churn.features), or --customers with, as far as there are
     any, the other tables, from which the rows are computed first. The same command continues where
     it was cut off. `--config FILE` reads any of these options from YAML.
+    A table with one row per customer and no times: --static TABLE, see jobs.static_table.train.
     """
 
     features: InputPath | None = None

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from jobs.framework.command import run_job
 from jobs.maintenance.sources import Sources
 from jobs.model_source import ModelOptions
+from jobs.static_table.delegation import run_static_table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -12,7 +13,7 @@ class ScoreConfig(ModelOptions, Sources):
     """Say for every machine when it will fail: chances, survival curves, mode, drivers.
 
     Listed machines without readings get the usual risk of the training data. Give --model or
-    --registry.
+    --registry. A table without times: --static TABLE, see jobs.static_table.score.
     """
 
     at: str | None = None
@@ -30,4 +31,5 @@ def main(config: ScoreConfig) -> str:
 
 
 if __name__ == "__main__":
+    run_static_table("maintenance", "score")
     run_job(ScoreConfig, main)

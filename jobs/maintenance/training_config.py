@@ -21,6 +21,7 @@ class TrainConfig(TrainingOptions, Sources):
     Give --features (the output of jobs.maintenance.features), or --telemetry with failures and, as
     far as there are any, the other tables, from which the rows are computed first. The same command
     continues where it was cut off. `--config FILE` reads any of these options from YAML.
+    A table with one row per machine and no times: --static TABLE, see jobs.static_table.train.
     """
 
     features: InputPath | None = None

@@ -61,9 +61,10 @@ def mapping_of(config: CheckConfig) -> tuple[str, Mapping]:
     name = str(config.mapping)
     text = read_yaml_text(config.mapping, config.mapping.name, ContractError)
     written = parse_section(text, config.mapping.name).required_text("contract")
-    listed = [c for c in candidates(config.contract) if c.contract.name == written]
+    possible = candidates(config.contract, on_request=True)
+    listed = [c for c in possible if c.contract.name == written]
     if not listed:
-        names = [c.contract.name for c in candidates(config.contract)]
+        names = [c.contract.name for c in possible]
         raise ContractError(
             f"{config.mapping.name}: contract: '{written}' is not possible here; "
             f"{did_you_mean(written, names)}"

@@ -18,7 +18,7 @@ from lib.contract.source import read_checked
 from lib.contract.suggestion.suggestion import Suggestion, suggest
 from tests.contract.any_tables import AnyFile, any_csv, any_table
 
-CANDIDATES = candidates()
+CANDIDATES = candidates(on_request=True)
 NAMES = [None, *(candidate.name for candidate in CANDIDATES)]
 SLOW_TO_DRAW = [HealthCheck.too_slow, HealthCheck.data_too_large]
 
@@ -38,7 +38,7 @@ def times(mapping: Mapping) -> int:
 
 
 def chosen(name: str | None) -> list:
-    return [candidate for candidate in CANDIDATES if name in (None, candidate.name)]
+    return candidates(name)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=SLOW_TO_DRAW)

@@ -159,6 +159,8 @@ def test_a_missing_column_and_a_missing_file_are_told_before_ray_is_imported(
         ("jobs.churn.train", ("--features", ".", "--capacity", "2"), "--capacity: expected"),
         ("jobs.maintenance.train", ("--features", ".", "--test-share", "2"), "--test-share"),
         ("jobs.moderation.train", ("--rows", ".", "--test-share", "2"), "--test-share"),
+        ("jobs.churn.train", ("--static", ".", "--bootstrap", "0"), "--bootstrap: expected 1"),
+        ("jobs.maintenance.score", ("--static", "."), "expected either --model or --registry"),
         ("jobs.moderation.train", ("--rows", ".", "--size", "huge"), "huge"),
     ],
 )

@@ -1,0 +1,1 @@
+"""Tables with one row per customer or machine, a label and no times: trained and scored."""
