@@ -137,8 +137,7 @@ def telemetry_mapping(sources: Sources, features: AssetFeatureSet | None = None)
     mapping = _telemetry_mapping(sources)
     if features is None:
         return mapping
-    more = mapping.contract.names[len(TELEMETRY.names) :]
-    sensors = tuple(name for name in more if name not in mapping.contract.attributes)
+    sensors = mapping.contract.names[len(TELEMETRY.names) :]
     for sensor in features.sensor_names:
         if sensor not in sensors:
             raise FeatureError(

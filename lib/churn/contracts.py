@@ -57,6 +57,7 @@ CUSTOMERS = Contract(
     ),
     key=("customer_id", "event_time"),
     has_parts=True,
+    takes_attributes=True,
 )
 
 USAGE = Contract(

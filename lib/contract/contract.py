@@ -48,6 +48,7 @@ class Contract:
             otherwise each of them is whole, and a null against a value is a contradiction.
         has_parts: several rows of one key may be parts of one thing (subscriptions of a customer,
             lines of a payment), which `aggregate` in a mapping file sums.
+        takes_attributes: whether a mapping file may add attributes, because something reads them.
         mapped: a mapping fills it, so that a reason may say what a mapping file can declare.
         attributes: names of the columns, at the end, that a mapping file added as attributes.
     """
@@ -63,6 +64,7 @@ class Contract:
     extras: Column | None = None
     merges: bool = False
     has_parts: bool = False
+    takes_attributes: bool = False
     mapped: bool = False
     attributes: tuple[str, ...] = ()
     _by_name: dict[str, Column] = field(init=False, repr=False, compare=False)

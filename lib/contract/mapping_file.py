@@ -132,6 +132,7 @@ def _attribute_rules(
     """Rules of columns that the contract does not have."""
     if attributes is None:
         return ()
+    attribute_section.require_readers(attributes, contract)
     filled = contract.replacing(replace(contract.columns[0], name=name) for name in targets)
     return tuple(
         reader.rule(

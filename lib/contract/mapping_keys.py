@@ -57,7 +57,7 @@ TOP = _keys(
     ),
     columns=("one entry for each column of the contract", "columns: {example_id: {from: id}}"),
     attributes=(
-        "columns that the contract does not have, typed",
+        "columns of `transactions`, `customers` or `rows` that the contract does not have, typed",
         "attributes: {channel: {from: channel, type: category}}",
     ),
     aggregate=(

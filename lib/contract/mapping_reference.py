@@ -25,6 +25,7 @@ EXAMPLES = Contract(
         Column("kind", pa.string(), "what was read", required=False),
     ),
     key=("example_id", "event_time"),
+    takes_attributes=True,
     extras=Column("", pa.float64(), "a reading", required=False),
     has_parts=True,
 )

@@ -70,6 +70,7 @@ TRANSACTIONS = Contract(
         Precedes("event_time", "received_at", CLOCK_SLACK_US),
         Precedes("event_time", "declined_from", CLOCK_SLACK_US),
     ),
+    takes_attributes=True,
 )
 
 LABELS = Contract(

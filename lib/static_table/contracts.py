@@ -22,6 +22,7 @@ ROWS = Contract(
         ),
     ),
     key=(ROW_ID,),
+    takes_attributes=True,
 )  # fmt: skip
 """Everything else is an attribute of the mapping file."""
 

@@ -16,6 +16,7 @@ PAYMENTS = Contract(
         Column("amount", pa.float64(), "paid", required=False),
     ),
     key=("payment_id",),
+    takes_attributes=True,
 )
 TEXT = """
 contract: payments
@@ -72,6 +73,7 @@ def test_a_value_that_cannot_be_read_is_missing_and_counted_and_its_row_stays():
         ("amount: {from: a, type: number}", "'amount' is a column of the contract 'payments'"),
         ("event_time: {from: a, type: number}", "is a column of the contract"),
         ("Own: {from: a, type: number}", "lower-case"),
+        ("model_config: {from: a, type: number}", "mapping:7: .*no name of a field in a request"),
         ("x: {from: a, type: category, low: 1}", "a category has no low"),
         ("x: {from: a, type: number, low: 3, high: 1}", "low <= high"),
         ("x: {from: a, type: number, timezone: UTC}", "timezone"),

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.types as pat
 
-from lib.contract.attribute_section import MOST_ATTRIBUTES
+from lib.contract.attribute_section import MOST_ATTRIBUTES, RESERVED_NAMES
 from lib.contract.declaration import LONGEST_ID_BYTES
 from lib.contract.number_text import NumberFormat
 from lib.contract.suggestion.column_choice import Choice
@@ -77,7 +77,7 @@ def sort_leftovers(
     """
     names = spelt_alike([profile.name for profile in profiles])
     outcome = _outcome(choice, profiles, names)
-    sorted_out, used_names = Leftovers(), set(choice.candidate.contract.names)
+    sorted_out, used_names = Leftovers(), {*choice.candidate.contract.names, *RESERVED_NAMES}
     for profile in profiles:
         if profile.name in choice.used or profile.name in read:
             continue
@@ -137,16 +137,26 @@ def _tells_outcome(
 
 def _left_out(choice: Choice, profile: ColumnProfile) -> str | None:
     """Why a column is no attribute otherwise; None where it may be."""
-    columns = choice.candidate.contract.columns
     if profile.kind in _UNREAD:
         empty = profile.kind == "empty"
         return "no value in the sample" if empty else "neither texts, numbers nor flags"
     if profile.time is not None and not (profile.kind == "number" and profile.time.is_counter):
         return "a time; attributes are categories, numbers and flags"
+    return _unread(choice, profile) or (
+        None if _is_sensor(choice, profile) else _no_signal(profile, set(words_of(profile.name)))
+    )
+
+
+def _unread(choice: Choice, profile: ColumnProfile) -> str | None:
+    """Why nothing reads another column of a table; None where something does."""
+    contract = choice.candidate.contract
+    columns = contract.columns
     is_label = any(column.required and column.type == pa.bool_() for column in columns)
     if is_label and any(pat.is_timestamp(column.type) for column in columns):
         return "a label has no attributes; those of its subject stand in the mapping of that"
-    return None if _is_sensor(choice, profile) else _no_signal(profile, set(words_of(profile.name)))
+    if contract.takes_attributes or _is_sensor(choice, profile):
+        return None
+    return f"nothing reads attributes of the table '{contract.name}' yet"
 
 
 def _is_sensor(choice: Choice, profile: ColumnProfile) -> bool:
