@@ -13,15 +13,19 @@ import pyarrow.compute as pc
 
 from jobs import ingestion
 from jobs.cluster.admission import await_core
+from jobs.framework.attributes import attribute_fault, require_attributes
 from jobs.framework.cluster import choose_shuffle, gather_rows, shuffle_partitions, start_ray
 from jobs.framework.options import parse_time
 from jobs.framework.paths import InputPath
 from jobs.framework.tables import TableSources, end_of, table_summaries
 from lib.churn.contracts import CONTRACTS, CUSTOMERS
-from lib.churn.events import SCHEMA, events_of
+from lib.churn.customer_attributes import frozen_attributes
+from lib.churn.events import events_of, schema_of
+from lib.churn.features import churn_features
 from lib.churn.vocabulary import CustomerVocabulary, vocabulary_of
-from lib.contract import ContractError, Mapping
+from lib.contract import Contract, ContractError, Mapping
 from lib.contract.end_of_data import DataEnd
+from lib.feature.attributes import AttributeFaultError, attributes_of
 from lib.storage import Storage, open_storage
 
 if TYPE_CHECKING:
@@ -85,6 +89,11 @@ class Sources(TableSources):
         if self.until is not None:
             parse_time("--until", self.until)
         self.check_mappings()
+        attributes = attributes_of(self.mapping(CUSTOMERS).contract)
+        try:
+            churn_features(CustomerVocabulary(attributes=attributes))
+        except AttributeFaultError as error:
+            raise attribute_fault(self.mapping_customers, error) from error
 
 
 @dataclass(frozen=True)
@@ -123,12 +132,13 @@ def read_stream(
         for contract in CONTRACTS
         if contract.name in sources.table_names
     }
+    if base is not None:
+        require_attributes(base.attributes, mappings[CUSTOMERS.name].contract)
     count = sources.estimated_rows(*CONTRACTS)
     choose_shuffle(count, _BYTES_PER_ROW)
     customers = _customers(sources, mappings[CUSTOMERS.name], quarantine)
     if base is None:
-        columns = (customers[name].unique().to_pylist() for name in ("segment", "plan"))
-        base = vocabulary_of(*columns, sources.table_names)
+        base = _shown(sources, mappings[CUSTOMERS.name].contract, customers)
     rows = ray.data.from_arrow(events_of(CUSTOMERS.name, base, customers))
     for name, mapping in mappings.items():
         if name != CUSTOMERS.name:
@@ -149,11 +159,22 @@ def read_stream(
     return Stream(rows, base, first, end.last_us, partitions, late, end)
 
 
+def _shown(sources: Sources, contract: Contract, customers: pa.Table) -> CustomerVocabulary:
+    """The vocabularies that the customers show."""
+    columns = (customers[name].unique().to_pylist() for name in ("segment", "plan"))
+    try:
+        attributes = frozen_attributes(attributes_of(contract), customers)
+    except AttributeFaultError as error:
+        raise attribute_fault(sources.mapping_customers, error) from error
+    return vocabulary_of(*columns, sources.table_names, attributes)
+
+
 def by_customer(stream: Stream, work: Callable[[pa.Table], pa.Table]) -> Dataset:
     """What `work` makes of the stream of each group of customers; none is in two groups."""
+    schema = schema_of(stream.base)
 
     def group(happened: pa.Table) -> pa.Table:
-        return work(deduplicate(happened.cast(SCHEMA)))
+        return work(deduplicate(happened.cast(schema)))
 
     together = gather_rows(stream.rows, "customer_id", stream.partitions)
     return together.map_batches(

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from jobs.framework.attributes import attribute_fault, require_attributes
 from jobs.framework.paths import InputPath, LocalInput
 from jobs.fraud.sources import Sources
 from jobs.model_source import model_directory
 from lib.contract import Contract, ContractError
-from lib.declaration import did_you_mean, locate, read_yaml_text
-from lib.feature.attributes import Attribute, AttributeFaultError, attributes_of
+from lib.declaration import read_yaml_text
+from lib.feature.attributes import AttributeFaultError, attributes_of
 from lib.feature.feature_extension import FeatureExtension
 from lib.feature.feature_file import FeatureFileError
 from lib.fraud.amounts import AmountScale
@@ -59,12 +59,7 @@ class FeatureOptions(Sources):
 
     def attribute_fault(self, fault: BaseException) -> ContractError:
         """The fault of an attribute with the line of the mapping file that declares it."""
-        if self.mapping_transactions is None or not isinstance(fault, AttributeFaultError):
-            return ContractError(str(fault))
-        path = Path(self.mapping_transactions)
-        text = read_yaml_text(path, path.name, ContractError)
-        line = locate(text, path.name, ("attributes", fault.name))
-        return ContractError(f"{line}: {fault}")
+        return attribute_fault(self.mapping_transactions, fault)
 
     def model_features(self) -> PaymentFeatures:
         """The features of the model that --features-of names."""
@@ -75,21 +70,5 @@ class FeatureOptions(Sources):
         if self.feature_file is not None:
             raise ContractError("expected either --feature-file or --features-of, got both")
         features = replace(self.model_features(), scale=scale)
-        _require_attributes(features.attributes, contract)
+        require_attributes(features.attributes, contract)
         return features
-
-
-def _require_attributes(expected: Sequence[Attribute], contract: Contract) -> None:
-    present = {attribute.name: attribute.type for attribute in attributes_of(contract)}
-    for attribute in expected:
-        if attribute.name not in present:
-            raise ContractError(
-                f"the model reads attribute '{attribute.name}' ({attribute.type}), which the "
-                "mapping of transactions does not have; add it under 'attributes'; "
-                f"{did_you_mean(attribute.name, present)}"
-            )
-        if present[attribute.name] != attribute.type:
-            raise ContractError(
-                f"attribute '{attribute.name}': expected type {attribute.type}, as the model was "
-                f"trained with, got {present[attribute.name]}"
-            )

@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from lib.churn.contracts import SIGNALS
+from lib.churn.contracts import CUSTOMERS, SIGNALS
+from lib.churn.customer_attributes import PREFIX, attribute_columns, attribute_values
 from lib.churn.formulas import UNKNOWN
 from lib.churn.vocabulary import CustomerVocabulary
 from lib.contract import TIME
@@ -59,42 +60,73 @@ SCHEMA = pa.schema(
         *(pa.field(name, pa.int64()) for name in NUMBERS),
     ]
 )
-"""Of a stream. Texts are null and numbers 0 where a happening says nothing of them."""
+"""Of a stream without attributes. Texts are null and numbers 0 where a happening says nothing."""
 _CONTENT = tuple(
     name for name in SCHEMA.names if name not in ("event_id", "received_at", *_OF_NEIGHBOURS)
 )
 
 
+def schema_of(base: CustomerVocabulary) -> pa.Schema:
+    """The columns of a base's stream: `SCHEMA`, and whole numbers that hold the attributes."""
+    own = [pa.field(name, pa.int64()) for name in attribute_columns(base)]
+    return pa.schema([*SCHEMA, *own])
+
+
 def content_of(event: Mapping[str, Any]) -> bytes:
     """A digest (8 bytes) of what a happening itself says, whatever rows it is told with."""
-    text = repr([event[name] for name in _CONTENT]).encode()
+    own = [name for name in event if name.startswith(PREFIX)]
+    text = repr([event[name] for name in (*_CONTENT, *own)]).encode()
     return hashlib.blake2b(text, digest_size=8).digest()
 
 
 def events_of(name: str, base: CustomerVocabulary, table: pa.Table) -> pa.Table:
-    """The rows of one checked table as happenings, with the columns of `SCHEMA`.
+    """The rows of one checked table as happenings, with the columns of `schema_of`.
 
     Args:
         name: of the contract: `customers`, `usage`, ...
-        base: says the codes of segments and plans.
+        base: says the codes of segments, plans and values of attributes.
         table: checked.
     """
-    return _MAKERS[name](table, base) if table.num_rows else SCHEMA.empty_table()
+    if not table.num_rows:
+        return schema_of(base).empty_table()
+    values = attribute_values(base, table) if name == CUSTOMERS.name else {}
+    return _with_attributes(_MAKERS[name](table, base), base, values)
 
 
 def stream(tables: Mapping[str, pa.Table | None], base: CustomerVocabulary) -> pa.Table:
     """The happenings of several tables, by contract's name."""
     parts = [events_of(name, base, table) for name, table in tables.items() if table is not None]
-    return pa.concat_tables([SCHEMA.empty_table(), *parts])
+    return pa.concat_tables([schema_of(base).empty_table(), *parts])
 
 
-def probes(customers: list[str], at_us: NDArray[np.int64]) -> pa.Table:
-    """Happenings at which nothing happens, to read features at: one for each customer and time."""
+def _with_attributes(
+    happened: pa.Table, base: CustomerVocabulary, values: Mapping[str, pa.Array]
+) -> pa.Table:
+    """Happenings with the columns of a base's attributes; 0 where they say nothing of them."""
+    for name in attribute_columns(base):
+        zeros = pa.repeat(pa.scalar(0, pa.int64()), happened.num_rows)
+        happened = happened.append_column(name, values.get(name, zeros))
+    return happened
+
+
+def probes(
+    customers: list[str],
+    at_us: NDArray[np.int64],
+    base: CustomerVocabulary | None = None,
+) -> pa.Table:
+    """Happenings at which nothing happens, to read features at: one for each customer and time.
+
+    Args:
+        customers: who.
+        at_us: when, microseconds UTC.
+        base: in whose stream they stand; None: in one without attributes.
+    """
     # a space comes before every other id: what happens at the moment itself comes after it
     ids = pa.array([f" {name}:{at}" for name, at in zip(customers, at_us.tolist(), strict=True)])
     times = pa.array(at_us).cast(TIME)
     named = pa.table({"customer_id": pa.array(customers, pa.string())})
-    return _stream(named, ids, times, times, {})
+    happened = _stream(named, ids, times, times, {})
+    return happened if base is None else _with_attributes(happened, base, {})
 
 
 def _customers(table: pa.Table, base: CustomerVocabulary) -> pa.Table:

@@ -9,7 +9,8 @@ from functools import cache, partial
 
 from lib.churn import formulas
 from lib.churn.contracts import SIGNALS
-from lib.churn.events import ATTRIBUTES, TABLE_OF
+from lib.churn.customer_attributes import CODE_ENDING, attribute_columns, columns_of
+from lib.churn.events import ATTRIBUTES, SCHEMA, TABLE_OF
 from lib.churn.vocabulary import CustomerVocabulary
 from lib.feature import (
     DAY,
@@ -24,6 +25,7 @@ from lib.feature import (
     Sum,
     Window,
 )
+from lib.feature.attributes import Attribute, AttributeFaultError
 from lib.feature.measures import Distinct, Key, Measure, quantities_of
 
 _CUSTOMER: Key = ("customer_id",)
@@ -46,6 +48,8 @@ def _remembered(only: str, names: tuple[str, ...]) -> tuple[Quantity, tuple[Quan
     return _quantity(only), tuple(_quantity(name) for name in names)
 
 
+CONTRACT = "contract"
+"""The group of features of the newest row of a customer."""
 AnyFeature = Feature | Derived | Direct
 
 
@@ -88,7 +92,7 @@ def _trend(measure: str) -> Derived:
 def _contract(base: CustomerVocabulary) -> Iterator[AnyFeature]:
     yield Direct("as_of_day", "days since 1970", ("event_time",), formulas.day_of, hidden=True)
     for name in ATTRIBUTES:
-        yield _last(f"{name}_told", "as told", name, "told", ATTRIBUTES)
+        yield _last(f"{name}_told", "as told", name, "told", _told_of(base))
     yield _derived("tenure_days", "days", formulas.days_since, "as_of_day", "start_day_told")
     yield _derived("days_to_renewal", "days", formulas.days_until, "as_of_day", "renewal_day_told")
     yield Derived("mrr_minor", "minor units", ("mrr_minor_told",), formulas.or_missing, hidden=True)
@@ -98,6 +102,27 @@ def _contract(base: CustomerVocabulary) -> Iterator[AnyFeature]:
         unit = "place in " + "|".join(names)
         yield _derived(f"{attribute}_code", unit, formulas.or_missing, f"{attribute}_place_told")
     yield _sum("contract_changes_90d", "changes", "told", _W90)
+
+
+def _told_of(base: CustomerVocabulary) -> tuple[str, ...]:
+    """What the newest row of a customer says, attributes of the base included."""
+    return (*ATTRIBUTES, *attribute_columns(base))
+
+
+def _attributes(base: CustomerVocabulary) -> Iterator[AnyFeature]:
+    for attribute in base.attributes:
+        columns = columns_of(attribute)
+        for column in columns:
+            yield _last(f"{column}_told", "as told", column, "told", _told_of(base))
+        inputs = tuple(f"{column}_told" for column in columns)
+        formula = formulas.number_of if attribute.type == "number" else formulas.or_missing
+        yield Derived(attribute.feature_name, _unit_of(attribute), inputs, formula)
+
+
+def _unit_of(attribute: Attribute) -> str:
+    if attribute.type == "category":
+        return "place in " + "|".join(attribute.vocabulary)
+    return "0 or 1" if attribute.type == "flag" else attribute.unit or "number"
 
 
 def _adoption() -> Iterator[AnyFeature]:
@@ -224,9 +249,33 @@ _MAKERS: dict[str, Callable[[], Iterator[AnyFeature]]] = {
 
 
 def churn_features(base: CustomerVocabulary) -> FeatureSet:
-    """The features of a base's customers, keyed by customer alone."""
+    """The features of a base's customers, keyed by customer alone; attributes come last.
+
+    Raises:
+        AttributeFaultError: an attribute has a name that is taken.
+    """
     features = [*_contract(base), *(feature for maker in _MAKERS.values() for feature in maker())]
+    _require_free_names(base, {feature.name for feature in features})
+    features += _attributes(base)
     return FeatureSet(name="churn", version=1, features=tuple(features), id_column="event_id")
+
+
+def _require_free_names(base: CustomerVocabulary, packaged_names: set[str]) -> None:
+    for attribute in base.attributes:
+        if {attribute.name, attribute.feature_name} & packaged_names:
+            raise AttributeFaultError(
+                attribute.name, "is the name of a packaged feature; give it another name"
+            )
+        if attribute.feature_name in SCHEMA.names:
+            raise AttributeFaultError(
+                attribute.name, "is the name of something that events say; give it another name"
+            )
+        if attribute.type != "category" and attribute.name.endswith(CODE_ENDING):
+            raise AttributeFaultError(
+                attribute.name,
+                f"names that end in {CODE_ENDING} are those of categories; declare it as a "
+                "category, or give it another name",
+            )
 
 
 @cache
@@ -256,9 +305,9 @@ def _columns(measure: Measure) -> tuple[str, ...]:
 
 @cache
 def group_of() -> dict[str, str]:
-    """The group of each feature that a model sees, by name."""
+    """The group of each packaged feature, by name; attributes are of the group `CONTRACT`."""
     makers: dict[str, Callable[[], Iterator[AnyFeature]]] = {
-        "contract": partial(_contract, CustomerVocabulary()),
+        CONTRACT: partial(_contract, CustomerVocabulary()),
         **_MAKERS,
     }
     return {

@@ -8,11 +8,14 @@ from lib.feature.exact_arithmetic import (
     at_most,
     choose,
     ratio,
+    scaled_by_power,
     square_root,
 )
 
 _DAY_MINUTES = DAY / MINUTE
 UNKNOWN = -1
+NO_NUMBER = 9_999
+"""Power of two that stands beside the significand of a number that was not told."""
 MINOR_UNITS = 100.0
 
 
@@ -29,6 +32,13 @@ def day_of(event_time: Value) -> Value:
 def or_missing(value: Value) -> Value:
     """A remembered number; missing where it was never told."""
     return choose(value < 0.0, NAN, value)
+
+
+def number_of(significand: Value, power: Value) -> Value:
+    """A remembered number of any size, to the bit; missing where it was never told."""
+    is_known = power < NO_NUMBER
+    exact = scaled_by_power(significand, choose(is_known, power, 0.0))
+    return choose(is_known, exact, NAN)
 
 
 def days_since(now: Value, day: Value) -> Value:

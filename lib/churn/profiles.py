@@ -26,6 +26,7 @@ from lib.feature import (
     Quantity,
     events,
 )
+from lib.feature.attributes import Attribute
 
 _DIGITS = 8
 _EVER = 100 * 365 * DAY
@@ -116,13 +117,20 @@ def status_of(values: Mapping[str, float]) -> CustomerStatus:
 def online_features(base: CustomerVocabulary) -> FeatureSet:
     """The features of `churn_features`, under a name that no other vocabulary has.
 
-    Profiles hold codes of segments and plans, whose meaning is the base's: after another base is
-    put in force they are empty, not wrong, until a backfill fills them.
+    Profiles hold codes of segments, plans and attributes, whose meaning is the base's: after
+    another base is put in force they are empty, not wrong, until rows are sent again.
     """
     features = churn_features(base)
     text = "\x00".join(("", *base.segments, "", *base.plans))
+    if base.attributes:
+        text = "\x00".join((text, "", *(repr(_stored(each)) for each in base.attributes)))
     digest = hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
     return replace(features, name=f"{features.name}-{digest}")
+
+
+def _stored(attribute: Attribute) -> tuple[object, ...]:
+    """What the meaning of a stored number depends on."""
+    return attribute.name, attribute.type, attribute.vocabulary
 
 
 @dataclass(frozen=True)
@@ -189,13 +197,16 @@ def _both(features: ProfileRequest, standing: ProfileRequest) -> ProfileRequest:
     return features._replace(parts=features.parts + standing.parts)
 
 
-def probe(customer_id: str, at_us: int, request_id: str) -> dict[str, Any]:
+def probe(
+    customer_id: str, at_us: int, request_id: str, base: CustomerVocabulary | None = None
+) -> dict[str, Any]:
     """The event at which a customer is looked at; one asked again sees what the first one saw.
 
     Args:
         customer_id: who.
         at_us: microseconds UTC.
         request_id: names the request.
+        base: in whose stream it stands.
     """
-    event = events(probes([customer_id], np.array([at_us], dtype=np.int64)))[0]
+    event = events(probes([customer_id], np.array([at_us], dtype=np.int64), base))[0]
     return {**event, "event_id": f"{event['event_id']}:{request_id}"}

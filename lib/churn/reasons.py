@@ -5,8 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lib.churn.features import group_of
+from lib.churn.features import CONTRACT, group_of
 from lib.churn.target import Floats
+from lib.churn.vocabulary import CustomerVocabulary
+from lib.feature.attributes import Attribute
 
 _SPECIAL = {
     "tenure_days": "days since the first contract",
@@ -40,18 +42,30 @@ _SPECIAL = {
 _WINDOW = re.compile(r"_(\d+)d$")
 
 
-def words_for(name: str) -> str:
+def words_for(name: str, base: CustomerVocabulary | None = None) -> str:
     """A feature's name as people say it.
+
+    Args:
+        name: of the feature.
+        base: whose attributes it may be made of.
 
     >>> words_for("active_users_30d")
     'active users in the last 30 days'
     """
+    if (attribute := _attribute_of(name, base)) is not None:
+        return attribute.words or attribute.name.replace("_", " ")
     if name in _SPECIAL:
         return _SPECIAL[name]
     window = _WINDOW.search(name)
     stem = _WINDOW.sub("", name)
     plain = _SPECIAL.get(stem, stem.replace("_", " "))
     return f"{plain} in the last {window[1]} days" if window else plain
+
+
+def _attribute_of(name: str, base: CustomerVocabulary | None) -> Attribute | None:
+    """The attribute that a feature is made of."""
+    attributes = () if base is None else base.attributes
+    return next((each for each in attributes if each.feature_name == name), None)
 
 
 @dataclass(frozen=True)
@@ -75,7 +89,12 @@ class Reason:
 
 
 def reasons_of(
-    names: tuple[str, ...], row: Floats, contributions: Floats, usual: Floats, most: int = 5
+    names: tuple[str, ...],
+    row: Floats,
+    contributions: Floats,
+    usual: Floats,
+    base: CustomerVocabulary | None = None,
+    most: int = 5,
 ) -> tuple[Reason, ...]:
     """The strongest contributions of one customer, the strongest first.
 
@@ -84,20 +103,33 @@ def reasons_of(
         row: (features,) of the customer.
         contributions: (features,) added to the log-odds.
         usual: (features,) medians of training.
+        base: whose attributes are among the features.
         most: reasons at most.
     """
     order = np.argsort(-np.abs(contributions), kind="stable")[:most]
     return tuple(
-        _reason(names[k], float(row[k]), float(contributions[k]), float(usual[k]))
+        _reason(names[k], float(row[k]), float(contributions[k]), float(usual[k]), base)
         for k in order.tolist()
         if contributions[k] != 0.0
     )
 
 
-def _reason(name: str, value: float, effect: float, usual: float) -> Reason:
+def _reason(
+    name: str, value: float, effect: float, usual: float, base: CustomerVocabulary | None
+) -> Reason:
     number = None if np.isnan(value) else value
     more = "raises" if effect > 0 else "lowers"
-    value_text = "no data" if number is None else f"{number:,.4g}"
-    beside = "" if np.isnan(usual) or name.endswith("_code") else f", usually {usual:,.4g}"
-    words = f"{words_for(name)}: {value_text}{beside}; {more} the risk"
-    return Reason(name, group_of()[name], effect, number, usual, words)
+    attribute = _attribute_of(name, base)
+    value_text = "no data" if number is None else _value_text(number, attribute)
+    is_code = name.endswith("_code") or (attribute is not None and attribute.type != "number")
+    beside = "" if np.isnan(usual) or is_code else f", usually {usual:,.4g}"
+    words = f"{words_for(name, base)}: {value_text}{beside}; {more} the risk"
+    return Reason(name, group_of().get(name, CONTRACT), effect, number, usual, words)
+
+
+def _value_text(number: float, attribute: Attribute | None) -> str:
+    if attribute is not None and attribute.type == "category":
+        return attribute.vocabulary[int(number) - 1] if number >= 1.0 else "another value"
+    if attribute is not None and attribute.type == "flag":
+        return "yes" if number else "no"
+    return f"{number:,.4g}"

@@ -10,6 +10,6 @@ ACTIONS = ("MONITOR", "CONTACT", "ACT_NOW")
 """From the mildest to the hardest: nothing special; talk to them soon; today."""
 
 
-def rule_fields(features: Iterable[str]) -> dict[str, type]:
-    """Every feature (a number) and the customer's id."""
-    return {**dict.fromkeys(features, float), "customer_id": str}
+def rule_fields(features: Iterable[str], texts: Iterable[str] = ()) -> dict[str, type]:
+    """Every feature (a number), attributes that are texts, and the customer's id."""
+    return {**dict.fromkeys(features, float), **dict.fromkeys(texts, str), "customer_id": str}

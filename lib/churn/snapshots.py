@@ -174,7 +174,7 @@ def features_at(
 
     Whatever became known at a moment or later is out of its row's reach.
     """
-    features, probe_events = churn_features(base), probes(names, at_us)
+    features, probe_events = churn_features(base), probes(names, at_us, base)
     table = compute(features, pa.concat_tables([happened, probe_events]))
     rows = table.slice(happened.num_rows)
     lost = set(untold(base))

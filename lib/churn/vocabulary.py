@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
+from typing import Any
 
 import yaml
 from pydantic import ConfigDict
 
 from lib.declaration import load_declaration, repeated
+from lib.feature.attributes import Attribute
 
 TABLES = ("usage", "tickets", "invoices", "payments", "surveys", "signals")
 """Of a base whose every table is told, beside the customers themselves."""
@@ -28,6 +30,7 @@ class CustomerVocabulary:
         segments: with whom customers are compared; the code of one is its place, from 1.
         plans: what is subscribed to, the same way.
         tables: what is told of customers, by contract's name; features of the others are missing.
+        attributes: columns of customers beside those of the contract, frozen.
 
     Raises:
         ChurnError: a name comes twice, or there are more than features can be made of.
@@ -38,6 +41,7 @@ class CustomerVocabulary:
     segments: tuple[str, ...] = ()
     plans: tuple[str, ...] = ()
     tables: tuple[str, ...] = TABLES
+    attributes: tuple[Attribute, ...] = ()
 
     def __post_init__(self) -> None:
         for key in ("segments", "plans"):
@@ -46,22 +50,43 @@ class CustomerVocabulary:
                 raise ChurnError(f"{key}: '{twice}' is listed twice")
             if len(names) > _MOST:
                 raise ChurnError(f"{key}: expected at most {_MOST}, got {len(names)}")
-
+        if (twice := repeated([each.name for each in self.attributes])) is not None:
+            raise ChurnError(f"attributes: '{twice}' is listed twice")
         for name in self.tables:
             if name not in TABLES:
                 raise ChurnError(f"tables: expected some of {', '.join(TABLES)}, got '{name}'")
 
     def difference(self, other: CustomerVocabulary) -> str:
         """What the other base has instead, in words; empty where both are the same."""
-        return "; ".join(
+        differing = [
             f"{key}: {_listed(getattr(self, key))} against {_listed(getattr(other, key))}"
             for key in _KEYS
             if getattr(self, key) != getattr(other, key)
+        ]
+        return "; ".join(part for part in (*differing, self.attribute_difference(other)) if part)
+
+    def attribute_difference(self, other: CustomerVocabulary) -> str:
+        """What attributes the other base has instead, in words; empty where they are the same."""
+        by_name = [{each.name: each for each in base.attributes} for base in (self, other)]
+        if by_name[0] == by_name[1]:
+            if self.attributes == other.attributes:
+                return ""
+            return "attributes: " + " against ".join(_listed(tuple(each)) for each in by_name)
+        pairs = {
+            name: [attributes.get(name) for attributes in by_name]
+            for name in dict.fromkeys((*by_name[0], *by_name[1]))
+        }
+        return "; ".join(
+            f"attribute '{name}': {' against '.join(map(_described, pair))}"
+            for name, pair in pairs.items()
+            if pair[0] != pair[1]
         )
 
     def to_yaml(self) -> str:
         """A file that `parse_vocabulary` reads."""
-        content = {name: list(getattr(self, name)) for name in _KEYS}
+        content: dict[str, Any] = {name: list(getattr(self, name)) for name in _KEYS}
+        if self.attributes:
+            content["attributes"] = [_written(each) for each in self.attributes]
         return yaml.safe_dump(content, sort_keys=False)
 
 
@@ -69,8 +94,33 @@ def _listed(names: tuple[str, ...]) -> str:
     return ", ".join(names) or "none"
 
 
+def _described(attribute: Attribute | None) -> str:
+    """An attribute in words."""
+    if attribute is None:
+        return "none"
+    kept = {
+        "values": "|".join(attribute.vocabulary),
+        "unit": attribute.unit,
+        "low": attribute.low,
+        "high": attribute.high,
+        "words": attribute.words,
+    }
+    parts = [f"{key} {value}" for key, value in kept.items() if value not in ("", None)]
+    return " ".join([attribute.type, f"({', '.join(parts)})"] if parts else [attribute.type])
+
+
+def _written(attribute: Attribute) -> dict[str, Any]:
+    """An attribute as YAML has it: what it says beside the defaults."""
+    written: dict[str, Any] = {}
+    for key in fields(Attribute):
+        value = getattr(attribute, key.name)
+        if key.default is MISSING or value != key.default:
+            written[key.name] = list(value) if isinstance(value, tuple) else value
+    return written
+
+
 def parse_vocabulary(text: str, origin: str = "base") -> CustomerVocabulary:
-    """The base in a YAML text: `segments`, `plans` and `tables`, lists, all optional.
+    """The base in a YAML text: `segments`, `plans`, `tables`, `attributes`, lists, all optional.
 
     Raises:
         ChurnError: unknown keys, or something else than lists of names.
@@ -79,7 +129,10 @@ def parse_vocabulary(text: str, origin: str = "base") -> CustomerVocabulary:
 
 
 def vocabulary_of(
-    segments: Iterable[str | None], plans: Iterable[str | None], tables: Iterable[str] = TABLES
+    segments: Iterable[str | None],
+    plans: Iterable[str | None],
+    tables: Iterable[str] = TABLES,
+    attributes: tuple[Attribute, ...] = (),
 ) -> CustomerVocabulary:
     """The base that data shows: every segment and plan that comes, by name.
 
@@ -88,4 +141,4 @@ def vocabulary_of(
     unique_names = [tuple(sorted({name for name in names if name})) for names in (segments, plans)]
     table_names = tuple(name for name in TABLES if name in set(tables))
     kept = [names if len(names) <= _MOST else () for names in unique_names]
-    return CustomerVocabulary(kept[0], kept[1], table_names)
+    return CustomerVocabulary(kept[0], kept[1], table_names, attributes)

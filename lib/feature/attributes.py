@@ -15,9 +15,15 @@ from typing import Any, Literal, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from pydantic import ConfigDict
 
-from lib.contract import Contract
-from lib.contract.attribute_section import AttributeType, attribute_type
+from lib.contract import Column, Contract
+from lib.contract.attribute_section import (
+    AttributeType,
+    attribute_column,
+    attribute_type,
+    words_of_attribute,
+)
 from lib.feature.declaration import Declaration, Direct, Feature, OptionalCategory, Rate
 from lib.feature.windows import Window
 
@@ -60,6 +66,8 @@ class Attribute:
         encoding: how it becomes a feature.
         vocabulary: values with a code, the most frequent first.
     """
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
 
     name: str
     type: AttributeType
@@ -186,12 +194,19 @@ def attributes_of(contract: Contract) -> tuple[Attribute, ...]:
             column.name,
             attribute_type(column),
             column.unit,
-            "" if column.description == "attribute" else column.description,
+            words_of_attribute(column),
             column.low,
             column.high,
         )
         for column in columns
     )
+
+
+def contract_column(attribute: Attribute) -> Column:
+    """The column of a contract that an attribute is read from."""
+    words = attribute.words or attribute.name.replace("_", " ")
+    bounds = (attribute.low, attribute.high)
+    return attribute_column(attribute.name, attribute.type, words, attribute.unit, bounds)
 
 
 def freeze_attributes(

@@ -73,6 +73,13 @@ def square_root(value: Value) -> Value:
     return math.sqrt(value)
 
 
+def scaled_by_power(value: Value, power: Value) -> Value:
+    """`value * 2 ** power` of a whole number `power`, rounded once where the result is tiny."""
+    if isinstance(power, np.ndarray):
+        return np.ldexp(value, power.astype(np.int64))
+    return math.ldexp(value, int(power))
+
+
 def natural_log(value: Value) -> Value:
     """Natural logarithm of positive values, within 1 ulp or so of the true one.
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from lib.churn.customer_attributes import attribute_texts
 from lib.churn.model.challenger import ContactSettings, pack_customer, score_of
 from lib.churn.model.model import ChurnModel
 from lib.churn.model.scores import score_customers
@@ -64,9 +65,9 @@ class CustomerScorer(Decider):
         features = await self._see(request.customer_id, at_us, context)
         values = {} if features is None else features.values
         rules = self._active_rules.current.select(features is not None)
-        verdict = rules.evaluate(
-            {**values, "customer_id": request.customer_id}, request.customer_id
-        )
+        texts = attribute_texts(self._customers.base, values)
+        row = {**values, **texts, "customer_id": request.customer_id}
+        verdict = rules.evaluate(row, request.customer_id)
         trial, packed = self._begin_trial(features)
         champion = await self._champion_score(features)
         challenger = None if trial is None else await trial.decisive()
@@ -103,7 +104,7 @@ class CustomerScorer(Decider):
             received_at=received,
             score=answer.chance,
             reasons=[reason.model_dump() for reason in answer.reasons],
-            request={"customer_id": answer.customer_id, "at": answer.at.isoformat()},
+            request={**texts, "customer_id": answer.customer_id, "at": answer.at.isoformat()},
             **columns,
         )
         if trial is not None:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from lib.churn.contracts import CONTRACTS
+from lib.churn.customer_attributes import attribute_counts, customers_contract
 from lib.churn.events import events_of
 from lib.churn.profiles import CustomerFeatures
 from lib.concurrency.bounded_executor import SizedExecutor
@@ -56,12 +57,20 @@ class EventIngestor:
         parts: of the application.
         customers: profiles.
         outcomes: of interventions; notices count among them.
+
+    Attributes:
+        contracts: of the tables, that of customers with the attributes of the base.
     """
 
     def __init__(
         self, parts: ServiceParts, customers: ProfileRepository, outcomes: InterventionOutcomes
     ) -> None:
         self._customers, self._outcomes = customers, outcomes
+        of_customers = customers_contract(customers.base)
+        self.contracts = tuple(
+            of_customers if contract.name == of_customers.name else contract
+            for contract in CONTRACTS
+        )
         self._meter, self._clock = parts.meter, parts.clock
         self._reading = SizedExecutor("events", _LONG_AT_ONCE, _LONG_ROWS)
 
@@ -87,6 +96,7 @@ class EventIngestor:
         counts_by_table = {name: count for name, (count, _) in tallies.items()}
         contradictions += [text for _, texts in tallies.values() for text in texts]
         self._count(counts_by_table, contradictions)
+        self._count_attributes(tables.get("customers"))
         introduced = set(_names(tables.get("customers")))
         strangers = [name for name in names if not known[name].known and name not in introduced]
         return EventsResponse(
@@ -99,7 +109,7 @@ class EventIngestor:
     def _checked(self, news: Any) -> _Tables:
         """The rows of a request as tables; the lists of the request are emptied."""
         self._check(news)
-        tables = to_rows(news, CONTRACTS)
+        tables = to_rows(news, self.contracts)
         for contract in CONTRACTS:
             release_rows(getattr(news, contract.name))
         return tables
@@ -143,6 +153,13 @@ class EventIngestor:
                     self._meter.count(metrics.EVENTS, name, outcome, amount=count)
         if contradictions:
             self._meter.count(metrics.CONTRADICTIONS, amount=len(contradictions))
+
+    def _count_attributes(self, customers: pa.Table | None) -> None:
+        if customers is None:
+            return
+        for name, state, count in attribute_counts(self._customers.base, customers):
+            if count:
+                self._meter.count(metrics.ATTRIBUTES, name, state, amount=count)
 
     def _check(self, news: Any) -> None:
         """Nothing may have happened, or be known, later than now."""

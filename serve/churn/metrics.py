@@ -5,6 +5,7 @@ from serve.framework.metrics import common_metrics, review_admissions
 
 EVENTS = "forewarn_churn_events"
 CONTRADICTIONS = "forewarn_churn_contradictions"
+ATTRIBUTES = "forewarn_churn_attributes"
 BANDS = "forewarn_churn_bands"
 PLANS = "forewarn_churn_plans"
 INTERVENTIONS = "forewarn_churn_interventions"
@@ -16,6 +17,11 @@ INSTRUMENTS = (
     review_admissions("churn"),
     Metric(EVENTS, "rows received, by table and what became of them", ("table", "outcome")),
     Metric(CONTRADICTIONS, "rows that say the opposite of what is known"),
+    Metric(
+        ATTRIBUTES,
+        "rows of customers without an attribute, or with an unknown value of it",
+        ("attribute", "state"),
+    ),
     Metric(BANDS, "customers scored, by colour of their health", ("band",)),
     Metric(PLANS, "days planned", ("outcome",)),
     Metric(INTERVENTIONS, "customers chosen, by playbook and arm", ("playbook", "arm")),

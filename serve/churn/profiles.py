@@ -103,7 +103,7 @@ class ProfileRepository(GuardedRepository[AsyncProfileStore]):
         Raises:
             StoreError: the store is out.
         """
-        event = probe(customer_id, at_us, request_id)
+        event = probe(customer_id, at_us, request_id, self.base)
         request = self._online.look(event)
         reply = await self._guard.run(lambda: self._store.exchange(request))
         return self._online.read(event, reply)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import Path
+from pydantic import TypeAdapter
 from starlette.responses import Response
 
 from lib.churn.intervention_repository import (
@@ -13,14 +14,12 @@ from lib.churn.intervention_repository import (
 )
 from lib.churn.intervention_switch import RepeatedSwitchError, SwitchUnchangedError
 from serve.churn.schemas import (
-    EVENTS,
     OUTCOME,
     OUTCOMES,
     PLAN,
     SCORE,
     CustomerResponse,
     EffectsResponse,
-    Events,
     EventsResponse,
     ManyOutcomes,
     Outcome,
@@ -35,6 +34,7 @@ from serve.churn.schemas import (
     SwitchResponse,
     WithdrawalRequest,
     WithdrawalResponse,
+    events_model,
 )
 from serve.churn.service import ChurnService
 from serve.framework import (
@@ -85,14 +85,17 @@ def _customer_routes(service: ChurnService) -> list[Route]:
     router, args = Router("customers", "churn"), service.args
     limits = {"body_bytes": args.events_body_bytes, "deadline_ms": args.events_deadline_ms}
 
-    @router.direct("/events", "label", "Send events", Events, EventsResponse, **limits)
+    news = events_model(service.ingestor.contracts)
+    reading: TypeAdapter[Any] = TypeAdapter(news)
+
+    @router.direct("/events", "label", "Send events", news, EventsResponse, **limits)
     async def events(body: bytes, context: RequestContext) -> bytes:
         """Store events of customers: contracts, usage, tickets, invoices, surveys and notices.
 
         Rows that are sent again change nothing, for as many days as the service keeps receipts.
         """
         answer = await service.ingestor.ingest(
-            await service.parsing.parse_rows(EVENTS, body), context
+            await service.parsing.parse_rows(reading, body), context
         )
         return answer.model_dump_json().encode()
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -16,6 +17,7 @@ from pydantic import (
 )
 
 from lib.churn.contracts import CONTRACTS
+from lib.contract import Contract
 from lib.contract.fields import Amount, Count, Id, Key, Moment, Note, PathId
 from serve.framework import response_fields as fields
 from serve.framework.contract_models import model_for
@@ -42,25 +44,22 @@ class _Events(fields.RequestBody):
         return self
 
 
-if TYPE_CHECKING:
-    Events = _Events
-else:
-    Events = create_model(
-        "Events",
-        __base__=_Events,
-        __doc__="Events of customers, as rows of one or more tables.",
-        **{
-            contract.name: (
-                list[model_for(contract)],
-                Field(
-                    default=[],
-                    max_length=MOST_ROWS,
-                    description=f"Rows of the table `{contract.name}`; default: no rows.",
-                ),
-            )
-            for contract in CONTRACTS
-        },
-    )
+def events_model(contracts: Sequence[Contract]) -> type[BaseModel]:
+    """The body of events.
+
+    Args:
+        contracts: of the tables, that of customers with the attributes of the model in force.
+    """
+    tables: dict[str, Any] = {contract.name: _rows_of(contract) for contract in contracts}
+    doc = "Events of customers, as rows of one or more tables."
+    model: type[BaseModel] = create_model("Events", __base__=_Events, __doc__=doc, **tables)
+    return model
+
+
+def _rows_of(contract: Contract) -> tuple[Any, Any]:
+    description = f"Rows of the table `{contract.name}`; default: no rows."
+    field = Field(default=[], max_length=MOST_ROWS, description=description)
+    return list[model_for(contract)], field  # type: ignore[misc]
 
 
 class IngestCounts(BaseModel):
@@ -482,7 +481,6 @@ class EffectsResponse(BaseModel):
 
 
 ManyOutcomes = Annotated[list[Outcome], Field(min_length=1, max_length=MOST_OUTCOMES)]
-EVENTS: TypeAdapter[Any] = TypeAdapter(Events)
 SCORE: TypeAdapter[ScoreRequest] = TypeAdapter(ScoreRequest)
 PLAN: TypeAdapter[PlanRequest] = TypeAdapter(PlanRequest)
 OUTCOME: TypeAdapter[Outcome] = TypeAdapter(Outcome)

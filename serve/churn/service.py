@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lib.churn.customer_attributes import attribute_texts
 from lib.churn.features import churn_features
 from lib.churn.health import HealthReference
 from lib.churn.health_repository import HealthRepository
@@ -16,7 +17,7 @@ from lib.churn.review import CustomerReview
 from lib.churn.rules import ACTIONS, RULES_FILE, rule_fields
 from lib.churn.target import Target
 from lib.churn.vocabulary import CustomerVocabulary, parse_vocabulary
-from lib.registry import Registry
+from lib.registry import ArtifactError, Registry
 from serve.churn.active_playbooks import ActivePlaybooks
 from serve.churn.candidates import CandidateSource
 from serve.churn.decision import CustomerScorer
@@ -54,7 +55,9 @@ class ChurnService(RiskService):
         self.args = args = start.args
         self.base = _base(args)
         names = churn_features(self.base).names
-        active_rules = ActiveRules(rule_fields(names), RULES_FILE, ACTIONS, {"customer_id"})
+        texts = tuple(attribute_texts(self.base, {}))
+        fields = rule_fields(names, texts)
+        active_rules = ActiveRules(fields, RULES_FILE, ACTIONS, {"customer_id"})
         super().__init__(SYSTEM, start, active_rules)
         self.active_playbooks = ActivePlaybooks(names)
         self.model_slot = ModelSlot(SYSTEM, args.registry, args.models, self._load)
@@ -109,6 +112,12 @@ class ChurnService(RiskService):
 
     def _load(self, directory: Path) -> ChurnModel:
         """A model of this base that can answer, tried out."""
+        if differs := base_in(directory).attribute_difference(self.base):
+            raise ArtifactError(
+                f"{directory.name} reads other attributes of customers than the model that this "
+                f"service started with: {differs}; start the service again with it, then send the "
+                "rows of customers again"
+            )
         model = load_model(directory, self.base)
         width = len(model.names)
         for row in (np.zeros((1, width)), np.full((1, width), np.nan)):

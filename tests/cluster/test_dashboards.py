@@ -70,6 +70,7 @@ def test_every_count_is_on_a_panel_or_in_an_alert() -> None:
     panel_metrics = {name for query in QUERIES for name, _ in metrics_of(query)}
     counted = {metric.name for metric in COUNTED}
     assert counted - panel_metrics == {
+        "forewarn_churn_attributes",
         "forewarn_fraud_attributes",
         "forewarn_fraud_unknown_payment_methods",
     }

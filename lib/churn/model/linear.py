@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
+from lib.churn.customer_attributes import CODE_ENDING
 from lib.churn.model.settings import ModelSettings
 from lib.churn.snapshots import Snapshots
 from lib.churn.target import Floats
@@ -22,8 +23,6 @@ FEW = (
     *("days_since_use", "active_days_90d", "usage_90d", "active_users_90d"),
 )
 """Recency, frequency and worth of what customers buy (Fader and Hardie) and of what they use."""
-CODES = ("segment_code", "plan_code")
-"""Features that are codes."""
 _RARE = 0.01
 
 
@@ -127,7 +126,7 @@ def fit_linear(rows: Snapshots, weights: Floats, settings: ModelSettings) -> Lin
         weights: (rows,).
         settings: penalties, and the weight of the second fit; without it there is none.
     """
-    squash = fit_squash(rows.matrix, [rows.names.index(name) for name in CODES])
+    squash = fit_squash(rows.matrix, _codes_among(rows.names))
     inputs = squash.apply(rows.matrix)
     weighed, intercept = _fitted(inputs, rows.labels, weights, settings.ridge)
     columns = _varying(squash, [rows.names.index(name) for name in FEW])
@@ -137,6 +136,11 @@ def fit_linear(rows: Snapshots, weights: Floats, settings: ModelSettings) -> Lin
         weighed[columns] += share * of_few
         intercept += share * start
     return Linear(squash, weighed, intercept)
+
+
+def _codes_among(names: Sequence[str]) -> list[int]:
+    """Places of the features that are codes: segment, plan, and attributes that are categories."""
+    return [column for column, name in enumerate(names) if name.endswith(CODE_ENDING)]
 
 
 def _fitted(inputs: Floats, labels: Floats, weights: Floats, ridge: float) -> tuple[Floats, float]:

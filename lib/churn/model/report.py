@@ -13,6 +13,7 @@ from lib.churn.model.evaluation import MEASURES, OURS, PRECISION, RECALL, Evalua
 from lib.churn.model.fitting import Split
 from lib.churn.model.model import ChurnModel
 from lib.churn.reasons import words_for
+from lib.churn.vocabulary import CustomerVocabulary
 from lib.contract import MatchCounts
 from lib.contract.matches import match_figures, match_warnings
 
@@ -48,7 +49,7 @@ def training_report(subject: Subject, findings: Evaluation) -> report.Report:
             _overview(findings, outcome),
             _methods(findings),
             _pictures(findings),
-            _why(findings),
+            _why(findings, subject.model.base),
             _early(findings),
             _groups(subject, findings),
             _data(subject),
@@ -161,11 +162,11 @@ def _pictures(findings: Evaluation) -> report.Section:
     return report.Section("Quality", [report.Figures(tuple(figures))])
 
 
-def _why(findings: Evaluation) -> report.Section:
+def _why(findings: Evaluation, base: CustomerVocabulary) -> report.Section:
     top = list(findings.importance.items())[:_SHOWN]
     plot = report.bar_plot(
         "Most important features",
-        [words_for(name) for name, _ in top],
+        [words_for(name, base) for name, _ in top],
         [share for _, share in top],
         report.Axis("share of all contributions"),
     )

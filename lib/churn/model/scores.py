@@ -42,7 +42,7 @@ def scores_table(model: ChurnModel, rows: Snapshots) -> pa.Table:
         for row, probability in zip(rows.matrix, probabilities, strict=True)
     ]
     reasons = [
-        reasons_of(rows.names, row, adds, model.usual)
+        reasons_of(rows.names, row, adds, model.usual, model.base)
         for row, adds in zip(rows.matrix, contributions, strict=True)
     ]
     codes = np.nan_to_num(rows.column("segment_code")).astype(int).tolist()
