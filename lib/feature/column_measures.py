@@ -64,8 +64,8 @@ def present_in(column: str) -> Quantity:
 
 
 @dataclass(frozen=True)
-class MeanOfPresent(Mean):
-    """The mean over events that have a value.
+class _OfPresent:
+    """Totals of the events that have a value.
 
     Args:
         present: 1 for those events.
@@ -73,31 +73,29 @@ class MeanOfPresent(Mean):
 
     present: Quantity = field(kw_only=True)
 
-    def measures(self, key: Key, window: Window | None) -> tuple[Measure, ...]:
-        """See `Aggregate`."""
-        return (
-            Total(key, self.present, window, without=self.without),
-            Total(key, self.quantity, window, without=self.without),
-        )
+    def _totals(
+        self, key: Key, window: Window | None, without: str | None, *quantities: Quantity
+    ) -> tuple[Measure, ...]:
+        counted = (self.present, *quantities)
+        return tuple(Total(key, quantity, window, without=without) for quantity in counted)
 
 
 @dataclass(frozen=True)
-class DeviationOfPresent(Deviation):
-    """The sample standard deviation over events that have a value.
-
-    Args:
-        present: 1 for those events.
-    """
-
-    present: Quantity = field(kw_only=True)
+class MeanOfPresent(_OfPresent, Mean):
+    """The mean over events that have a value."""
 
     def measures(self, key: Key, window: Window | None) -> tuple[Measure, ...]:
         """See `Aggregate`."""
-        return (
-            Total(key, self.present, window, without=self.without),
-            Total(key, self.quantity, window, without=self.without),
-            Total(key, self.squares, window, without=self.without),
-        )
+        return self._totals(key, window, self.without, self.quantity)
+
+
+@dataclass(frozen=True)
+class DeviationOfPresent(_OfPresent, Deviation):
+    """The sample standard deviation over events that have a value."""
+
+    def measures(self, key: Key, window: Window | None) -> tuple[Measure, ...]:
+        """See `Aggregate`."""
+        return self._totals(key, window, self.without, self.quantity, self.squares)
 
 
 @dataclass(frozen=True)

@@ -26,12 +26,6 @@ _TRUE_MEANINGS = frozenset(
         *("y", "true"),
     )
 )
-_MINOR_WORDS = frozenset(("cents", "cent", "minor", "pence", "kopecks"))
-_CURRENCY_SIGNS = {"€": "EUR", "£": "GBP", "¥": "JPY", "₹": "INR", "$": "USD"}
-_USUAL_CURRENCY = "USD"
-_LONG_AGO = "2000-01-01T00:00:00Z"
-_LABEL_DELAY_DAYS = 7
-_MOST_DIGITS = 4
 
 
 def column_entry(
