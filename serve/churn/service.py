@@ -27,7 +27,7 @@ from serve.churn.interventions import InterventionService
 from serve.churn.planner import solve_plan
 from serve.churn.profiles import ProfileRepository
 from serve.churn.settings import ChurnSettings, ChurnUserConfig
-from serve.framework.model_slot import ModelSlot
+from serve.framework.model_slot import ModelSlot, RestartRequiredError
 from serve.framework.offload import LocalSolver, Solver
 from serve.framework.reloadable import ActiveRules
 from serve.framework.service import RiskService, ServiceStart
@@ -113,7 +113,9 @@ class ChurnService(RiskService):
     def _load(self, directory: Path) -> ChurnModel:
         """A model of this base that can answer, tried out."""
         if differs := base_in(directory).attribute_difference(self.base):
-            raise ArtifactError(
+            # a base that is named stays the same, however often the service starts
+            fault = RestartRequiredError if self.args.base is None else ArtifactError
+            raise fault(
                 f"{directory.name} reads other attributes of customers than the model that this "
                 f"service started with: {differs}; start the service again with it, then send the "
                 "rows of customers again"

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ClassVar, ParamSpec, TypeVar
 
 from lib.access import ApiKeys
 from lib.concurrency.background_tasks import BackgroundTasks
@@ -118,7 +118,7 @@ class SystemReader:
 
 @dataclass
 class ConsoleService:
-    """One replica.
+    """One replica. It has no model, so none that only a start could bring in.
 
     Attributes:
         args: what it was started with.
@@ -131,6 +131,8 @@ class ConsoleService:
         session_repository: sessions, read through `sessions`.
         systems: by name, in the order of the settings.
     """
+
+    restart_reason: ClassVar[str] = ""
 
     args: ConsoleSettings
     meter: Metrics

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from ray.serve import Application, Deployment, deployment, ingress
 
 from serve.framework.gateway import Gateway
+from serve.framework.model_slot import RestartRequiredError
 from serve.framework.runtime_tuning import freeze_heap, tune_interpreter
 from serve.framework.settings import DeploymentSettings, FrontSettings
 
@@ -14,6 +15,10 @@ _QUEUE_FACTOR = 4
 
 class FrontService(Protocol):
     """What a front node runs."""
+
+    @property
+    def restart_reason(self) -> str:
+        """Why only a start can make it whole; "" where it does not need one."""
 
     async def reconfigure(self, config: Mapping[str, Any]) -> None:
         """Loads, checks and swaps what `user_config` names; never raises."""
@@ -49,6 +54,18 @@ class Ingress:
         """See `FrontService.reconfigure`."""
         await self._service.reconfigure(config)
         freeze_heap()
+
+    def check_health(self) -> None:
+        """Have Ray Serve start the replica again where its service needs it.
+
+        A service whose registry did not answer when it started, or held no model, learns only by a
+        start what the model that came since reads.
+
+        Raises:
+            RestartRequiredError: says why.
+        """
+        if reason := self._service.restart_reason:
+            raise RestartRequiredError(reason)
 
 
 def new_front(

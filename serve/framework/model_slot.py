@@ -10,6 +10,10 @@ from lib.registry import Registry
 Model = TypeVar("Model")
 
 
+class RestartRequiredError(Exception):
+    """A model reads what a service settles when it starts; the message says what."""
+
+
 class ModelSlot(Generic[Model]):
     """Holds a model. One that cannot be used never takes the place of one that can.
 
@@ -26,6 +30,7 @@ class ModelSlot(Generic[Model]):
         self._system, self._registry, self._folder, self._load = system, registry, folder, load
         self._loading = threading.Lock()
         self._refused: str | None = None
+        self._restart_reason = ""
         self.current: Model | None = None
         self.version: str | None = None
         self.target = "champion"
@@ -69,6 +74,11 @@ class ModelSlot(Generic[Model]):
                 return None
             return self._try(version)
 
+    @property
+    def restart_reason(self) -> str:
+        """Why only a start can bring a model in; "" where there is one, or none to be had."""
+        return self._restart_reason if self.current is None else ""
+
     def state(self) -> Mapping[str, Any]:
         """`version`, `target` and `error`; the first is None without a model."""
         return {"version": self.version, "wanted": self.target, "error": self.error}
@@ -81,6 +91,7 @@ class ModelSlot(Generic[Model]):
             model = self._load(registry.fetch(self._system, version, self._folder))
         except Exception as error:  # whatever is wrong with a model, the old one keeps serving
             self._refused, self.error = version, _error_text(error)
+            self._restart_reason = str(error) if isinstance(error, RestartRequiredError) else ""
             return False
         self.current, self.version = model, version
         self._refused, self.error = None, None

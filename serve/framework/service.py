@@ -146,6 +146,11 @@ class RiskService:
             raise NotImplementedError
         return model_health(self.model_slot.state())
 
+    @property
+    def restart_reason(self) -> str:
+        """See `FrontService`."""
+        return "" if self.model_slot is None else self.model_slot.restart_reason
+
     async def check_store(self) -> Health:
         """How the store of profiles is."""
         await self.profiles.ping()

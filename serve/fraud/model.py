@@ -17,8 +17,8 @@ from lib.concurrency.micro_batcher import MicroBatcher
 from lib.concurrency.running_timeout import RunningTimeout
 from lib.fraud.model.scoring import ModelScore, Scorer
 from lib.fraud.payment_features import PaymentFeatures
-from lib.registry import ArtifactError, Registry, read_artifact, verify_artifact
-from serve.framework.model_slot import ModelSlot
+from lib.registry import Registry, read_artifact, verify_artifact
+from serve.framework.model_slot import ModelSlot, RestartRequiredError
 from serve.framework.runtime_tuning import freeze_heap, tune_interpreter
 from serve.framework.settings import UserConfig
 from serve.fraud.settings import FraudSettings
@@ -68,7 +68,7 @@ def served_features(args: FraudSettings) -> PaymentFeatures:
 def _load_scorer(directory: Path, features: PaymentFeatures) -> Scorer:
     own = PaymentFeatures.of_artifact(verify_artifact(directory))
     if own.extension != features.extension:
-        raise ArtifactError(
+        raise RestartRequiredError(
             f"{directory.name} reads other attributes or another feature file than the model that "
             "this service started with; fill the profiles by jobs.fraud.backfill --features-of, "
             "then start the service again"
@@ -160,6 +160,11 @@ class ModelDeployment:
     async def status(self) -> Mapping[str, Any]:
         """See `ScoreProvider.status`."""
         return await self._local_model.status()
+
+    def check_health(self) -> None:
+        """See `Ingress.check_health`."""
+        if reason := self._local_model.restart_reason:
+            raise RestartRequiredError(reason)
 
     async def _follow(self) -> None:
         while True:

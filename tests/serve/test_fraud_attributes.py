@@ -23,6 +23,8 @@ from jobs.fraud.train import TrainConfig
 from lib.contract import ContractError
 from lib.fraud.model.reasons import top_reasons
 from lib.registry import Registry
+from serve.framework.model_slot import RestartRequiredError
+from serve.fraud.model import ModelDeployment
 from tests.conftest import on_two_cores
 from tests.fraud.attribute_files import AttributeFiles, write_files
 from tests.fraud.small_retraining import SMALL
@@ -249,6 +251,27 @@ async def test_a_model_of_another_file_is_refused_with_what_to_do(
         assert (await running.client.post(SCORE, json=payment())).status_code == 200
         refused = await running.client.post(SCORE, json=with_attributes())
         assert refused.status_code == 422
+
+
+async def test_a_service_that_began_without_its_model_asks_to_be_started_again(
+    models: Models, trained: Trained, tmp_path: Path
+) -> None:
+    workspace = new_workspace(tmp_path, models)
+    shutil.rmtree(workspace.registry)
+    deployment = ModelDeployment(workspace.args())
+    async with starting(workspace) as running:
+        service = running.service
+        deployment.check_health()
+        shutil.copytree(trained.registry, workspace.registry)
+        await service.reconfigure({"model": "champion"})
+        assert "other attributes or another feature file" in service.restart_reason
+        assert (await running.client.post(SCORE, json=payment())).json()["method"] == "fallback"
+        await deployment.reconfigure({"model": "champion"})
+        with pytest.raises(RestartRequiredError, match="start the service again"):
+            deployment.check_health()
+    async with starting(workspace) as again:
+        assert again.service.restart_reason == ""
+        assert (await again.client.post(SCORE, json=with_attributes())).json()["method"] == "model"
 
 
 def test_payments_are_scored_and_filled_in_with_the_features_of_the_model(
