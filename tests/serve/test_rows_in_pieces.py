@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
+from lib.churn.contracts import CONTRACTS
 from lib.concurrency import piecewise_json
-from serve.churn.schemas import EVENTS, OUTCOMES, PLAN
+from serve.churn.schemas import OUTCOMES, PLAN, events_model
 from serve.framework.review_routes import GOLDEN, STATEMENT
 from serve.framework.validation import Problem, parse_body, parse_rows
 from serve.fraud.schemas import LABELS
@@ -51,7 +52,7 @@ BODIES: dict[str, tuple[TypeAdapter[Any], Any]] = {
         },
     ),
     "events": (
-        EVENTS,
+        TypeAdapter(events_model(CONTRACTS)),
         {
             "usage": [{"customer_id": "c", "event_time": AT, "user_id": "u", "feature": "f"}] * 2,
             "customers": [
