@@ -29,6 +29,8 @@ from jobs.maintenance.sources import (
     small_tables,
     telemetry_end,
     telemetry_mapping,
+    unread_attributes,
+    with_attributes,
 )
 from lib.contract import ContractError
 from lib.maintenance.dataset import (
@@ -56,8 +58,8 @@ class FeaturesConfig(Sources):
     """
 
     kind: InputPath | None = None
-    """YAML that declares sensors with bounds, components and windows; default: what the data has,
-    which is written to OUTPUT/kind.yaml"""
+    """YAML that declares sensors with bounds, components, windows and attributes; default: what
+    the data has, which is written to OUTPUT/kind.yaml"""
     every_hours: float = 24.0
     """hours between two rows of a machine"""
     warm_up_hours: float = 24.0
@@ -113,6 +115,7 @@ def write_features(config: FeaturesConfig) -> str:
         "feature_set_digest": features.digest,
         "kind": kind_text(features),
         "features": list(features.names),
+        "attributes_left_out": unread_attributes(config, features),
         "sensor_faults": _faults(folder.storage),
         "tables": intakes(folder.storage, "quarantine"),
         "seconds": round(time.monotonic() - started, 3),
@@ -142,7 +145,8 @@ def _computed(
     start_ray()
     quarantine, work = folder.quarantine, folder.work
     small = small_tables(config, quarantine)
-    features = declared or kind_in(telemetry_mapping(config), small)
+    kind = declared or kind_in(telemetry_mapping(config), small)
+    features = with_attributes(config, kind, small["machines"])
     small["waveforms"] = measured(config, features, quarantine)
     every, warm_up, preventive = config.every_hours, config.warm_up_hours, config.preventive
     to_the_end, grace = config.run_to_failure, config.failure_grace_hours
@@ -243,6 +247,10 @@ def _closing_lines(folder: RowFolder) -> str:
         f"no reading of sensor '{name}' in any row: check where the mapping takes it from"
         for name, faults in note["sensor_faults"].items()
         if faults["readings"] and faults["missing"] == faults["readings"]
+    ]
+    lines += [
+        f"attribute '{name}': the kind of machine declares others; left out"
+        for name in note.get("attributes_left_out", ())
     ]
     return "\n".join(
         [

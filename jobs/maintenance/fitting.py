@@ -87,7 +87,8 @@ def fit_final(plan: HalfPlan, rows: TrainingRows, config: TrainConfig, stages: S
     request = with_gpus(config.request)
     workers = Workers.of(request, await_workers(request).devices.network)
     settings = plan.settings.hazards(plan.horizon)
-    ready = prepare(*plan.network_input(chosen), failing=len(plan.modes))
+    codes = plan.features.codes
+    ready = prepare(*plan.network_input(chosen), failing=len(plan.modes), categorical=codes)
     return Half(cox, fit_hazards_on_workers(ready, settings, config.seed, workers, stages.storage))
 
 

@@ -139,6 +139,8 @@ def _champion_rows(
 ) -> tuple[SurvivalModel, TrainingRows]:
     """The champion with the rows of the slice by its own kind of machine.
 
+    Attributes that the mapping has and the champion does not read are left out.
+
     Raises:
         FeatureError: telemetry lacks a sensor that the champion needs.
         ContractError: by its kind, machines have other rows.
@@ -149,7 +151,9 @@ def _champion_rows(
             kind = Path(folder) / "kind.yaml"
             kind.write_text(kind_text(model.features), encoding="utf-8")
             source = _computed(config, _CHAMPION_ROWS, kind=str(kind))
-    return model, source.rows.take(source.rows.at_us >= start)
+    rows = source.rows.take(source.rows.at_us >= start)
+    columns = [source.features.names.index(name) for name in model.features.names]
+    return model, replace(rows, rows=rows.rows[:, columns])
 
 
 def _scored(model: SurvivalModel, rows: TrainingRows) -> ScoredModel:

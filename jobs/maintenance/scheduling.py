@@ -99,7 +99,7 @@ def _sites(config: ScheduleConfig, machines: list[str]) -> list[Site]:
     mapping = ingestion.mapping_for(MACHINES, config.mapping_machines, config.machines)
     quarantine = open_storage(config.output).address("quarantine")
     listed = ingestion.deduplicate(
-        ingestion.read_whole(mapping, config.machines), MACHINES, "machine_id", quarantine
+        ingestion.read_whole(mapping, config.machines), mapping.contract, "machine_id", quarantine
     )
     rows = {row["machine_id"]: row for row in listed.to_pylist()}
     missing = [machine_id for machine_id in machines if machine_id not in rows]

@@ -20,6 +20,7 @@ from jobs.maintenance.sources import (
     far_readings,
     intakes,
     measured,
+    require_machine_attributes,
     small_tables,
     telemetry_end,
     telemetry_mapping,
@@ -42,6 +43,7 @@ def score_machines(config: ScoreConfig) -> str:
     with model_directory(SYSTEM, config.model, config.registry, config.version) as directory:
         model = load_model(directory)
     telemetry_mapping(config, model.features)  # refuses units that the model cannot take
+    require_machine_attributes(config, model.features)
     folder = RowFolder(open_storage(config.output), _NOTE)
     start_ray()
     folder.start()

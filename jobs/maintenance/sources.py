@@ -12,6 +12,7 @@ import yaml
 
 from jobs import ingestion
 from jobs.cluster.admission import await_core
+from jobs.framework.attributes import attribute_fault, require_attributes
 from jobs.framework.cluster import choose_shuffle, gather_rows, shuffle_partitions, start_ray
 from jobs.framework.paths import InputPath, OutputPath
 from jobs.framework.progress import JobOptions
@@ -27,6 +28,7 @@ from lib.contract import (
 )
 from lib.contract.end_of_data import DataEnd
 from lib.declaration import did_you_mean
+from lib.feature.attributes import AttributeFaultError, attributes_of
 from lib.maintenance.contracts import (
     ERRORS,
     FAILURES,
@@ -38,6 +40,7 @@ from lib.maintenance.contracts import (
 )
 from lib.maintenance.dataset import Tables
 from lib.maintenance.feature_set import AssetFeatureSet, FeatureError, Sensor
+from lib.maintenance.machine_attributes import frozen_attributes
 from lib.maintenance.offline import measured_waveforms
 from lib.storage import Storage
 
@@ -95,11 +98,15 @@ class Sources(JobOptions):
 
     def check_tables(self, features: AssetFeatureSet | None) -> None:
         """Refuse mappings and columns that cannot work, for a kind of machine; reads no rows."""
-        source_schema(telemetry_mapping(self, features), self.telemetry, may_be_empty=True)
+        mapping = telemetry_mapping(self, features)
+        source_schema(mapping, self.telemetry, may_be_empty=True)
         for name, contract in {**_SMALL, "waveforms": WAVEFORMS}.items():
             path = getattr(self, name)
             if path is not None:
                 ingestion.checked_mapping(contract, getattr(self, f"mapping_{name}"), path)
+        of_mapping = self.machines is not None and machines_contract(self).attributes
+        if of_mapping or (features is not None and features.attributes):
+            with_attributes(self, features or kind_in(mapping, dict.fromkeys(_SMALL)), None)
 
     @property
     def files(self) -> list[str]:
@@ -182,6 +189,61 @@ def kind_in(mapping: Mapping, small: dict[str, pa.Table | None]) -> AssetFeature
     )
 
 
+def with_attributes(
+    sources: Sources, kind: AssetFeatureSet, machines: pa.Table | None
+) -> AssetFeatureSet:
+    """A kind of machine with attributes: those that it declares, else those of the mapping.
+
+    Args:
+        sources: where the tables are.
+        kind: of machine.
+        machines: whose values get codes.
+
+    Raises:
+        ContractError: the mapping lacks an attribute of the kind, or has one that cannot be meant,
+            with its line.
+    """
+    if kind.attributes:
+        require_machine_attributes(sources, kind)
+        return kind
+    attributes = () if sources.machines is None else attributes_of(machines_contract(sources))
+    try:
+        return replace(kind, attributes=frozen_attributes(attributes, machines))
+    except AttributeFaultError as error:
+        raise attribute_fault(sources.mapping_machines, error) from error
+
+
+def require_machine_attributes(sources: Sources, features: AssetFeatureSet) -> None:
+    """Refuse machines without an attribute of a kind of machine, or of a model's.
+
+    Raises:
+        ContractError: there is no list of machines, or its mapping lacks an attribute.
+    """
+    if not features.attributes:
+        return
+    if sources.machines is None:
+        names = ", ".join(f"'{attribute.name}'" for attribute in features.attributes)
+        raise ContractError(
+            f"--machines is missing: the model reads attributes of machines ({names}); give the "
+            "list of machines with --mapping-machines"
+        )
+    require_attributes(features.attributes, machines_contract(sources))
+
+
+def unread_attributes(sources: Sources, features: AssetFeatureSet) -> list[str]:
+    """Attributes of the mapping of machines that a kind of machine does not declare."""
+    if sources.machines is None:
+        return []
+    names = {attribute.name for attribute in features.attributes}
+    return [name for name in machines_contract(sources).attributes if name not in names]
+
+
+def machines_contract(sources: Sources) -> Contract:
+    """The contract of the list of machines, with the attributes of its mapping file."""
+    path = str(sources.machines)
+    return ingestion.mapping_for(MACHINES, sources.mapping_machines, path).contract
+
+
 def _named(table: pa.Table | None, column: str) -> tuple[str, ...]:
     """Distinct texts of a column, by name.
 
@@ -244,8 +306,9 @@ def _read_small_table(
     blocks = ray.get(ingestion.read(mapping, path, folder).to_arrow_refs())
     filled = [block for block in blocks if block.num_rows]
     if not filled:
-        return contract.check(contract.schema.empty_table()).good
-    return ingestion.deduplicate(pa.concat_tables(filled), contract, "machine_id", folder)
+        return mapping.contract.check(mapping.contract.schema.empty_table()).good
+    table = pa.concat_tables(filled)
+    return ingestion.deduplicate(table, mapping.contract, "machine_id", folder)
 
 
 def by_machine(

@@ -150,7 +150,7 @@ def _model(
     """The model that is served: on all rows, with what the folds taught."""
     rows, features, horizon = source.rows, source.features, judgement.horizon
     modes = mode_names(rows)
-    usual, spread = usual_values(rows.rows)
+    usual, spread = usual_values(rows.rows, features.codes)
     plan = HalfPlan(features, modes, horizon, config.model)
     return SurvivalModel(
         features=features,

@@ -78,7 +78,7 @@ def _trial(
         outcomes = rest.outcomes.capped(horizon)
         network = fit_network(
             features.names, train.rows, train.by_mode(modes), train.machines, settings, seed,
-            failing=len(modes),
+            failing=len(modes), categorical=features.codes,
         )  # fmt: skip
         times = scored_times(outcomes.time, grid)
         scores.append(integrated_brier_score(outcomes, network.curves(rest.rows), times))

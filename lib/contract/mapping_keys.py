@@ -57,7 +57,7 @@ TOP = _keys(
     ),
     columns=("one entry for each column of the contract", "columns: {example_id: {from: id}}"),
     attributes=(
-        "columns of `transactions`, `customers` or `rows` that the contract does not have, typed",
+        "typed columns of `transactions`, `customers`, `machines` or `rows` beside the contract's",
         "attributes: {channel: {from: channel, type: category}}",
     ),
     aggregate=(

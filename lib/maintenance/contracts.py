@@ -113,6 +113,7 @@ MACHINES = Contract(
         ),
     ),
     key=("machine_id",),
+    takes_attributes=True,
 )
 
 CONTRACTS = (TELEMETRY, WAVEFORMS, MAINTENANCE, FAILURES, ERRORS, MACHINES)

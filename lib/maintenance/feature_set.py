@@ -4,7 +4,9 @@ import json
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from hashlib import sha256
+from typing import Any
 
+from lib.feature.attributes import Attribute, AttributeFaultError
 from lib.maintenance.waveform import Bearing, feature_names
 
 HOUR_US = 3_600_000_000
@@ -17,6 +19,8 @@ MARGIN_US = DAY_US
 _UNIT_TOKENS = {"degC": "c", "%": "pct", "mm/s": "mm_s"}
 WINDOW_MEASURES = ("mean", "std", "min", "max", "range", "slope", "coverage")
 TRAILING_MEASURES = ("zscore", "level")
+ROW_COLUMNS = ("machine_id", "event_time", "hours_watched", "event", "failure_mode")
+"""Columns of training rows beside features."""
 
 
 class FeatureError(ValueError):
@@ -85,6 +89,8 @@ class AssetFeatureSet:
         correlations: pairs of sensors whose correlation over the first window is a feature.
         operating: sensor and value above which a machine counts as running; None: whenever read.
         waveforms: what is measured of waveforms; None: there are none.
+        attributes: columns of `machines` beside those of its contract, frozen; their features come
+            last.
     """
 
     sensors: tuple[Sensor, ...]
@@ -97,6 +103,7 @@ class AssetFeatureSet:
     correlations: tuple[tuple[str, str], ...] = ()
     operating: tuple[str, float] | None = None
     waveforms: Waveforms | None = None
+    attributes: tuple[Attribute, ...] = ()
 
     def __post_init__(self) -> None:
         names = self.sensor_names
@@ -115,6 +122,27 @@ class AssetFeatureSet:
         used = [*(name for pair in self.correlations for name in pair)]
         for name in used + ([self.operating[0]] if self.operating else []):
             self.column_of(name)
+        self._check_attributes()
+
+    def _check_attributes(self) -> None:
+        """Refuse attributes whose names mean something else of a machine.
+
+        Raises:
+            AttributeFaultError: with the name.
+        """
+        reserved = dict.fromkeys(self._measured_names, "a packaged feature")
+        reserved |= dict.fromkeys(ROW_COLUMNS, "a column of training rows")
+        reserved |= dict.fromkeys(self.error_codes, "an error code")
+        reserved |= dict.fromkeys(self.components, "a component")
+        reserved |= dict.fromkeys(self.sensor_names, "a sensor")
+        for attribute in self.attributes:
+            for name in (attribute.name, attribute.feature_name):
+                if name in reserved:
+                    meaning = f"'{name}' is the name of {reserved[name]}"
+                    raise AttributeFaultError(
+                        attribute.name, f"{meaning}; give the attribute another name"
+                    )
+            reserved[attribute.name] = reserved[attribute.feature_name] = "another attribute"
 
     def column_of(self, sensor: str) -> int:
         """Column of a sensor.
@@ -133,6 +161,10 @@ class AssetFeatureSet:
         """Names of the sensors in the order of a history's columns."""
         return tuple(sensor.name for sensor in self.sensors)
 
+    def attribute_of(self, feature: str) -> Attribute | None:
+        """The attribute that a feature is made of; None of a feature of what happens."""
+        return next((each for each in self.attributes if each.feature_name == feature), None)
+
     @property
     def kept_us(self) -> int:
         """How far back readings and errors of a machine have to be kept, in microseconds."""
@@ -141,6 +173,11 @@ class AssetFeatureSet:
     @cached_property
     def names(self) -> tuple[str, ...]:
         """Names of the features, in the order of the table's columns."""
+        return (*self._measured_names, *(each.feature_name for each in self.attributes))
+
+    @cached_property
+    def _measured_names(self) -> tuple[str, ...]:
+        """Names of the features of what happens to a machine, all but those of attributes."""
         now = f"{self.windows_hours[0]}h"
         return (
             *(name for sensor in self.sensors for name in self._of_sensor(sensor)),
@@ -156,8 +193,29 @@ class AssetFeatureSet:
     @cached_property
     def digest(self) -> str:
         """Fingerprint of the declaration: another one means other features."""
-        text = json.dumps([asdict(self), self.names], sort_keys=True)
-        return sha256(text.encode()).hexdigest()
+        declared = asdict(self)
+        if not self.attributes:
+            del declared["attributes"]
+        for attribute in declared.get("attributes", ()):
+            del attribute["words"]
+        return _digest([declared, self.names])
+
+    @cached_property
+    def history_digest(self) -> str:
+        """Fingerprint of what is remembered of a machine: that of the set without attributes."""
+        declared = asdict(self)
+        del declared["attributes"]
+        return _digest([declared, self._measured_names])
+
+    @cached_property
+    def codes(self) -> tuple[int, ...]:
+        """Columns of the features that are codes of categories."""
+        start = len(self._measured_names)
+        return tuple(
+            start + number
+            for number, attribute in enumerate(self.attributes)
+            if attribute.type == "category"
+        )
 
     @property
     def wave_measures(self) -> tuple[str, ...]:
@@ -174,3 +232,7 @@ class AssetFeatureSet:
         others = (f"last{sensor.token}", *TRAILING_MEASURES, "unchanged_hours")
         faults = f"faults_{self.windows_hours[0]}h"
         return [f"{sensor.name}_{name}" for name in (*windows, *others, faults)]
+
+
+def _digest(content: list[Any]) -> str:
+    return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

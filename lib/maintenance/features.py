@@ -13,6 +13,7 @@ from lib.maintenance.feature_set import (
     Sensor,
 )
 from lib.maintenance.history import UNKNOWN_US, Floats, History, Ints
+from lib.maintenance.machine_attributes import encode_attributes
 from lib.maintenance.window_kernels import (
     TRAILING_ROWS,
     against_trailing,
@@ -52,6 +53,9 @@ def evaluate(features: AssetFeatureSet, history: History, at_us: npt.ArrayLike) 
     columns.append(_error_counts(features, history, at))
     columns.append(_of_machine(features, history, at, services))
     columns.append(_of_waveforms(features, history, at))
+    if features.attributes:
+        row = encode_attributes(features.attributes, history.attributes)
+        columns.append(np.tile(row, (len(at), 1)))
     return np.concatenate(columns, axis=1)
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 from lib.maintenance.feature_set import DAY_US, AssetFeatureSet, FeatureError
+from lib.maintenance.machine_attributes import AttributeValue
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -33,6 +35,8 @@ class History:
         wave_measures: (w, measures) what was measured of each, see `FeatureSet.wave_measures`.
         run_days, run_counts: (d,) UTC days since 1970, and readings while running on each. Kept
             for ever, while readings are dropped after `FeatureSet.kept_us`.
+        attributes: what the list of machines says beside its contract, by name; what is missing is
+            left out. They do not change with time.
     """
 
     machine_id: str
@@ -47,6 +51,7 @@ class History:
     run_counts: Ints = field(default_factory=_no_times)
     wave_times_us: Ints = field(default_factory=_no_times)
     wave_measures: Floats = field(default_factory=lambda: np.empty((0, 0)))
+    attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.readings.ndim != 2 or len(self.readings) != len(self.times_us):
@@ -84,6 +89,7 @@ class History:
             self.run_counts,
             self.wave_times_us[waves],
             self.wave_measures[waves],
+            self.attributes,
         )
 
 

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from lib.contract.coercion import as_array
 from lib.maintenance.feature_set import AssetFeatureSet, FeatureError
 from lib.maintenance.history import UNKNOWN_US, Floats, History, Ints, running
+from lib.maintenance.machine_attributes import AttributeValue, attributes_by_machine
 from lib.maintenance.waveform import waveform_features
 
 
@@ -32,7 +33,8 @@ def histories(
         waveforms: of `measured_waveforms`, checked against WAVEFORM_FEATURES.
 
     Raises:
-        FeatureError: a sensor is not in the telemetry, or a service is of an unknown component.
+        FeatureError: a sensor is not in the telemetry, a service is of an unknown component, or the
+            machines lack an attribute.
     """
     for name in features.sensor_names:
         if name not in telemetry.column_names:
@@ -40,6 +42,7 @@ def histories(
                 f"telemetry has no sensor '{name}'; it has {', '.join(telemetry.column_names[2:])}"
             )
     installed = _installed(machines)
+    attributes = _attributes(features, machines)
     of_readings, of_errors, of_services, of_waves = (
         rows_by_machine(table) for table in (telemetry, errors, services, waveforms)
     )
@@ -59,6 +62,7 @@ def histories(
             installed.get(machine, UNKNOWN_US),
             *running(features, times, readings),
             *_waves(features, waveforms, of_waves.get(machine)),
+            attributes.get(machine, {}),
         )
 
 
@@ -138,3 +142,14 @@ def _installed(machines: pa.Table | None) -> dict[str, int]:
         return {}
     times = as_array(machines["installed_at"]).cast(pa.int64()).fill_null(UNKNOWN_US)
     return dict(zip(machines["machine_id"].to_pylist(), times.to_pylist(), strict=True))
+
+
+def _attributes(
+    features: AssetFeatureSet, machines: pa.Table | None
+) -> dict[str, dict[str, AttributeValue]]:
+    if machines is None or not features.attributes:
+        return {}
+    for attribute in features.attributes:
+        if attribute.name not in machines.column_names:
+            raise FeatureError(f"machines have no attribute '{attribute.name}'")
+    return attributes_by_machine(features.attributes, machines)

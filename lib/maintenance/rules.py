@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from lib.maintenance.feature_set import AssetFeatureSet
+from lib.maintenance.machine_attributes import attribute_texts
 
 RULES_FILE = Path(__file__).with_name("rules.yaml")
 """The rules that stand in front of the survival model of the simulated fleet."""
@@ -12,5 +13,6 @@ ACTIONS = ("MONITOR", "SERVICE", "INSPECT", "STOP")
 
 
 def rule_fields(features: AssetFeatureSet) -> dict[str, type]:
-    """Every feature (a number) and the machine's id."""
-    return {**dict.fromkeys(features.names, float), "machine_id": str}
+    """Every feature (a number), attributes that are texts, and the machine's id."""
+    texts = attribute_texts(features.attributes, {})
+    return {**dict.fromkeys(features.names, float), **dict.fromkeys(texts, str), "machine_id": str}

@@ -161,13 +161,18 @@ def with_waveforms(
 
 
 def pack(features: AssetFeatureSet, history: History) -> bytes:
-    """For a store; holds the feature set's digest."""
-    about = {
+    """For a store; holds the digest of the feature set, attributes apart: they lie as they came.
+
+    So another vocabulary of an attribute loses neither readings nor the attribute.
+    """
+    about: dict[str, Any] = {
         "machine_id": history.machine_id,
-        "features": features.digest,
+        "features": features.history_digest,
         "installed_us": history.installed_us,
         "lengths": [len(getattr(history, name)) for name in _INTS],
     }
+    if history.attributes:
+        about["attributes"] = dict(history.attributes)
     header = json.dumps(about).encode()
     arrays = [getattr(history, name).astype("<i8").tobytes() for name in _INTS]
     body = [each.astype("<f8").tobytes() for each in (history.readings, history.wave_measures)]
@@ -187,8 +192,11 @@ def unpack(features: AssetFeatureSet, stored: bytes) -> History:
         waves, measures = lengths[-1], len(features.wave_measures)
         if len(stored) != at + 8 * (sum(lengths) + rows * width + waves * measures):
             raise ValueError("its length is not what its header says")
-        if about["features"] != features.digest:
+        if about["features"] != features.history_digest:
             raise ValueError("it was written for other features")
+        attributes = about.get("attributes", {})
+        if not isinstance(attributes, dict):
+            raise ValueError("its attributes are not an object")
         arrays = {}
         for name, length in zip(_INTS, lengths, strict=True):
             arrays[name] = np.frombuffer(stored, "<i8", length, at).astype(np.int64)
@@ -201,6 +209,7 @@ def unpack(features: AssetFeatureSet, stored: bytes) -> History:
             readings=readings.reshape(rows, width),
             installed_us=int(about["installed_us"]),
             wave_measures=heard.reshape(waves, measures),
+            attributes=attributes,
             **arrays,
         )
     except (ValueError, KeyError, TypeError, struct.error, UnicodeDecodeError) as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,7 @@ def fit_cox(
     penalty: float = 0.01,
     groups: npt.ArrayLike | None = None,
     test_proportionality: bool = False,
+    categorical: Sequence[int] = (),
 ) -> CoxModel:
     """Ridge-penalised Cox regression on standardised columns; competing causes are censored.
 
@@ -114,13 +116,15 @@ def fit_cox(
         penalty: lifelines' `penalizer`; 0 is unpenalised.
         groups: (n,) whose rows belong together: standard errors are then robust (Lin and Wei 1989).
         test_proportionality: whether to test it, on ranks of time.
+        categorical: places of columns that hold codes; see `Scaling`. A penalty of 0 has no answer
+            there.
 
     Raises:
         SurvivalError: nobody failed, no column varies, or the fit does not converge.
     """
     if not outcomes.failed.any():
         raise SurvivalError(f"no failures among {len(outcomes)} training outcomes")
-    scaling = Scaling.fit(names, rows, flags=False)
+    scaling = Scaling.fit(names, rows, flags=False, categorical=categorical)
     fitter, frame = _fitted(scaling, rows, outcomes, penalty, groups)
     departures: dict[str, float] = {}
     if test_proportionality:
@@ -148,7 +152,9 @@ def _fitted(
     from lifelines import CoxPHFitter  # noqa: PLC0415
     from lifelines.exceptions import ConvergenceError  # noqa: PLC0415
 
-    frame = pd.DataFrame(scaling.apply(rows), columns=[f"x{k}" for k in range(len(scaling.used))])
+    frame = pd.DataFrame(
+        scaling.apply(rows), columns=[f"x{k}" for k in range(len(scaling.columns))]
+    )
     frame["time"], frame["failed"] = outcomes.time, outcomes.failed
     options: dict[str, Any] = {}
     if groups is not None:
@@ -161,7 +167,7 @@ def _fitted(
             fitter.fit(frame, "time", "failed", **options)
     except (ConvergenceError, ValueError, np.linalg.LinAlgError) as error:
         raise SurvivalError(
-            f"Cox regression did not converge on {len(scaling.used)} columns and "
+            f"Cox regression did not converge on {len(scaling.columns)} columns and "
             f"{int(outcomes.failed.sum())} failures: {str(error).splitlines()[0]} "
             "Raise the penalty, or leave out columns that separate failures completely"
         ) from error

@@ -104,6 +104,7 @@ def prepare(
     groups: npt.ArrayLike,
     settings: HazardSettings,
     failing: int = 1,
+    categorical: Sequence[int] = (),
 ) -> TrainingBatches:
     """See `fit_network`."""
     owners = np.unique(np.asarray(groups), return_inverse=True)[1]
@@ -114,7 +115,7 @@ def prepare(
         )
     cuts = cut_points(outcomes, settings.intervals, settings.horizon, failing)
     capped_outcomes = outcomes.capped(float(cuts[-1]))
-    scaling = Scaling.fit(names, rows)
+    scaling = Scaling.fit(names, rows, categorical=categorical)
     data = HazardRows.of(scaling.apply(rows), capped_outcomes, cuts)
     rates = occurrence_rates(capped_outcomes, cuts, max(failing, outcomes.causes))
     return TrainingBatches(data, owners, scaling, cuts, rates, failing)
@@ -128,6 +129,7 @@ def fit_network(
     settings: HazardSettings,
     seed: int,
     failing: int = 1,
+    categorical: Sequence[int] = (),
 ) -> HazardNetwork:
     """A network for rows (n, columns) of subjects in `groups` (n,): machines, customers.
 
@@ -142,11 +144,12 @@ def fit_network(
         settings: of network and training.
         seed: of the first member; the next ones count up from it.
         failing: how many of the causes, from 1 on, are failures: one for each mode.
+        categorical: places of columns that hold codes; see `Scaling`.
 
     Raises:
         SurvivalError: nobody failed, no column varies, or lengths differ.
     """
-    ready = prepare(names, rows, outcomes, groups, settings, failing)
+    ready = prepare(names, rows, outcomes, groups, settings, failing, categorical)
     members = []
     for number in range(settings.members):
         train, held_out = ready.halves(settings.held_out, seed + number)

@@ -12,21 +12,18 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     Field,
-    FiniteFloat,
     JsonValue,
-    Strict,
-    StrictBool,
     TypeAdapter,
     create_model,
     model_validator,
 )
 
-from lib.contract.declaration import LONGEST_ID_BYTES
 from lib.contract.fields import Id, Moment, PathId, identifier_of
 from lib.feature.attributes import Attribute
 from lib.fraud.amounts import AmountScale
 from lib.fraud.contracts import LONGEST_PAYMENT_METHOD_BYTES
 from serve.framework import response_fields as fields
+from serve.framework.attribute_models import attributes_model
 from serve.framework.validation import to_micros
 
 MOST_LABELS = 1000
@@ -102,35 +99,6 @@ class Payment(fields.RequestBody):
         if (self.latitude is None) != (self.longitude is None):
             raise ValueError("latitude and longitude: expected both or neither")
         return self
-
-
-def attributes_model(attributes: Sequence[Attribute]) -> type[BaseModel]:
-    """The model of a payment's attributes, each optional.
-
-    Args:
-        attributes: that the model in this service reads, or that rules may read.
-    """
-    attribute_fields: dict[str, Any] = {each.name: _attribute_field(each) for each in attributes}
-    model: type[BaseModel] = create_model(
-        "PaymentAttributes",
-        __base__=fields.RequestBody,
-        __doc__="Attributes of the payment that the model was trained with.",
-        **attribute_fields,
-    )
-    return model
-
-
-def _attribute_field(attribute: Attribute) -> tuple[Any, Any]:
-    kind: Any = StrictBool
-    if attribute.type == "category":
-        kind = identifier_of(LONGEST_ID_BYTES)
-    elif attribute.type == "number":
-        bounds = Field(ge=attribute.low, le=attribute.high)
-        kind = Annotated[FiniteFloat, Strict(), bounds]
-    unit = f"; {attribute.unit}" if attribute.unit else ""
-    words = attribute.words or attribute.name.replace("_", " ")
-    description = f"{words[:1].upper()}{words[1:]}{unit}; null if unknown."
-    return kind | None, Field(default=None, description=description)
 
 
 def to_event(
@@ -314,7 +282,7 @@ def payment_model(scale: AmountScale, attributes: Sequence[Attribute] = ()) -> t
     more: dict[str, Any] = {"amount": (amount_of(scale), field)}
     if attributes:
         description = "Attributes that the model was trained with; each may be left out."
-        kind = attributes_model(attributes) | None
+        kind = attributes_model("PaymentAttributes", "payment", attributes) | None
         more["attributes"] = (kind, Field(default=None, description=description))
     return create_model("Payment", __base__=Payment, __doc__=Payment.__doc__, **more)
 

@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 
 from lib.concurrency.bounded_executor import BoundedExecutor
+from lib.maintenance.feature_set import AssetFeatureSet
 from lib.maintenance.features import evaluate
 from lib.maintenance.history import Floats, History
+from lib.maintenance.machine_attributes import attribute_texts
 from lib.maintenance.machine_store import MachineStoreError
 from lib.maintenance.model.challenger import (
     AlarmSettings,
@@ -17,7 +19,7 @@ from lib.maintenance.model.challenger import (
     week_risk,
 )
 from lib.maintenance.model.model import SurvivalModel
-from lib.maintenance.model.prediction import Driver, Prediction
+from lib.maintenance.model.prediction import Driver, Prediction, driver_words
 from lib.records import Decision
 from lib.rules import Verdict
 from serve.framework import Problem, RequestContext
@@ -88,8 +90,10 @@ class MachinePredictor(Decider):
         received = self._clock.now()
         observation = await self._see(request, received)
         rules = self._active_rules.current.select(observation.past is not None)
+        texts = attribute_texts(self._machines.features.attributes, observation.values)
+        machine_id = observation.machine_id
         verdict = rules.evaluate(
-            {**observation.values, "machine_id": observation.machine_id}, observation.machine_id
+            {**observation.values, **texts, "machine_id": machine_id}, machine_id
         )
         model = self._model_slot.current if observation.past is not None else None
         trial, packed = self._begin_trial(observation)
@@ -112,7 +116,7 @@ class MachinePredictor(Decider):
             received_at=received,
             score=None if answer.failure_within is None else answer.failure_within["7d"],
             reasons=[driver.model_dump() for driver in answer.drivers],
-            request={"machine_id": observation.machine_id, "at": answer.at.isoformat()},
+            request={**texts, "machine_id": machine_id, "at": answer.at.isoformat()},
         )
         if trial is not None:
             self._record_trial(trial, packed, observation, verdict, champion, answer)
@@ -206,7 +210,7 @@ class MachinePredictor(Decider):
             method=method,  # type: ignore[arg-type]
             reason=reason,
             rule_id=None if verdict.action is None else verdict.rule_id,
-            **_model_fields(None if scored is None else scored[0]),
+            **_model_fields(self._machines.features, None if scored is None else scored[0]),
             sensor_faults=observation.faults,
             last_reading=None if last is None else to_datetime(int(last)),
             model_version=None if scored is None else scored[1].version,
@@ -232,7 +236,9 @@ class MachinePredictor(Decider):
             values = await self._predicting.run(self._values, past, decision.event_time)
         prediction = await self._predicting.run(self.predict_row, model, values)
         fields = {
-            name: value for name, value in _model_fields(prediction).items() if name != "survival"
+            name: value
+            for name, value in _model_fields(model.features, prediction).items()
+            if name != "survival"
         }
         fields["drivers"] = [driver.model_dump() for driver in fields["drivers"]]
         return {
@@ -268,7 +274,7 @@ def decide(verdict: Verdict, scored: Scored | None, complete: bool) -> tuple[str
     return "MONITOR", "model", f"{within}, below the alarm's {model.alarm_threshold:.1%}"
 
 
-def _model_fields(prediction: Prediction | None) -> dict[str, Any]:
+def _model_fields(features: AssetFeatureSet, prediction: Prediction | None) -> dict[str, Any]:
     """The fields of an answer that are the model's."""
     if prediction is None:
         names = ("failure_within", "survival", "median_hours", "mean_hours", "likely_hours")
@@ -287,17 +293,14 @@ def _model_fields(prediction: Prediction | None) -> dict[str, Any]:
         "likely_hours": prediction.likely_hours,
         "likely_mode": prediction.likely_mode,
         "modes": prediction.modes,
-        "drivers": [_driver(driver) for driver in prediction.drivers[:_SHOWN_DRIVERS]],
+        "drivers": [_driver(features, each) for each in prediction.drivers[:_SHOWN_DRIVERS]],
     }
 
 
-def _driver(driver: Driver) -> DriverAnswer:
-    value = "unknown" if driver.value is None else f"{driver.value:.4g}"
-    more = "raises" if driver.effect > 0 else "lowers"
-    text = f"{driver.what} {more} the risk: {driver.feature} is {value}, usually {driver.usual:.4g}"
+def _driver(features: AssetFeatureSet, driver: Driver) -> DriverAnswer:
     return DriverAnswer(
         what=driver.what,
-        words=text,
+        words=driver_words(features, driver),
         effect=driver.effect,
         feature=driver.feature,
         value=driver.value,

@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -13,6 +13,7 @@ from lib.contract import ContractError
 from lib.contract.unit import Linear, conversion
 from lib.maintenance.feature_set import AssetFeatureSet
 from lib.maintenance.history import UNKNOWN_US, Floats, History, Ints
+from lib.maintenance.machine_attributes import AttributeValue, attribute_states
 from lib.maintenance.machine_store import MachineStoreError
 from lib.maintenance.state_codec import (
     empty_state,
@@ -54,6 +55,7 @@ class _MachineNews:
         service_times_us, components: of services; None is the whole machine.
         failed_us: of the services after a failure, when they ended.
         wave_times_us, wave_measures: of waveforms, (n,) and (n, measures).
+        attributes: of the machine, by name; None if the request has none.
     """
 
     machine_id: str
@@ -67,6 +69,7 @@ class _MachineNews:
     failed_us: list[int]
     wave_times_us: Ints
     wave_measures: Floats | None
+    attributes: dict[str, AttributeValue] | None
 
     @property
     def stored_bytes(self) -> int:
@@ -134,6 +137,9 @@ class EventIngestor:
             self._meter.count(metrics.READINGS, "new", amount=in_time)
         for fault in counts.sensor_faults:
             self._meter.count(metrics.SENSOR_FAULTS, fault.sensor, fault.fault)
+        if news.attributes is not None:
+            for name, state in attribute_states(features.attributes, news.attributes):
+                self._meter.count(metrics.ATTRIBUTES, name, state)
         return counts, news.failed_us
 
     async def _refuse_unknown(self, news: Sequence[MachineReadings]) -> None:
@@ -249,6 +255,7 @@ def _columns(features: AssetFeatureSet, machine: MachineReadings) -> _MachineNew
         ],
         wave_times_us=_times(machine.waveforms),
         wave_measures=_measured(features, machine) if machine.waveforms else None,
+        attributes=machine.sent_attributes,
     )
     for rows in (machine.readings, machine.errors, machine.services, machine.waveforms):
         release_rows(rows)
@@ -271,6 +278,8 @@ def _merge_news(
     history = with_services(features, history, news.service_times_us, news.components)
     if news.wave_measures is not None:
         history = with_waveforms(features, history, news.wave_times_us, news.wave_measures)
+    if news.attributes is not None:
+        history = replace(history, attributes=news.attributes)
     return history, IngestCounts(
         **{name: getattr(received, name) for name in _COUNTS},
         machine_id=news.machine_id,

@@ -6,6 +6,7 @@ from serve.framework.metrics import common_metrics, review_admissions
 SYSTEM = "maintenance"
 READINGS = "forewarn_maintenance_readings"
 SENSOR_FAULTS = "forewarn_maintenance_sensor_faults"
+ATTRIBUTES = "forewarn_maintenance_attributes"
 SCHEDULES = "forewarn_maintenance_schedules"
 CHANGES = "forewarn_maintenance_schedule_changes"
 ORDERS = "forewarn_maintenance_orders"
@@ -15,6 +16,11 @@ INSTRUMENTS = (
     review_admissions("maintenance"),
     Metric(READINGS, "readings received, by what became of them", ("outcome",)),
     Metric(SENSOR_FAULTS, "newest readings that are faulty", ("sensor", "fault")),
+    Metric(
+        ATTRIBUTES,
+        "machines sent without an attribute, or with an unknown value of it",
+        ("attribute", "state"),
+    ),
     Metric(SCHEDULES, "weeks planned", ("outcome",)),
     Metric(CHANGES, "changes of planned weeks by people", ("action",)),
     Metric(ORDERS, "outcomes of work orders", ("result",)),

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Annotated, Any
 
 from fastapi import Path
+from pydantic import TypeAdapter
 from starlette.responses import Response
 
 from lib.maintenance.feature_set import AssetFeatureSet
@@ -38,17 +39,13 @@ from serve.framework.validation import to_datetime
 from serve.maintenance.decision import unknown_machine, without_survival
 from serve.maintenance.machine_states import hours_since_service, latest, sensor_faults
 from serve.maintenance.schemas import (
-    MANY_READINGS,
     PREDICT,
-    READINGS,
     SCHEDULE,
     InspectRequest,
     InspectResponse,
     MachineNoteRequest,
     MachineNoteResponse,
-    MachineReadings,
     MachineResponse,
-    ManyReadings,
     OutcomeResponse,
     PredictRequest,
     PredictResponse,
@@ -59,6 +56,8 @@ from serve.maintenance.schemas import (
     ScheduleResponse,
     ScheduleRevisionRequest,
     SolveAgainRequest,
+    machine_model,
+    many_machines,
 )
 from serve.maintenance.service import MaintenanceService
 
@@ -100,16 +99,19 @@ def build_gateway(service: MaintenanceService, names_request: bool = True) -> Ga
 
 def _machine_routes(service: MaintenanceService) -> list[Route]:
     router, args = Router("machines", "maintenance"), service.args
-    readings_type = MachineReadings | ManyReadings
+    news: Any = machine_model(service.features.attributes)
+    many = many_machines(news)
+    reading: TypeAdapter[Any] = TypeAdapter(news)
+    reading_many: TypeAdapter[Any] = TypeAdapter(many)
     limits = {"body_bytes": args.readings_body_bytes, "deadline_ms": args.readings_deadline_ms}
 
-    @router.direct("/readings", "label", "Send readings", readings_type, ReadingsResponse, **limits)
+    @router.direct("/readings", "label", "Send readings", news | many, ReadingsResponse, **limits)
     async def readings(body: bytes, context: RequestContext) -> bytes:
         """Store sensor readings, error codes, services and vibration recordings of machines.
 
         The body is one machine or a list of machines. Data that are sent again change nothing.
         """
-        batches = await service.parsing.parse_list(READINGS, MANY_READINGS, body)
+        batches = await service.parsing.parse_list(reading, reading_many, body)
         return (await service.ingestor.ingest(batches, context)).model_dump_json().encode()
 
     @router.direct(

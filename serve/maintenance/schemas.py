@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
 from itertools import pairwise
 from typing import Annotated, Any, Literal
@@ -16,15 +17,19 @@ from pydantic import (
     ValidationError,
     ValidatorFunctionWrapHandler,
     WrapValidator,
+    create_model,
     model_validator,
 )
 
 from lib.contract.fields import Id, Key, Moment, Note, PathId
+from lib.feature.attributes import Attribute
 from lib.maintenance.contracts import MAINTENANCE_TYPES
+from lib.maintenance.machine_attributes import AttributeValue
 from lib.maintenance.schedule.change import ChangeAction
 from lib.maintenance.schedule.request import WHOLE_MACHINE, PinnedJob, Site, WeekRequest
 from lib.maintenance.waveform import FEWEST_SAMPLES
 from serve.framework import response_fields as fields
+from serve.framework.attribute_models import attributes_model
 
 MOST_UNITS, _SAMPLES_AT_ONCE = 1_000, 20_000
 MOST_MACHINES, MOST_READINGS, MOST_PLANNED, MOST_SAMPLES = 200, 5_000, 5_000, 500_000
@@ -136,11 +141,41 @@ class MachineReadings(fields.RequestBody):
     @model_validator(mode="after")
     def _some_news(self) -> MachineReadings:
         contents = (self.readings, self.errors, self.services, self.waveforms, self.installed_at)
-        if not any(contents):
-            raise ValueError(
-                "expected readings, errors, services, waveforms or installed_at, got none"
-            )
+        if not any(contents) and self.sent_attributes is None:
+            names = ["readings", "errors", "services", "waveforms"]
+            names += ["attributes"] if "attributes" in type(self).model_fields else []
+            raise ValueError(f"expected {', '.join(names)} or installed_at, got none")
         return self
+
+    @property
+    def sent_attributes(self) -> dict[str, AttributeValue] | None:
+        """Attributes of the machine by name, unknown ones left out; None if none were sent."""
+        sent: BaseModel | None = getattr(self, "attributes", None)
+        return None if sent is None else sent.model_dump(exclude_none=True)
+
+
+def machine_model(attributes: Sequence[Attribute] = ()) -> type[MachineReadings]:
+    """The model of what is sent of a machine.
+
+    Args:
+        attributes: that a machine may have.
+    """
+    if not attributes:
+        return MachineReadings
+    kind = attributes_model("MachineAttributes", "machine", attributes) | None
+    description = (
+        "Attributes of the machine that the model was trained with; each may be left out, which "
+        "says that it is not known. They replace what was sent before; null leaves that as it is."
+    )
+    more: dict[str, Any] = {"attributes": (kind, Field(default=None, description=description))}
+    return create_model(
+        "MachineReadings", __base__=MachineReadings, __doc__=MachineReadings.__doc__, **more
+    )
+
+
+def many_machines(machine: Any) -> Any:
+    """A list of what is sent of machines, each as the model `machine` says."""
+    return Annotated[list[machine], Field(min_length=1, max_length=MOST_MACHINES)]
 
 
 class SensorFault(BaseModel):
@@ -226,9 +261,9 @@ class CurvePoint(BaseModel):
 
 
 class DriverAnswer(BaseModel):
-    """A sensor, error code, service interval or age that raises or lowers the risk."""
+    """What raises or lowers the risk: a sensor, error code, service interval, age or attribute."""
 
-    what: str = Field(description="Sensor, error code, service interval or age.")
+    what: str = Field(description="Sensor, error code, service interval, age or attribute.")
     words: str = Field(description="The driver in English.")
     effect: float = Field(
         description="Reduction of the failure probability within the alarm horizon if this driver "
@@ -236,7 +271,9 @@ class DriverAnswer(BaseModel):
     )
     feature: str = Field(description="Name of the driver's most unusual feature.")
     value: float | None = Field(description="Value of the feature; null if the value is missing.")
-    usual: float = Field(description="Median of the feature in the training data.")
+    usual: float = Field(
+        description="Median of the feature in the training data; of a code the most frequent."
+    )
 
 
 class PredictResponse(BaseModel):
@@ -612,8 +649,5 @@ class MachineNoteResponse(BaseModel):
     request_id: fields.RequestId
 
 
-ManyReadings = Annotated[list[MachineReadings], Field(min_length=1, max_length=MOST_MACHINES)]
-READINGS: TypeAdapter[MachineReadings] = TypeAdapter(MachineReadings)
-MANY_READINGS: TypeAdapter[list[MachineReadings]] = TypeAdapter(ManyReadings)
 PREDICT: TypeAdapter[PredictRequest] = TypeAdapter(PredictRequest)
 SCHEDULE: TypeAdapter[ScheduleRequest] = TypeAdapter(ScheduleRequest)

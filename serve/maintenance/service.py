@@ -8,12 +8,14 @@ import numpy as np
 from lib.maintenance.feature_set import DAY_US, AssetFeatureSet
 from lib.maintenance.features import evaluate
 from lib.maintenance.history import History
+from lib.maintenance.machine_attributes import attribute_difference
 from lib.maintenance.machine_decisions import MachineRecords
 from lib.maintenance.machine_kind import kind_text, load_kind
 from lib.maintenance.machine_store import open_machine_store
-from lib.maintenance.model.model import SYSTEM, SurvivalModel, load_model
+from lib.maintenance.model.model import SYSTEM, SurvivalModel, kind_in, load_model
 from lib.maintenance.review import MachineReview
 from lib.maintenance.rules import ACTIONS, RULES_FILE, rule_fields
+from lib.registry import ArtifactError
 from serve.framework import Health
 from serve.framework.model_slot import ModelSlot
 from serve.framework.offload import LocalSolver, Solver
@@ -82,6 +84,7 @@ class MaintenanceService(RiskService):
 
     def _load(self, directory: Path) -> SurvivalModel:
         """A model of this kind of machine that can answer, tried out."""
+        _require_attributes(directory, self.features)
         model = load_model(directory, self.features)
         width = len(self.features.names)
         for row in (np.zeros((1, width)), np.full((1, width), np.nan), _of_one_day(self.features)):
@@ -89,6 +92,22 @@ class MaintenanceService(RiskService):
             if not (np.isfinite(survival).all() and 0.0 <= min(survival) <= max(survival) <= 1.0):
                 raise ValueError("the model answers no survival curve")
         return model
+
+
+def _require_attributes(directory: Path, features: AssetFeatureSet) -> None:
+    """Refuse a model of other attributes of machines.
+
+    Raises:
+        ArtifactError: says which.
+    """
+    kind = kind_in(directory)
+    others = () if kind is None else kind.attributes
+    if differs := attribute_difference(others, features.attributes):
+        raise ArtifactError(
+            f"{directory.name} reads other attributes of machines than the kind of machine that "
+            f"this service started with: {differs}; start the service again with the kind of this "
+            "model (kind.yaml beside its training rows), then send new attributes of machines"
+        )
 
 
 def _of_one_day(features: AssetFeatureSet) -> np.ndarray[Any, np.dtype[np.float64]]:

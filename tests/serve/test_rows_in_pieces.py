@@ -17,7 +17,7 @@ from serve.churn.schemas import OUTCOMES, PLAN, events_model
 from serve.framework.review_routes import GOLDEN, STATEMENT
 from serve.framework.validation import Problem, parse_body, parse_rows
 from serve.fraud.schemas import LABELS
-from serve.maintenance.schemas import MANY_READINGS, SCHEDULE
+from serve.maintenance.schemas import SCHEDULE, MachineReadings, many_machines
 from tests.maintenance.small_fleet import week
 
 AT = "2026-01-31T12:00:00Z"
@@ -27,7 +27,7 @@ BODIES: dict[str, tuple[TypeAdapter[Any], Any]] = {
         [{"transaction_id": "t", "is_fraud": True, "observed_at": AT, "source": "review"}] * 2,
     ),
     "readings": (
-        MANY_READINGS,
+        TypeAdapter(many_machines(MachineReadings)),
         [
             {
                 "machine_id": "m",

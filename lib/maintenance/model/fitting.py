@@ -101,11 +101,13 @@ class HalfPlan:
             penalty=self.settings.penalty,
             groups=train.machines if test_proportionality else None,
             test_proportionality=test_proportionality,
+            categorical=self.features.codes,
         )
 
     def fit_network(self, train: TrainingRows, seed: int) -> HazardNetwork:
         """The network, in this process."""
-        return fit_network(*self.network_input(train), seed, failing=len(self.modes))
+        failing, codes = len(self.modes), self.features.codes
+        return fit_network(*self.network_input(train), seed, failing=failing, categorical=codes)
 
     def network_input(
         self, train: TrainingRows
@@ -199,13 +201,22 @@ def scored_times(watched: Floats, grid: Floats) -> Floats:
     return inside if len(inside) >= 2 else grid[1:3]
 
 
-def usual_values(rows: Floats) -> tuple[Floats, Floats]:
-    """(features,) medians and standard deviations, 0 and 1 for columns without any value."""
+def usual_values(rows: Floats, codes: Sequence[int] = ()) -> tuple[Floats, Floats]:
+    """(features,) medians and standard deviations, 0 and 1 for columns without any value.
+
+    Args:
+        rows: (n, features).
+        codes: columns that hold codes; the most frequent code is usual.
+    """
     has_values = np.isfinite(rows).any(axis=0)
     usual, spread = np.zeros(rows.shape[1]), np.ones(rows.shape[1])
     usual[has_values] = np.nanmedian(rows[:, has_values], axis=0)
     spread[has_values] = np.nanstd(rows[:, has_values], axis=0)
     spread[spread <= 0.0] = 1.0
+    for column in codes:
+        values, counts = np.unique(rows[np.isfinite(rows[:, column]), column], return_counts=True)
+        if len(values):
+            usual[column] = values[counts.argmax()]
     return usual, spread
 
 

@@ -272,11 +272,22 @@ def load_model(directory: Path | str, features: AssetFeatureSet | None = None) -
         SurvivalError: its parts do not belong together.
     """
     if features is None:
-        kind = verify_artifact(directory).manifest.parameters.get("kind")
-        if not isinstance(kind, str):
+        features = kind_in(directory)
+        if features is None:
             raise ArtifactError(f"{directory}: its manifest has no kind of machine")
-        try:
-            features = parse_kind(kind, f"{directory}: kind")
-        except FeatureError as error:
-            raise ArtifactError(str(error)) from error
     return SurvivalModel.load(read_artifact(directory, features), features)
+
+
+def kind_in(directory: Path | str) -> AssetFeatureSet | None:
+    """The kind of machine that an artifact was trained on; None where it carries none.
+
+    Raises:
+        ArtifactError: it is damaged, or its kind cannot be meant.
+    """
+    kind = verify_artifact(directory).manifest.parameters.get("kind")
+    if not isinstance(kind, str):
+        return None
+    try:
+        return parse_kind(kind, f"{directory}: kind")
+    except FeatureError as error:
+        raise ArtifactError(str(error)) from error

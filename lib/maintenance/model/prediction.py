@@ -7,6 +7,7 @@ import numpy as np
 
 from lib.maintenance.feature_set import AssetFeatureSet
 from lib.maintenance.history import Floats
+from lib.maintenance.machine_attributes import attribute_text
 
 HORIZONS = {"24h": 24.0, "72h": 72.0, "7d": 168.0, "30d": 720.0}
 """Hours of the horizons that are answered."""
@@ -17,11 +18,11 @@ class Driver:
     """What raises or lowers the risk.
 
     Attributes:
-        what: a sensor, a code, a service clock or the age.
+        what: a sensor, a code, a service clock, the age or an attribute in words.
         effect: how much lower the chance of a failure would be, were it as usual.
         feature: the feature of it that is farthest from usual.
         value: of that feature; None where it is missing.
-        usual: the median in training.
+        usual: the median in training; of a code the most frequent.
     """
 
     what: str
@@ -67,15 +68,34 @@ class Prediction:
 
 
 def feature_groups(features: AssetFeatureSet) -> dict[str, list[int]]:
-    """Columns by what they are about: each sensor, code and service clock, age, running hours."""
+    """Columns by what they are about: sensors, codes, service clocks, age, attributes ..."""
     groups: dict[str, list[int]] = {}
     heads = {f"{code}_count_": code for code in features.error_codes}
     heads |= {f"hours_since_service_{part}": f"age of {part}" for part in features.components}
     heads |= {f"{sensor}_": sensor for sensor in sorted(features.sensor_names, key=len)[::-1]}
-    for column, name in enumerate(features.names):
+    measured = len(features.names) - len(features.attributes)
+    for column, name in enumerate(features.names[:measured]):
         group = next((label for head, label in heads.items() if name.startswith(head)), name)
         groups.setdefault(group, []).append(column)
+    own_names = {attribute.name for attribute in features.attributes}
+    for column, attribute in enumerate(features.attributes, measured):
+        words = attribute.words or attribute.name.replace("_", " ")
+        is_taken = words in groups or words in own_names
+        groups[attribute.name if is_taken else words] = [column]
     return groups
+
+
+def driver_words(features: AssetFeatureSet, driver: Driver) -> str:
+    """A driver as a sentence."""
+    more = "raises" if driver.effect > 0 else "lowers"
+    attribute = features.attribute_of(driver.feature)
+    if attribute is None:
+        value = "unknown" if driver.value is None else f"{driver.value:.4g}"
+        end = f"{driver.feature} is {value}, usually {driver.usual:.4g}"
+    else:
+        value = "unknown" if driver.value is None else attribute_text(attribute, driver.value)
+        end = f"it is {value}, usually {attribute_text(attribute, driver.usual)}"
+    return f"{driver.what} {more} the risk: {end}"
 
 
 def drivers(

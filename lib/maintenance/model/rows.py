@@ -13,13 +13,12 @@ import pyarrow.compute as pc
 
 from lib.contract import TIME
 from lib.contract.coercion import as_array
-from lib.maintenance.feature_set import HOUR_US, AssetFeatureSet, FeatureError
+from lib.maintenance.feature_set import HOUR_US, ROW_COLUMNS, AssetFeatureSet, FeatureError
 from lib.maintenance.features import evaluate
 from lib.maintenance.history import Floats, History, Ints
 from lib.survival.outcomes import CENSORED, FAILURE, Outcomes
 
-KEYS = ("machine_id", "event_time")
-OUTCOMES = ("hours_watched", "event", "failure_mode")
+KEYS, OUTCOMES = ROW_COLUMNS[:2], ROW_COLUMNS[2:]
 PREVENTIVE_SERVICE = 2
 _NEVER = np.iinfo(np.int64).max
 
