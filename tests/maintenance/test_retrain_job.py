@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,10 +17,12 @@ from jobs.maintenance.training_config import TrainConfig
 from lib.contract import ContractError
 from lib.maintenance.feature_set import FeatureError
 from lib.maintenance.machine_kind import KIND_FILE
+from lib.maintenance.model.model import load_model
 from lib.registry import Registry
 from lib.retraining.comparison import ComparisonError
 from tests.conftest import on_two_cores
 from tests.jobs import retraining_records as retrainings
+from tests.maintenance.attribute_tables import FEATURES, write_attributes
 from tests.maintenance.changed_sensors import SMALL, sources, until, write_machines
 
 pytestmark = [pytest.mark.slow, *on_two_cores(minutes=15)]
@@ -81,6 +84,21 @@ def test_what_gains_too_little_is_not_published(won, fleet: Path) -> None:
     newest, _ = retrainings.kept_retrainings(str(config.records), "maintenance")
     assert (newest.decision, newest.version) == ("not published", kept["version"])
     assert kept["version"] != result["version"]
+
+
+def test_attributes_that_the_champion_does_not_read_are_the_challengers(
+    fleet: Path, early: Path, tmp_path: Path
+) -> None:
+    registry = Path(shutil.copytree(early, tmp_path / "registry"))
+    options = SMALL | sources(fleet) | write_attributes(fleet, tmp_path / "own")
+    config = retrainings.retraining(RetrainConfig, options, registry, tmp_path / "retrained")
+    result = retrain.main(config)
+    assert "entities in" in result["decision"]
+    assert (Path(config.output) / "champion_rows" / "data").is_dir()
+    folder = retrainings.published_challenger("maintenance", config, result).fetch(
+        "maintenance", result["version"], tmp_path / "models"
+    )
+    assert load_model(folder).features.names[-5:] == FEATURES
 
 
 def test_readings_that_the_champion_saw_all_leave_nothing(fleet, early, tmp_path: Path) -> None:
