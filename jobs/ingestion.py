@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -29,6 +30,7 @@ from lib.contract import (
     QUARANTINE_REASON,
     Checked,
     Contract,
+    ContractError,
     Mapping,
     Piece,
     Pivot,
@@ -42,6 +44,7 @@ from lib.contract import (
     source_schema,
     summary_of,
 )
+from lib.declaration import read_yaml_text
 from lib.storage import Storage, open_storage, split_address
 
 __all__ = [
@@ -50,6 +53,7 @@ __all__ = [
     "deduplicate",
     "estimated_rows",
     "fingerprint_of",
+    "lookup_files",
     "mapping_for",
     "most_frequent_reason",
     "quarantine_rows",
@@ -96,6 +100,29 @@ def checked_mapping(contract: Contract, path: str | None, data: str | Sequence[s
     mapping = mapping_for(contract, path, data)
     source_schema(mapping, data, may_be_empty=True)
     return mapping
+
+
+def lookup_files(path: str | None, data: str | Sequence[str]) -> list[str]:
+    """Addresses of the files in which the mapping file at `path` looks up values; none without it.
+
+    Args:
+        path: of the mapping file.
+        data: that is read by it, beside which they lie.
+    """
+    if path is None:
+        return []
+    text = read_yaml_text(Path(path), Path(path).name, ContractError)
+    folder = _folder_of(data)
+    return [f"{folder}/{name}" for name in sorted(set(_looked_up_in(yaml.safe_load(text))))]
+
+
+def _looked_up_in(content: Any) -> Iterator[str]:
+    if isinstance(content, dict):
+        lookup = content.get("lookup")
+        if isinstance(lookup, dict) and "file" in lookup:
+            yield str(lookup["file"])
+        for value in content.values():
+            yield from _looked_up_in(value)
 
 
 def _folder_of(data: str | Sequence[str]) -> str:

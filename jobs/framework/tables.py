@@ -43,10 +43,14 @@ class TableSources(JobOptions):
 
     @property
     def files(self) -> list[str]:
-        """All files and mappings that are named."""
+        """All files and mappings that are named, and the files in which mappings look up values."""
         names = [contract.name for contract in self.contracts]
         paths = [getattr(self, name) for name in (*names, *(f"mapping_{name}" for name in names))]
-        return [str(path) for path in paths if path is not None]
+        files = [str(path) for path in paths if path is not None]
+        for contract in self._present:
+            mapping = getattr(self, f"mapping_{contract.name}")
+            files += ingestion.lookup_files(mapping, getattr(self, contract.name))
+        return files
 
     def check(self) -> None:
         """See `JobOptions`."""

@@ -88,7 +88,7 @@ def write_features(config: FeaturesConfig) -> str:
     declared = config.declared_features()
     inputs = {
         "data_fingerprint": ingestion.fingerprint_of(config.files),
-        "declared_digest": declared.feature_set.digest,
+        "declared_digest": declared.digest,
     }
     if not config.overwrite and folder.has(inputs, "features"):
         return folder.data

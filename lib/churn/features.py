@@ -260,11 +260,19 @@ def churn_features(base: CustomerVocabulary) -> FeatureSet:
     return FeatureSet(name="churn", version=1, features=tuple(features), id_column="event_id")
 
 
+ROW_COLUMNS = frozenset(("customer_id", "as_of", "label", "notice_at"))
+"""Columns of rows of customers at moments beside their features."""
+
+
 def _require_free_names(base: CustomerVocabulary, packaged_names: set[str]) -> None:
     for attribute in base.attributes:
         if {attribute.name, attribute.feature_name} & packaged_names:
             raise AttributeFaultError(
                 attribute.name, "is the name of a packaged feature; give it another name"
+            )
+        if {attribute.name, attribute.feature_name} & ROW_COLUMNS:
+            raise AttributeFaultError(
+                attribute.name, "is the name of a column of training rows; give it another name"
             )
         if attribute.feature_name in SCHEMA.names:
             raise AttributeFaultError(

@@ -1,5 +1,6 @@
 """Columns of an Arrow table as the arrays that the loops read, in the order of processing."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,12 +10,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from lib.contract import ContractError
 from lib.feature.declaration import FeatureSet
 from lib.feature.jit import Flags, Ints
 from lib.feature.kernels_window import NEVER
 from lib.feature.measures import Distinct, Measure, Quantity, quantities_of
 
 _MICROSECONDS = pa.timestamp("us", "UTC")
+_MOST_SQUARES = 2.0**62
 
 
 @dataclass(frozen=True)
@@ -125,6 +128,20 @@ def numbers(column: pa.ChunkedArray) -> NDArray[Any]:
     return values
 
 
+def _refuse_overflow(quantity: Quantity, values: Ints) -> None:
+    """Refuse squares that do not add up within 64 bits: profiles add them up without a bound."""
+    floats = values.astype(np.float64)
+    excess = float(floats @ floats) / _MOST_SQUARES
+    if excess > 1.0:
+        coarser = 10 ** math.ceil(math.log10(math.sqrt(excess)))
+        columns = ", ".join(quantity.columns)
+        raise ContractError(
+            f"squares of {quantity.name} do not add up within 64 bits over {len(values):,} events; "
+            f"give the features of {columns} a 'resolution' {coarser:,} times as coarse, or leave "
+            "deviations out"
+        )
+
+
 class Events:
     """One table in processing order; each column is turned into an array once.
 
@@ -161,7 +178,10 @@ class Events:
     def _quantity(self, quantity: Quantity) -> Ints:
         columns = [numbers(self._table.column(name)) for name in quantity.columns]
         values = np.broadcast_to(np.int64(quantity.read(*columns)), len(self._table))
-        return values * values if quantity.squared else values
+        if not quantity.squared:
+            return values
+        _refuse_overflow(quantity, values)
+        return values * values
 
     def _fact(self, fact: str) -> Fact | None:
         since = _times_or(self._table, f"{fact}_from", NEVER)

@@ -87,6 +87,7 @@ class ExtendedFeatures:
         contract: of the events, without attributes.
         extension: what is added.
         target: how rates by attributes are measured.
+        facts: columns of the tables that say what became known.
 
     Raises:
         AttributeFaultError: an attribute has the name of a packaged feature.
@@ -97,15 +98,28 @@ class ExtendedFeatures:
     contract: Contract
     extension: FeatureExtension
     target: TargetRate
+    facts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        names = {feature.name for feature in self.base.features}
+        meanings = dict.fromkeys(self.base.input_columns(), "a column of events")
+        meanings |= {feature.name: "a packaged feature" for feature in self.base.features}
+        meanings |= dict.fromkeys(self._reserved, "something that becomes known of events")
         for attribute in self.extension.attributes:
-            if {attribute.name, attribute.feature_name} & names:
-                raise AttributeFaultError(
-                    attribute.name, "is the name of a packaged feature; give it another name"
-                )
+            features = [each.name for each in attribute_features([attribute], self.target)]
+            for name in dict.fromkeys((attribute.name, *features)):
+                if name in meanings:
+                    raise AttributeFaultError(
+                        attribute.name,
+                        f"'{name}' is the name of {meanings[name]}; give it another name",
+                    )
+                meanings[name] = f"what attribute '{attribute.name}' becomes"
         _ = self.feature_set
+
+    @property
+    def _reserved(self) -> frozenset[str]:
+        """Columns that facts about events are kept in."""
+        ends = (f"{fact}_{end}" for fact in self.base.facts for end in ("from", "until"))
+        return frozenset((*ends, *self.facts))
 
     @cached_property
     def feature_set(self) -> FeatureSet:
@@ -147,7 +161,7 @@ class ExtendedFeatures:
             return None
         base = replace(self.base, features=(*self.base.features, *self._attributes))
         text, origin = self.extension.text, self.extension.origin
-        return load_features(text, origin, base, self._columns())
+        return load_features(text, origin, base, self._columns(), self._reserved)
 
     def _columns(self) -> dict[str, ColumnKind]:
         kinds: dict[str, ColumnKind] = {}

@@ -7,8 +7,9 @@ it, and what it declares is part of the digest of the feature set.
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
@@ -39,7 +40,7 @@ from lib.feature.declaration import (
     Sum,
 )
 from lib.feature.expression_formula import ExpressionFormula
-from lib.feature.windows import Window, span
+from lib.feature.windows import DAY, Window, span
 from lib.rules.scanner import ExpressionError
 
 ColumnKind: TypeAlias = Literal["category", "number", "flag"]
@@ -127,6 +128,8 @@ class FeatureDeclaration:
     empty: Number | None = None
 
     def __post_init__(self) -> None:
+        if self.empty is not None and not math.isfinite(self.empty):
+            raise ValueError(f"empty: expected a finite number, got {self.empty}")
         if not _NAME.fullmatch(self.name):
             raise ValueError(
                 f"name: expected lower-case letters, digits and _, got {self.name[:80]!r}"
@@ -181,7 +184,11 @@ class FeatureFile:
 
 
 def load_features(
-    text: str, origin: str, base: FeatureSet, columns: Mapping[str, ColumnKind]
+    text: str,
+    origin: str,
+    base: FeatureSet,
+    columns: Mapping[str, ColumnKind],
+    reserved: Collection[str] = (),
 ) -> FeatureFile:
     """Read a feature file.
 
@@ -190,12 +197,13 @@ def load_features(
         origin: the file's name, for messages.
         base: packaged features, over which expressions may be written.
         columns: kinds of the columns that events have.
+        reserved: names of other columns beside them, which no feature may have.
 
     Raises:
         FeatureFileError: of the first fault, with its line.
     """
     declared = load_declaration(text, FeatureList, origin, FeatureFileError).features
-    reader = _Reader(base, columns, [entry.name for entry in declared])
+    reader = _Reader(base, columns, [entry.name for entry in declared], reserved)
     features: list[Declaration] = []
     for index, entry in enumerate(declared):
         try:
@@ -232,8 +240,13 @@ class _Reader:
     """Turns entries into features in turn; each may build on those before it."""
 
     def __init__(
-        self, base: FeatureSet, columns: Mapping[str, ColumnKind], declared: Sequence[str]
+        self,
+        base: FeatureSet,
+        columns: Mapping[str, ColumnKind],
+        declared: Sequence[str],
+        reserved: Collection[str],
     ) -> None:
+        self._reserved = {*columns, *reserved, *base.input_columns()}
         self._base, self._columns, self._declared = base, columns, declared
         self._names = {feature.name for feature in base.features}
         self._numbers = list(base.names)
@@ -243,7 +256,7 @@ class _Reader:
     def feature(self, entry: FeatureDeclaration) -> Declaration:
         if entry.name in self._names:
             raise _EntryError("name", f"a feature {entry.name!r} is declared already")
-        if entry.name in self._columns or entry.name in self._base.input_columns():
+        if entry.name in self._reserved:
             raise _EntryError("name", f"{entry.name!r} is a column of the events")
         feature = self._expression(entry) if entry.aggregate is None else self._aggregate(entry)
         self._names.add(entry.name)
@@ -319,7 +332,7 @@ class _Reader:
         window = Window(length, hop, behind)
         tiles = window.reach // hop
         if tiles > MOST_TILES:
-            least = span(-(-window.reach // MOST_TILES))
+            least = _usual_hop(-(-window.reach // MOST_TILES))
             raise _EntryError(
                 "hop",
                 f"{tiles:,} tiles would be kept for each key, expected at most {MOST_TILES:,}: "
@@ -383,6 +396,12 @@ class _Reader:
 
 _RESOLUTION = 0.01
 _Make: TypeAlias = Callable[[_Reader, FeatureDeclaration], Aggregate]
+
+
+def _usual_hop(least: int) -> str:
+    """The shortest of the usual hops that is no shorter, or whole days."""
+    usual = next((hop for hop in _HOPS if hop >= least), None)
+    return span(usual if usual is not None else -(-least // DAY) * DAY)
 
 
 def _default_hop(length: int, behind: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -20,7 +21,7 @@ from lib.feature.attributes import (
 )
 from lib.feature.feature_extension import FEATURES_FILE, ExtendedFeatures, FeatureExtension
 from lib.fraud.amounts import AmountScale
-from lib.fraud.contracts import TRANSACTIONS
+from lib.fraud.contracts import LABELS, TRANSACTIONS
 from lib.fraud.features import LABEL_DELAY, RATE_PRIOR, RATE_STRENGTH, fraud_features
 from lib.fraud.rules import rule_fields
 from lib.registry import Artifact, ArtifactError
@@ -52,7 +53,8 @@ class PaymentFeatures:
     @cached_property
     def _extended(self) -> ExtendedFeatures:
         base = fraud_features(self.scale)
-        return ExtendedFeatures(base, TRANSACTIONS, self.extension, FRAUD_RATE)
+        facts = (*LABELS.names, "declined_from")
+        return ExtendedFeatures(base, TRANSACTIONS, self.extension, FRAUD_RATE, facts)
 
     @property
     def feature_set(self) -> FeatureSet:
@@ -132,6 +134,12 @@ class PaymentFeatures:
             return cls(scale)
         return cls(scale, FeatureExtension.from_json(stored["extension"]))
 
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all that is said of them, words included, in hex."""
+        text = f"{self.feature_set.digest} {json.dumps(self.to_json(), sort_keys=True)}"
+        return hashlib.sha256(text.encode()).hexdigest()
+
     def to_bytes(self) -> bytes:
         """What an artifact keeps of them."""
         return json.dumps(self.to_json(), indent=2, sort_keys=True).encode() + b"\n"
@@ -141,8 +149,13 @@ class PaymentFeatures:
         """The features that a model reads; the packaged ones of older artifacts.
 
         Raises:
-            ArtifactError: what it says of its features cannot be read.
+            ArtifactError: it is of another system, or what it says of its features cannot be read.
         """
+        if artifact.manifest.system != "fraud":
+            raise ArtifactError(
+                f"{artifact.directory}: expected a model of fraud, got one of "
+                f"{artifact.manifest.system}"
+            )
         if FEATURES_FILE not in artifact.manifest.files:
             return cls()
         content = artifact.path(FEATURES_FILE).read_bytes()

@@ -6,13 +6,12 @@ from collections.abc import Callable, Mapping
 from operator import itemgetter
 from typing import Any
 
-import numpy as np
-
 from lib.concurrency.keyed_lock import KeyedLock
 from lib.feature import Event, ReceiptConflictError, StoreError
 from lib.fraud.decision_policy import DecisionResult, decide
 from lib.fraud.features import PAYMENT_METHODS
 from lib.fraud.model.challenger import pack_features, score_of
+from lib.fraud.model.inputs import as_inputs
 from lib.fraud.model.scoring import ModelScore
 from lib.fraud.payment_event import PaymentEventCodec, split_cached_response
 from lib.fraud.payment_features import PaymentFeatures
@@ -121,7 +120,7 @@ class PaymentDecider(Decider):
 
     async def model_score(self, values: Mapping[str, float]) -> ModelScore | None:
         """What the model says of a payment's features; None while it is out."""
-        row = np.array(self._in_order(values), dtype=np.float32)
+        row = as_inputs(self._in_order(values))
         try:
             model_score = await self._model.score(row)
         except ModelUnavailableError:
@@ -207,7 +206,7 @@ class PaymentDecider(Decider):
         trial = self._trial_of(event, score_of) if features.is_complete else None
         if trial is None:
             return None, b""
-        packed = pack_features(np.array(self._in_order(features.values), dtype=np.float32))
+        packed = pack_features(as_inputs(self._in_order(features.values)))
         trial.ask(packed)
         return trial, packed
 

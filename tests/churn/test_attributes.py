@@ -199,6 +199,9 @@ def test_a_category_of_too_many_values_is_refused_by_name_and_count() -> None:
 REFUSED_NAMES = [
     (Attribute("usage_7d", "number"), "name of a packaged feature"),
     (Attribute("segment", "category"), "name of a packaged feature"),
+    (Attribute("label", "number"), "column of training rows"),
+    (Attribute("notice_at", "flag"), "column of training rows"),
+    (Attribute("as_of", "number"), "column of training rows"),
     (Attribute("closed", "flag"), "something that events say"),
     (Attribute("zip_code", "number"), "those of categories"),
 ]

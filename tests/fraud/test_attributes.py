@@ -11,15 +11,25 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 import pytest
 
+from jobs.data_fingerprint import fingerprint_of
 from jobs.framework.retrained_system import Champion
 from jobs.fraud import features as features_job
 from jobs.fraud.features import FeaturesConfig
 from jobs.fraud.retraining import FraudRetraining
 from jobs.fraud.training_config import TrainConfig
 from lib.contract import ContractError
-from lib.feature import OnlineFeatures, ProfileStore, RedisStore, SqliteStore, events, replay
+from lib.feature import (
+    OnlineFeatures,
+    ProfileStore,
+    RedisStore,
+    SqliteStore,
+    compute,
+    events,
+    replay,
+)
 from lib.feature.attributes import (
     LEAST_ROWS,
     MOST_VALUES,
@@ -30,8 +40,9 @@ from lib.feature.attributes import (
 )
 from lib.feature.feature_extension import FEATURES_FILE, FeatureExtension
 from lib.fraud.amounts import AmountScale
+from lib.fraud.model.inputs import as_inputs
 from lib.fraud.payment_features import PaymentFeatures
-from lib.registry import TrainingRecord, write_artifact
+from lib.registry import ArtifactError, TrainingRecord, verify_artifact, write_artifact
 from tests.conftest import on_two_cores
 from tests.fraud.attribute_files import AttributeFiles, mapping, write_files
 
@@ -219,6 +230,20 @@ BAD_FILES: list[tuple[str, str, str]] = [
     ("features", "features:\n- {name: v1, unit: u, expression: amount}", r":2.*'v1'"),
     ("features", "features:\n- {nam: a}", r":2"),
     ("mapping", "  amount: {from: age, type: number}", r"mapping.yaml:\d+.*packaged feature"),
+    ("features", f"{ENTRY}window: 1d, empty: .inf}}", r"features.yaml:2.*finite"),
+    ("features", f"{ENTRY}window: 3650d, hop: 1d}}", r"features.yaml:2.*hop of at least 7d"),
+    (
+        "features",
+        "features:\n- {name: fraud_until, unit: u, expression: amount}",
+        r"features.yaml:2.*'fraud_until'",
+    ),
+    ("mapping", "  fraud_from: {from: age, type: number}", r"mapping.yaml:\d+.*becomes known"),
+    ("mapping", "  is_fraud: {from: guest, type: category}", r"mapping.yaml:\d+.*becomes known"),
+    (
+        "mapping",
+        "  shop: {from: mcc, type: category}\n  shop_code: {from: age, type: number}",
+        r"mapping.yaml:\d+.*what attribute 'shop' becomes",
+    ),
     ("mapping", "  user_id: {from: mcc, type: category}", r"mapping.yaml:\d+.*is a column of"),
     (
         "mapping",
@@ -274,6 +299,48 @@ def test_closing_lines_say_how_each_attribute_is_read(
     assert "features.yaml: merchants_by_device_3d" in printed
 
 
+def test_deviations_that_do_not_add_up_in_64_bits_are_refused(files: AttributeFiles) -> None:
+    attribute = Attribute("balance", "number")
+    text = (
+        "features:\n- {name: spread, unit: u, key: [currency], aggregate: deviation, of: balance,"
+        " window: 30d, resolution: %s}"
+    )
+    payments = pq.read_table(files.transactions)
+    balance = np.random.default_rng(2).normal(1.5e6, 4e5, len(payments))
+    table = payments.append_column("balance", pa.array(balance))
+    fine = PaymentFeatures(extension=FeatureExtension((attribute,), text % "0.01"))
+    with pytest.raises(ContractError, match=r"balance.*'resolution' \d+ times as coarse"):
+        compute(fine.feature_set, table)
+    coarse = PaymentFeatures(extension=FeatureExtension((attribute,), text % "1"))
+    spread = compute(coarse.feature_set, table)["spread"].to_numpy()
+    assert 3e5 < np.nanmedian(spread) < 5e5
+
+
+def test_numbers_beyond_float32_are_its_largest_for_the_model() -> None:
+    inputs = as_inputs([1e300, -1e300, float("inf"), float("nan"), 1.0])
+    largest = np.finfo(np.float32).max
+    assert np.array_equal(inputs, [largest, -largest, largest, np.nan, 1.0], equal_nan=True)
+
+
+def test_words_of_the_file_are_part_of_what_is_computed_again(files: AttributeFiles) -> None:
+    text = files.features.read_text()
+    named = PaymentFeatures(extension=FeatureExtension((), ENTRY + "window: 1d, words: a}"))
+    renamed = PaymentFeatures(extension=FeatureExtension((), ENTRY + "window: 1d, words: b}"))
+    assert text
+    assert named.feature_set.digest == renamed.feature_set.digest
+    assert named.digest != renamed.digest
+
+
+def test_a_model_of_another_system_has_no_features_of_payments(tmp_path: Path) -> None:
+    record = TrainingRecord(1, "data", "code", {}, {})
+    write_artifact(
+        tmp_path / "other", record, system="churn", feature_names=("a",), thresholds={},
+        feature_set_digest="0" * 64, files={},
+    )  # fmt: skip
+    with pytest.raises(ArtifactError, match="expected a model of fraud, got one of churn"):
+        PaymentFeatures.of_artifact(verify_artifact(tmp_path / "other"))
+
+
 def test_a_retraining_reads_what_the_champion_reads(computed: Path, tmp_path: Path) -> None:
     features = PaymentFeatures.from_json(note_of(computed))
     record = TrainingRecord(1, "data", "code", {}, {})
@@ -292,3 +359,19 @@ def test_a_retraining_reads_what_the_champion_reads(computed: Path, tmp_path: Pa
     assert own.features_of == str(tmp_path / "own")
     same = FraudRetraining().comparable(settings, Champion(other, tmp_path / "plain"))
     assert same == settings
+
+
+def test_a_changed_file_of_a_lookup_is_read_again(files: AttributeFiles, tmp_path: Path) -> None:
+    text = files.mapping.read_text()
+    entry = (
+        "  branch: {from: mcc, type: category, lookup: {file: branches.csv, key: k, value: v}}\n"
+    )
+    mapping_file = tmp_path / "mapping.yaml"
+    mapping_file.write_text(text + entry)
+    branches = files.transactions.with_name("branches.csv")
+    branches.write_text("k,v\nmcc1,food\nmcc2,travel\n")
+    config = config_of(files, tmp_path / "out", mapping_transactions=str(mapping_file))
+    before = fingerprint_of(config.files)
+    branches.write_text("k,v\nmcc1,food\nmcc2,fuel\n")
+    assert str(branches) in config.files
+    assert fingerprint_of(config.files) != before

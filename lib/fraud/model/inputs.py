@@ -12,6 +12,7 @@ Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 DAY = 86_400_000_000
 _CLIP = 8.0
+_LARGEST = float(np.finfo(np.float32).max)
 _HEAVY_TAIL = 10.0
 _VARIES = 1e-6
 _ROWS_AT_A_TIME = 2_048
@@ -34,9 +35,14 @@ def feature_matrix(table: pa.Table, names: Sequence[str]) -> Matrix:
         kind = table.schema.field(name).type
         if not (pa.types.is_floating(kind) or pa.types.is_integer(kind)):
             raise ValueError(f"features: column {name!r}: expected float64, got {kind}")
-        with np.errstate(over="ignore"):
-            matrix[:, column] = table[name].cast(pa.float64()).to_numpy()
+        matrix[:, column] = as_inputs(table[name].cast(pa.float64()).to_numpy())
     return matrix
+
+
+def as_inputs(values: npt.ArrayLike) -> Matrix:
+    """Features as the model reads them: float32, those beyond its range as its largest number."""
+    limited = np.clip(np.asarray(values, dtype=np.float64), -_LARGEST, _LARGEST)
+    return np.asarray(limited, dtype=np.float32)
 
 
 def known_labels(fraud_from: Floats, fraud_until: Floats, as_of: int) -> Flags:
