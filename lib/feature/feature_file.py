@@ -103,7 +103,8 @@ class FeatureDeclaration:
         of: the column that is summed, averaged or remembered, or whose values are distinguished.
         fact: only events of which this is known by now, such as `fraud`.
         without: no events of which this is known by now.
-        resolution: of the numbers that are added up; sums are exact in multiples of it.
+        resolution: of the numbers that are added up, 0.01 without it; sums are exact in multiples
+            of it, and a number of more than 2,147,483,647 of them counts as that many.
         prior: share that is assumed of a rate where little is known.
         strength: as if that many events had been seen at the prior.
         empty: the value where there is nothing to compute from; default: missing.
