@@ -49,6 +49,8 @@ class FeatureOptions(Sources):
         if self.feature_file is not None:
             path = Path(self.feature_file)
             text, origin = read_yaml_text(path, path.name, ContractError), path.name
+            if not text.strip():
+                raise ContractError(f"{origin}: expected a list 'features', got an empty file")
         extension = FeatureExtension(attributes_of(mapping.contract), text, origin)
         try:
             return PaymentFeatures(scale, extension)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
@@ -10,7 +10,7 @@ import yaml
 from pydantic import ConfigDict
 
 from lib.declaration import load_declaration, repeated
-from lib.feature.attributes import Attribute
+from lib.feature.attributes import Attribute, describe_attribute
 
 TABLES = ("usage", "tickets", "invoices", "payments", "surveys", "signals")
 """Of a base whose every table is told, beside the customers themselves."""
@@ -77,7 +77,7 @@ class CustomerVocabulary:
             for name in dict.fromkeys((*by_name[0], *by_name[1]))
         }
         return "; ".join(
-            f"attribute '{name}': {' against '.join(map(_described, pair))}"
+            f"attribute '{name}': {_against(pair)}"
             for name, pair in pairs.items()
             if pair[0] != pair[1]
         )
@@ -92,21 +92,6 @@ class CustomerVocabulary:
 
 def _listed(names: tuple[str, ...]) -> str:
     return ", ".join(names) or "none"
-
-
-def _described(attribute: Attribute | None) -> str:
-    """An attribute in words."""
-    if attribute is None:
-        return "none"
-    kept = {
-        "values": "|".join(attribute.vocabulary),
-        "unit": attribute.unit,
-        "low": attribute.low,
-        "high": attribute.high,
-        "words": attribute.words,
-    }
-    parts = [f"{key} {value}" for key, value in kept.items() if value not in ("", None)]
-    return " ".join([attribute.type, f"({', '.join(parts)})"] if parts else [attribute.type])
 
 
 def _written(attribute: Attribute) -> dict[str, Any]:
@@ -142,3 +127,7 @@ def vocabulary_of(
     table_names = tuple(name for name in TABLES if name in set(tables))
     kept = [names if len(names) <= _MOST else () for names in unique_names]
     return CustomerVocabulary(kept[0], kept[1], table_names, attributes)
+
+
+def _against(pair: Sequence[Attribute | None]) -> str:
+    return " against ".join(describe_attribute(each, with_words=True) for each in pair)

@@ -282,6 +282,26 @@ def with_numbers(table: pa.Table, attributes: Iterable[Attribute]) -> pa.Table:
     return table
 
 
+def describe_attribute(attribute: Attribute | None, *, with_words: bool) -> str:
+    """An attribute for a message that compares two of them; `none` without one.
+
+    Args:
+        attribute: to describe.
+        with_words: whether its words count as a difference.
+    """
+    if attribute is None:
+        return "none"
+    kept = {
+        "values": "|".join(attribute.vocabulary),
+        "unit": attribute.unit,
+        "low": attribute.low,
+        "high": attribute.high,
+        "words": attribute.words if with_words else "",
+    }
+    parts = [f"{key} {value}" for key, value in kept.items() if value not in ("", None)]
+    return " ".join([attribute.type, f"({', '.join(parts)})"] if parts else [attribute.type])
+
+
 def write_attributes(attributes: Iterable[Attribute]) -> list[dict[str, Any]]:
     """The attributes as plain JSON values."""
     return [asdict(attribute) for attribute in attributes]

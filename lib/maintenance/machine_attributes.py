@@ -14,7 +14,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lib.feature.attributes import MOST_CODES, Attribute, AttributeFaultError
+from lib.feature.attributes import (
+    MOST_CODES,
+    Attribute,
+    AttributeFaultError,
+    describe_attribute,
+)
 
 AttributeValue: TypeAlias = str | float | bool
 AttributeState: TypeAlias = Literal["missing", "unknown"]
@@ -147,21 +152,11 @@ def attribute_difference(attributes: Sequence[Attribute], others: Sequence[Attri
         for name in dict.fromkeys((*by_name[0], *by_name[1]))
     }
     return "; ".join(
-        f"attribute '{name}': {' against '.join(map(_described, pair))}"
+        f"attribute '{name}': {_against(pair)}"
         for name, pair in pairs.items()
         if pair[0] != pair[1]
     )
 
 
-def _described(attribute: Attribute | None) -> str:
-    """An attribute in words."""
-    if attribute is None:
-        return "none"
-    kept = {
-        "values": "|".join(attribute.vocabulary),
-        "unit": attribute.unit,
-        "low": attribute.low,
-        "high": attribute.high,
-    }
-    parts = [f"{key} {value}" for key, value in kept.items() if value not in ("", None)]
-    return " ".join([attribute.type, f"({', '.join(parts)})"] if parts else [attribute.type])
+def _against(pair: Sequence[Attribute | None]) -> str:
+    return " against ".join(describe_attribute(each, with_words=False) for each in pair)

@@ -229,6 +229,7 @@ BAD_FILES: list[tuple[str, str, str]] = [
     ),
     ("features", "features:\n- {name: v1, unit: u, expression: amount}", r":2.*'v1'"),
     ("features", "features:\n- {nam: a}", r":2"),
+    ("features", "", r"features.yaml: expected a list 'features', got an empty file"),
     ("mapping", "  amount: {from: age, type: number}", r"mapping.yaml:\d+.*packaged feature"),
     ("features", f"{ENTRY}window: 1d, empty: .inf}}", r"features.yaml:2.*finite"),
     ("features", f"{ENTRY}window: 3650d, hop: 1d}}", r"features.yaml:2.*hop of at least 7d"),
