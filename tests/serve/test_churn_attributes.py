@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,13 @@ from tests.churn.tables import day
 from tests.conftest import on_two_cores
 from tests.serve.application import iso
 from tests.serve.churn_app import CREATED_AT, Running, churn, publish_champion
+from tests.serve.trained_attributes import (
+    Trained,
+    bad_attributes,
+    refusal_of,
+    require_words,
+    typed_fields,
+)
 
 pytestmark = [pytest.mark.anyio, *on_two_cores(minutes=8)]
 DAYS = 300
@@ -37,21 +43,6 @@ rules:
 - {id: monthly_in_the_south, when: contract_type == "monthly" and region == "south" and addons <= 2,
    action: CONTACT, reason: monthly in the south, confidence: 0.5, priority: 1, owner: team}
 """
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A published model and what it was trained on.
-
-    Attributes:
-        options: of jobs that read the tables.
-        output: of the training.
-        registry: its directory.
-    """
-
-    options: dict[str, str]
-    output: Path
-    registry: Path
 
 
 @pytest.fixture(scope="module")
@@ -159,17 +150,9 @@ def _sent(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-BAD: list[tuple[dict[str, Any], str]] = [
-    ({"regoin": "south"}, "customers.0.regoin"),
-    ({"addons": -1}, "customers.0.addons"),
-    ({"addons": "many"}, "customers.0.addons"),
-    ({"has_sso": "yes"}, "customers.0.has_sso"),
-    ({"region": 7}, "customers.0.region"),
-    ({"region": ""}, "customers.0.region"),
-]
-
-
-@pytest.mark.parametrize(("fields", "field"), BAD)
+@pytest.mark.parametrize(
+    ("fields", "field"), bad_attributes("customers.0", "region", "addons", "has_sso")
+)
 async def test_bad_attributes_are_refused_by_name(
     app: Running, fields: dict[str, Any], field: str
 ) -> None:
@@ -201,19 +184,17 @@ async def test_reasons_name_attributes_in_the_words_of_the_mapping(app: Running)
         await app.post("events", {"customers": [row]})
         answer = await app.post("score", {"customer_id": f"n{number}"})
         words_by_feature |= {reason["feature"]: reason["words"] for reason in answer["reasons"]}
-    own = words_by_feature.keys() & {"contract_type_code", "addons"}
-    assert own
-    starts = {"contract_type_code": "the kind of contract: monthly;", "addons": "add-ons booked: "}
-    assert all(words_by_feature[name].startswith(starts[name]) for name in own)
+    require_words(
+        words_by_feature,
+        {"contract_type_code": "the kind of contract: monthly;", "addons": "add-ons booked: "},
+    )
 
 
 async def test_the_api_page_has_a_typed_field_for_each_attribute(app: Running) -> None:
-    document = (await app.client.get("/churn/openapi.json")).json()
-    fields = document["components"]["schemas"]["CustomersRow"]["properties"]
-    kinds = {name: fields[name]["anyOf"][0]["type"] for name in ("region", "addons", "has_sso")}
-    assert kinds == {"region": "string", "addons": "number", "has_sso": "boolean"}
-    assert fields["addons"]["anyOf"][0]["maximum"] == 1000
-    assert fields["addons"]["description"] == "Add-ons booked; add-ons; default: null."
+    types = {"region": "string", "addons": "number", "has_sso": "boolean"}
+    fields = await typed_fields(app.client, "churn", "CustomersRow", **types)
+    number, description = fields["addons"]["anyOf"][0], fields["addons"]["description"]
+    assert (number["maximum"], description) == (1000, "Add-ons booked; add-ons; default: null.")
 
 
 async def test_a_model_of_other_attributes_is_refused_with_what_to_do(
@@ -223,13 +204,9 @@ async def test_a_model_of_other_attributes_is_refused_with_what_to_do(
     registry = publish_champion(tmp_path, "churn", artifact, CREATED_AT)
     version = Registry(registry).publish(trained.output / "model", "churn")
     async with churn(tmp_path, NOW, registry=str(registry)) as app:
-        before = app.service.model_slot.version
-        await app.service.reconfigure({"model": version})
-        slot = app.service.model_slot
-        assert slot.version == before is not None
-        assert "reads other attributes of customers" in slot.error
-        assert "attribute 'region': category (values east|north|south) against none" in slot.error
-        assert "start the service again" in slot.error
+        refusal = await refusal_of(app.service, version)
+        assert "reads other attributes of customers" in refusal
+        assert "attribute 'region': category (values east|north|south) against none" in refusal
         await app.post("events", {"customers": [signed()]})
         refused = await app.post("events", {"customers": [signed(region="south")]}, status=422)
         assert "customers.0.region" in str(refused)

@@ -30,6 +30,7 @@ from tests.fraud.attribute_files import AttributeFiles, write_files
 from tests.fraud.small_retraining import SMALL
 from tests.serve.conftest import Models, Running, Workspace, new_workspace, starting
 from tests.serve.factories import SCORE, eventually, payment
+from tests.serve.trained_attributes import bad_attributes, typed_fields
 
 pytestmark = [pytest.mark.anyio, *on_two_cores(minutes=8)]
 
@@ -154,18 +155,10 @@ async def test_a_value_that_the_model_never_saw_is_unknown_and_counted(fraud: Ru
     assert counted in fraud.meter.text()
 
 
-BAD: list[tuple[dict[str, Any], str]] = [
-    ({"chanel": "web"}, "attributes.chanel"),
-    ({"account_age": -1.0}, "attributes.account_age"),
-    ({"account_age": "old"}, "attributes.account_age"),
-    ({"is_guest": "yes"}, "attributes.is_guest"),
-    ({"v1": float("inf")}, "v1"),
-    ({"channel": 7}, "attributes.channel"),
-    ({"channel": ""}, "attributes.channel"),
-]
+BAD = bad_attributes("attributes", "channel", "account_age", "is_guest")
 
 
-@pytest.mark.parametrize(("attributes", "field"), BAD)
+@pytest.mark.parametrize(("attributes", "field"), [*BAD, ({"v1": float("inf")}, "v1")])
 async def test_bad_attributes_are_refused_by_name(
     fraud: Running, attributes: dict[str, Any], field: str
 ) -> None:
@@ -209,13 +202,11 @@ async def test_reasons_name_attributes_in_the_words_of_the_files(fraud: Running)
 
 
 async def test_the_api_page_has_a_typed_field_for_each_attribute(fraud: Running) -> None:
-    document = (await fraud.client.get("/fraud/openapi.json")).json()
-    schema = document["components"]["schemas"]["PaymentAttributes"]["properties"]
+    types = {"channel": "string", "is_guest": "boolean", "v1": "number"}
+    schema = await typed_fields(fraud.client, "fraud", "PaymentAttributes", **types)
     assert list(schema)[:4] == ["category", "channel", "is_guest", "account_age"]
     assert len(schema) == 24
     assert schema["category"]["description"].startswith("The branch of the shop")
-    types = {name: schema[name]["anyOf"][0]["type"] for name in ("channel", "is_guest", "v1")}
-    assert types == {"channel": "string", "is_guest": "boolean", "v1": "number"}
     assert schema["account_age"]["anyOf"][0]["minimum"] == 0
 
 

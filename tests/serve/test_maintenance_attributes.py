@@ -26,6 +26,13 @@ from tests.maintenance.attribute_tables import FEATURES, machines_of, mapping, w
 from tests.maintenance.small_fleet import SETTINGS, tables
 from tests.serve.application import iso
 from tests.serve.maintenance_app import MACHINES, Running, maintenance, news
+from tests.serve.trained_attributes import (
+    Trained,
+    bad_attributes,
+    refusal_of,
+    require_words,
+    typed_fields,
+)
 
 pytestmark = [pytest.mark.anyio, *on_two_cores(minutes=8)]
 SENT = {
@@ -44,18 +51,8 @@ rules:
 
 
 @dataclass(frozen=True)
-class Trained:
-    """A published model and what it was trained on.
-
-    Attributes:
-        options: of jobs that read the tables.
-        output: of the training.
-        registry: its directory.
-    """
-
-    options: dict[str, str]
-    output: Path
-    registry: Path
+class TrainedKind(Trained):
+    """With the kind of machine that the rows show."""
 
     @property
     def kind(self) -> Path:
@@ -71,7 +68,7 @@ class Trained:
 
 
 @pytest.fixture(scope="module")
-def trained(small_fleet: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+def trained(small_fleet: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainedKind:
     folder = tmp_path_factory.mktemp("trained")
     fleet = {name: str(small_fleet / f"{name}.parquet") for name in ("errors", "maintenance")}
     options = {
@@ -95,11 +92,11 @@ def trained(small_fleet: Path, tmp_path_factory: pytest.TempPathFactory) -> Trai
         "progress": "none",
     }
     train.main(TrainConfig(**changes))
-    return Trained(options, folder / "out", folder / "registry")
+    return TrainedKind(options, folder / "out", folder / "registry")
 
 
 @pytest.fixture
-async def app(trained: Trained, tmp_path: Path, at: int) -> AsyncIterator[Running]:
+async def app(trained: TrainedKind, tmp_path: Path, at: int) -> AsyncIterator[Running]:
     async with trained.serving(tmp_path, at) as running:
         yield running
 
@@ -115,7 +112,7 @@ async def predicted(app: Running, **news: Any) -> tuple[dict[str, Any], dict[str
     return answer, await features_of(app, answer)
 
 
-def test_a_trained_model_carries_attributes_and_their_reference(trained: Trained) -> None:
+def test_a_trained_model_carries_attributes_and_their_reference(trained: TrainedKind) -> None:
     model = load_model(trained.output / "model")
     assert model.features == load_kind(trained.kind)
     assert model.features.names[-5:] == FEATURES
@@ -157,7 +154,7 @@ async def test_attributes_that_are_left_out_or_never_seen(app: Running) -> None:
 
 
 async def test_a_service_computes_the_attributes_of_the_files(
-    trained: Trained, small_fleet: Path, tmp_path: Path, at: int
+    trained: TrainedKind, small_fleet: Path, tmp_path: Path, at: int
 ) -> None:
     features = load_kind(trained.kind)
     own_tables = replace(tables(small_fleet), machines=machines_of(small_fleet))
@@ -179,17 +176,9 @@ async def test_a_service_computes_the_attributes_of_the_files(
     assert compared > 10
 
 
-BAD: list[tuple[dict[str, Any], str]] = [
-    ({"mkae": "Acme"}, "attributes.mkae"),
-    ({"rated_power": -1}, "attributes.rated_power"),
-    ({"rated_power": "much"}, "attributes.rated_power"),
-    ({"indoors": "yes"}, "attributes.indoors"),
-    ({"make": 7}, "attributes.make"),
-    ({"make": ""}, "attributes.make"),
-]
-
-
-@pytest.mark.parametrize(("attributes", "field"), BAD)
+@pytest.mark.parametrize(
+    ("attributes", "field"), bad_attributes("attributes", "make", "rated_power", "indoors")
+)
 async def test_bad_attributes_are_refused_by_name(
     app: Running, attributes: dict[str, Any], field: str
 ) -> None:
@@ -232,38 +221,30 @@ async def test_drivers_name_attributes_in_the_words_of_the_mapping(
         "indoors": "stands in a hall ",
         "alignment": "alignment ",
     }
-    named = words.keys() & starts.keys()
-    assert named
-    assert all(words[name].startswith(starts[name]) for name in named)
+    require_words(words, starts)
 
 
 async def test_the_api_page_has_a_typed_field_for_each_attribute(app: Running) -> None:
-    document = (await app.client.get("/maintenance/openapi.json")).json()
-    fields = document["components"]["schemas"]["MachineAttributes"]["properties"]
-    kinds = {name: fields[name]["anyOf"][0]["type"] for name in ("make", "rated_power", "indoors")}
-    assert kinds == {"make": "string", "rated_power": "number", "indoors": "boolean"}
+    types = {"make": "string", "rated_power": "number", "indoors": "boolean"}
+    fields = await typed_fields(app.client, "maintenance", "MachineAttributes", **types)
     assert fields["rated_power"]["anyOf"][0]["maximum"] == 1000
     assert fields["rated_power"]["description"] == "Rated power; kW; null if unknown."
 
 
 async def test_a_model_of_other_attributes_is_refused_with_what_to_do(
-    trained: Trained, small_fleet: Path, tmp_path: Path, at: int
+    trained: TrainedKind, small_fleet: Path, tmp_path: Path, at: int
 ) -> None:
     async with maintenance(small_fleet, tmp_path, at) as app:
         version = Registry(tmp_path / "registry").publish(trained.output / "model", "maintenance")
-        before = app.service.model_slot.version
-        await app.service.reconfigure({"model": version})
-        slot = app.service.model_slot
-        assert slot.version == before is not None
-        assert "reads other attributes of machines" in slot.error
-        assert "attribute 'make': category (values Acme|Bolt) against none" in slot.error
-        assert "start the service again" in slot.error
+        refusal = await refusal_of(app.service, version)
+        assert "reads other attributes of machines" in refusal
+        assert "attribute 'make': category (values Acme|Bolt) against none" in refusal
         body = {"machine_id": "new", "attributes": {"make": "Acme"}}
         assert "attributes" in str(await app.post("readings", body, status=422))
 
 
 async def test_readings_and_attributes_outlive_another_vocabulary(
-    trained: Trained, tmp_path: Path, at: int
+    trained: TrainedKind, tmp_path: Path, at: int
 ) -> None:
     reading = {"event_time": iso(at - 60_000_000), "sensors": {"rpm": 900.0}}
     async with trained.serving(tmp_path, at) as app:
@@ -281,7 +262,7 @@ async def test_readings_and_attributes_outlive_another_vocabulary(
 
 
 def test_machines_are_scored_by_their_attributes(
-    trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    trained: TrainedKind, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = ScoreConfig(
         **trained.options,
@@ -301,6 +282,6 @@ def test_machines_are_scored_by_their_attributes(
         score.main(replace(config, machines=None, mapping_machines=None))
 
 
-def machines_rows(trained: Trained) -> int:
+def machines_rows(trained: TrainedKind) -> int:
     """How many machines are listed."""
     return int(pq.read_table(trained.options["machines"]).num_rows)
