@@ -5,7 +5,7 @@ significand and a power of two, so that none is rounded; a flag is 0 or 1; a cat
 in a frozen vocabulary, 0 for values that the vocabulary does not have.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any, Literal, TypeAlias
@@ -19,7 +19,8 @@ from lib.churn.formulas import NO_NUMBER, UNKNOWN
 from lib.churn.target import FEWEST_CUSTOMERS
 from lib.churn.vocabulary import CustomerVocabulary
 from lib.contract import Contract
-from lib.feature.attributes import MOST_CODES, Attribute, AttributeFaultError, contract_column
+from lib.feature.attribute_codes import frozen_by_subject
+from lib.feature.attributes import Attribute, contract_column
 
 PREFIX = "attribute:"
 """Of the columns of a stream that hold attributes; names of other columns have no colon."""
@@ -87,34 +88,10 @@ def customers_contract(base: CustomerVocabulary) -> Contract:
 
 
 def frozen_attributes(
-    attributes: tuple[Attribute, ...], customers: pa.Table
+    attributes: Sequence[Attribute], customers: pa.Table
 ) -> tuple[Attribute, ...]:
-    """The attributes with the vocabularies that a table of customers shows, by name.
-
-    A value of fewer than `FEWEST_CUSTOMERS` customers has no code of its own.
-
-    Raises:
-        AttributeFaultError: a category has more values than codes can be told apart.
-    """
-    return tuple(
-        _frozen(each, customers) if each.type == "category" else each for each in attributes
-    )
-
-
-def _frozen(attribute: Attribute, customers: pa.Table) -> Attribute:
-    pairs = customers.select(["customer_id", attribute.name])
-    pairs = pairs.filter(pc.is_valid(pairs[attribute.name]))
-    once = pairs.group_by(["customer_id", attribute.name]).aggregate([])
-    counts = pc.value_counts(once[attribute.name])
-    if len(counts) > MOST_CODES:
-        raise AttributeFaultError(
-            attribute.name,
-            f"expected a category of at most {MOST_CODES} values, got {len(counts):,} among the "
-            "customers; group them into fewer ('values' in its entry, or a 'lookup'), or leave it "
-            "out",
-        )
-    usual = [entry["values"] for entry in counts.to_pylist() if entry["counts"] >= FEWEST_CUSTOMERS]
-    return replace(attribute, encoding="code", vocabulary=tuple(sorted(usual)))
+    """The attributes as a table of customers shows them; see `frozen_by_subject`."""
+    return frozen_by_subject(attributes, customers, "customer_id", FEWEST_CUSTOMERS)
 
 
 def attribute_counts(
@@ -128,23 +105,3 @@ def attribute_counts(
             known = pc.is_in(values, value_set=pa.array(each.vocabulary, pa.string()))
             unknown = pc.and_(pc.is_valid(values), pc.invert(known))
             yield each.name, "unknown", int(pc.sum(unknown).as_py() or 0)
-
-
-def attribute_texts(base: CustomerVocabulary, values: Mapping[str, float]) -> dict[str, str | None]:
-    """Values of categories as texts, for rules; None where missing or not in the vocabulary.
-
-    Args:
-        base: with the vocabularies.
-        values: features by name; those of a customer whose profile is not known are not there.
-    """
-    return {
-        each.name: _text_of(each, values.get(each.feature_name))
-        for each in base.attributes
-        if each.type == "category"
-    }
-
-
-def _text_of(attribute: Attribute, code: float | None) -> str | None:
-    if code is None or not code >= 1.0:
-        return None
-    return attribute.vocabulary[int(code) - 1]

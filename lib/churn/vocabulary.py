@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
@@ -10,7 +10,8 @@ import yaml
 from pydantic import ConfigDict
 
 from lib.declaration import load_declaration, repeated
-from lib.feature.attributes import Attribute, describe_attribute
+from lib.feature.attribute_codes import attribute_difference
+from lib.feature.attributes import Attribute
 
 TABLES = ("usage", "tickets", "invoices", "payments", "surveys", "signals")
 """Of a base whose every table is told, beside the customers themselves."""
@@ -67,20 +68,7 @@ class CustomerVocabulary:
 
     def attribute_difference(self, other: CustomerVocabulary) -> str:
         """What attributes the other base has instead, in words; empty where they are the same."""
-        by_name = [{each.name: each for each in base.attributes} for base in (self, other)]
-        if by_name[0] == by_name[1]:
-            if self.attributes == other.attributes:
-                return ""
-            return "attributes: " + " against ".join(_listed(tuple(each)) for each in by_name)
-        pairs = {
-            name: [attributes.get(name) for attributes in by_name]
-            for name in dict.fromkeys((*by_name[0], *by_name[1]))
-        }
-        return "; ".join(
-            f"attribute '{name}': {_against(pair)}"
-            for name, pair in pairs.items()
-            if pair[0] != pair[1]
-        )
+        return attribute_difference(self.attributes, other.attributes, with_words=True)
 
     def to_yaml(self) -> str:
         """A file that `parse_vocabulary` reads."""
@@ -127,7 +115,3 @@ def vocabulary_of(
     table_names = tuple(name for name in TABLES if name in set(tables))
     kept = [names if len(names) <= _MOST else () for names in unique_names]
     return CustomerVocabulary(kept[0], kept[1], table_names, attributes)
-
-
-def _against(pair: Sequence[Attribute | None]) -> str:
-    return " against ".join(describe_attribute(each, with_words=True) for each in pair)

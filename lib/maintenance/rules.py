@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from lib.feature.attribute_codes import attribute_texts
 from lib.maintenance.feature_set import AssetFeatureSet
-from lib.maintenance.machine_attributes import attribute_texts
 
 RULES_FILE = Path(__file__).with_name("rules.yaml")
 """The rules that stand in front of the survival model of the simulated fleet."""

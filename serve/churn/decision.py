@@ -6,13 +6,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from lib.churn.customer_attributes import attribute_texts
 from lib.churn.model.challenger import ContactSettings, pack_customer, score_of
 from lib.churn.model.model import ChurnModel
 from lib.churn.model.scores import score_customers
 from lib.churn.profiles import CustomerFeatures
 from lib.concurrency.bounded_executor import BoundedExecutor
 from lib.feature import StoreError
+from lib.feature.attribute_codes import attribute_texts
 from lib.records import Decision
 from lib.rules import Verdict
 from serve.churn.health_history import HealthHistory
@@ -65,7 +65,7 @@ class CustomerScorer(Decider):
         features = await self._see(request.customer_id, at_us, context)
         values = {} if features is None else features.values
         rules = self._active_rules.current.select(features is not None)
-        texts = attribute_texts(self._customers.base, values)
+        texts = attribute_texts(self._customers.base.attributes, values)
         row = {**values, **texts, "customer_id": request.customer_id}
         verdict = rules.evaluate(row, request.customer_id)
         trial, packed = self._begin_trial(features)

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 
-from lib.churn.customer_attributes import attribute_texts
 from lib.churn.features import churn_features
 from lib.churn.health import HealthReference
 from lib.churn.health_repository import HealthRepository
@@ -17,6 +16,7 @@ from lib.churn.review import CustomerReview
 from lib.churn.rules import ACTIONS, RULES_FILE, rule_fields
 from lib.churn.target import Target
 from lib.churn.vocabulary import CustomerVocabulary, parse_vocabulary
+from lib.feature.attribute_codes import attribute_texts
 from lib.registry import ArtifactError, Registry
 from serve.churn.active_playbooks import ActivePlaybooks
 from serve.churn.candidates import CandidateSource
@@ -55,7 +55,7 @@ class ChurnService(RiskService):
         self.args = args = start.args
         self.base = _base(args)
         names = churn_features(self.base).names
-        texts = tuple(attribute_texts(self.base, {}))
+        texts = tuple(attribute_texts(self.base.attributes, {}))
         fields = rule_fields(names, texts)
         active_rules = ActiveRules(fields, RULES_FILE, ACTIONS, {"customer_id"})
         super().__init__(SYSTEM, start, active_rules)

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from lib.concurrency.bounded_executor import BoundedExecutor
+from lib.feature.attribute_codes import attribute_texts
 from lib.maintenance.feature_set import AssetFeatureSet
 from lib.maintenance.features import evaluate
 from lib.maintenance.history import Floats, History
-from lib.maintenance.machine_attributes import attribute_texts
 from lib.maintenance.machine_store import MachineStoreError
 from lib.maintenance.model.challenger import (
     AlarmSettings,

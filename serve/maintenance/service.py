@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
+from lib.feature.attribute_codes import attribute_difference
 from lib.maintenance.feature_set import DAY_US, AssetFeatureSet
 from lib.maintenance.features import evaluate
 from lib.maintenance.history import History
-from lib.maintenance.machine_attributes import attribute_difference
 from lib.maintenance.machine_decisions import MachineRecords
 from lib.maintenance.machine_kind import kind_text, load_kind
 from lib.maintenance.machine_store import open_machine_store
@@ -102,7 +102,7 @@ def _require_attributes(directory: Path, features: AssetFeatureSet) -> None:
     """
     kind = kind_in(directory)
     others = () if kind is None else kind.attributes
-    if differs := attribute_difference(others, features.attributes):
+    if differs := attribute_difference(others, features.attributes, with_words=False):
         raise ArtifactError(
             f"{directory.name} reads other attributes of machines than the kind of machine that "
             f"this service started with: {differs}; start the service again with the kind of this "

@@ -23,10 +23,8 @@ from jobs.churn.features import FeaturesConfig
 from jobs.churn.sources import read_stream
 from lib.churn.customer_attributes import (
     attribute_columns,
-    attribute_texts,
     attribute_values,
     customers_contract,
-    frozen_attributes,
 )
 from lib.churn.events import content_of, probes, schema_of, stream
 from lib.churn.features import churn_features, group_of
@@ -92,9 +90,6 @@ def test_a_value_without_a_code_is_unknown_and_no_value_is_missing() -> None:
     assert math.isnan(features(at(2, 1), {})["region_code"])
     assert math.isnan(features(at(2, 1), {})["addons"])
     assert math.isnan(features(at(1, 1), {"addons": 1.0})["addons"])  # nothing is known yet
-    texts = [attribute_texts(OWN, {"region_code": code}) for code in (2.0, 0.0, math.nan)]
-    assert texts == [{"region": "south"}, {"region": None}, {"region": None}]
-    assert attribute_texts(OWN, {}) == {"region": None}
 
 
 NUMBER_ALONE = CustomerVocabulary(attributes=(Attribute("x", "number"),))
@@ -171,29 +166,6 @@ def test_nothing_later_than_the_moment_changes_an_attribute() -> None:
     np.testing.assert_array_equal(
         features_at(base, happened, names, times), features_at(base, past, names, times)
     )
-
-
-def customers_with(values: list[str], each: int = 5) -> pa.Table:
-    names = [f"c{k}" for k in range(len(values) * each)]
-    return pa.table(
-        {"customer_id": names, "city": [value for value in values for _ in range(each)]}
-    )
-
-
-def test_values_of_few_customers_have_no_code() -> None:
-    table = customers_with(["paris", "oslo"])
-    table = pa.concat_tables(
-        [table, table.slice(0, 4).set_column(1, "city", pa.array(["rome"] * 4))]
-    )
-    table = pa.concat_tables([table, table.filter(pc.equal(table["city"], "rome"))])
-    (frozen,) = frozen_attributes((Attribute("city", "category"),), table)
-    assert frozen.vocabulary == ("oslo", "paris")  # the same four twice are four
-
-
-def test_a_category_of_too_many_values_is_refused_by_name_and_count() -> None:
-    many = customers_with([f"city {k}" for k in range(31)])
-    with pytest.raises(AttributeFaultError, match=r"'city'.*at most 30 values, got 31.*group"):
-        frozen_attributes((Attribute("city", "category"),), many)
 
 
 REFUSED_NAMES = [

@@ -18,16 +18,14 @@ from hypothesis import strategies as st
 from jobs.maintenance import features as features_job
 from jobs.maintenance.features import FeaturesConfig
 from lib.contract import ContractError
-from lib.feature.attributes import Attribute, AttributeFaultError
+from lib.feature.attributes import Attribute
 from lib.maintenance.contracts import MACHINES
 from lib.maintenance.dataset import Tables, current_rows
 from lib.maintenance.feature_set import DAY_US, AssetFeatureSet, FeatureError, Sensor
 from lib.maintenance.features import evaluate
 from lib.maintenance.history import History
 from lib.maintenance.machine_attributes import (
-    attribute_difference,
     attribute_states,
-    attribute_texts,
     attributes_by_machine,
     encode_attributes,
     frozen_attributes,
@@ -73,8 +71,6 @@ def test_an_unknown_value_is_zero_and_a_missing_one_is_missing() -> None:
     assert (unknown["make_code"], unknown["indoors"]) == (0.0, 0.0)
     assert math.isnan(unknown["power_class"])
     assert np.isnan([row(OWN, past(3))[name] for name in OWN.names[-3:]]).all()
-    texts = [attribute_texts(OWN.attributes, {"make_code": code}) for code in (2.0, 0.0, math.nan)]
-    assert texts == [{"make": "Bolt"}, {"make": None}, {"make": None}]
     states = list(attribute_states(OWN.attributes, {"make": "Cord", "indoors": False}))
     assert states == [("make", "unknown"), ("power_class", "missing")]
 
@@ -122,13 +118,6 @@ def test_other_vocabularies_are_other_features_and_other_words_are_not() -> None
     worded = replace(OWN, attributes=(replace(MAKE, words="the make"), POWER, INDOORS))
     assert len({each.digest for each in (SMALL, OWN, other)}) == 3
     assert worded.digest == OWN.digest
-    assert attribute_difference(OWN.attributes, worded.attributes) == ""
-    differs = attribute_difference(OWN.attributes, other.attributes)
-    assert differs == "attribute 'make': category (values Acme|Bolt) against category (values Acme)"
-    none = attribute_difference(OWN.attributes, ())
-    assert "attribute 'power_class': number (unit kW) against none" in none
-    turned = attribute_difference(OWN.attributes, OWN.attributes[::-1])
-    assert turned == "attributes: make, power_class, indoors against indoors, power_class, make"
 
 
 def test_a_kind_with_attributes_comes_back_from_its_text() -> None:
@@ -161,24 +150,6 @@ def test_attributes_of_a_kind_that_cannot_be_meant_are_named(attributes: str, me
         parse_kind(text, "k.yaml")
     assert str(caught.value).startswith("k.yaml:")
     assert message in str(caught.value)
-
-
-def machines_with(values: list[str], each: int = 3) -> pa.Table:
-    names = [f"m{k}" for k in range(len(values) * each)]
-    makes = [value for value in values for _ in range(each)]
-    return pa.table({"machine_id": names, "make": makes})
-
-
-def test_values_of_few_machines_have_no_code() -> None:
-    table = pa.concat_tables([machines_with(["Bolt", "Acme"]), machines_with(["Rare"], each=2)])
-    (frozen,) = frozen_attributes((Attribute("make", "category"),), table)
-    assert frozen == replace(MAKE, words="")
-
-
-def test_a_category_of_too_many_values_is_refused_by_name_and_count() -> None:
-    many = machines_with([f"make {k}" for k in range(31)])
-    with pytest.raises(AttributeFaultError, match=r"'make'.*at most 30 values, got 31.*group"):
-        frozen_attributes((Attribute("make", "category"),), many)
 
 
 def test_rows_of_machines_with_readings_and_without() -> None:
