@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.types as pat
@@ -125,6 +126,25 @@ def text_column(
 ) -> Column:
     """A column of texts of at most `length` bytes, such as an identifier."""
     return Column(name, pa.string(), description, required, max_length=length, lenient=lenient)
+
+
+def choice_column(name: str, description: str, values: tuple[str, ...], **options: Any) -> Column:
+    """A column of the texts of a list; `options` are those of `Column`."""
+    return Column(name, pa.string(), description, values=values, **options)
+
+
+def measure_column(
+    name: str,
+    description: str,
+    low: float | None = None,
+    high: float | None = None,
+    *,
+    unit: str = "",
+) -> Column:
+    """A column of numbers (float64) that may be absent or unknown."""
+    return Column(
+        name, pa.float64(), description, required=False, unit=unit, low=low, high=high, lenient=True
+    )
 
 
 @dataclass(frozen=True, slots=True)

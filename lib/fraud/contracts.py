@@ -14,6 +14,7 @@ from lib.contract import (
     Contract,
     MatchCounts,
     Precedes,
+    measure_column,
     text_column,
     time_column,
 )
@@ -28,11 +29,7 @@ CLOCK_SLACK_US = 3_600_000_000
 
 
 def _degrees(name: str, limits: tuple[float, float]) -> Column:
-    low, high = limits
-    return Column(
-        name, pa.float64(), "where it was made, WGS 84", required=False, unit="deg",
-        low=low, high=high, lenient=True,
-    )  # fmt: skip
+    return measure_column(name, "where it was made, WGS 84", *limits, unit="deg")
 
 
 TRANSACTIONS = Contract(

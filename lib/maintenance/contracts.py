@@ -4,14 +4,14 @@ from typing import Any
 
 import pyarrow as pa
 
-from lib.contract import Column, Contract, text_column, time_column
+from lib.contract import Column, Contract, choice_column, measure_column, text_column, time_column
 from lib.maintenance.waveform import FEWEST_SAMPLES
 
 MAINTENANCE_TYPES = ("scheduled", "corrective", "emergency")
 
 
 def _amount(name: str, description: str, unit: str = "") -> Column:
-    return Column(name, pa.float64(), description, required=False, unit=unit, low=0.0, lenient=True)
+    return measure_column(name, description, 0.0, unit=unit)
 
 
 _MACHINE = text_column("machine_id", "names the machine")
@@ -30,7 +30,7 @@ def _events(
 
 
 def _measured(description: str) -> Column:
-    return Column("", pa.float64(), description, required=False, lenient=True)
+    return measure_column("", description)
 
 
 TELEMETRY = _events(
@@ -65,11 +65,10 @@ MAINTENANCE = _events(
     "maintenance",
     "when the machine was back in service",
     text_column("component", "what was serviced or replaced", required=False),
-    Column(
+    choice_column(
         "maintenance_type",
-        pa.string(),
         "planned ahead, after a failure, or at once to prevent harm",
-        values=MAINTENANCE_TYPES,
+        MAINTENANCE_TYPES,
         required=False,
     ),
     text_column("failure_mode", "what had failed, where something had", required=False),
@@ -102,14 +101,8 @@ MACHINES = Contract(
         _amount("age_years", "age where no date is known; taken as it stands", "years"),
         text_column("plant", "where it stands", required=False),
         text_column("line", "the production line that it belongs to", required=False),
-        Column(
-            "criticality",
-            pa.float64(),
-            "production lost while it stands, as a share of its line's",
-            required=False,
-            low=0.0,
-            high=1.0,
-            lenient=True,
+        measure_column(
+            "criticality", "production lost while it stands, as a share of its line's", 0.0, 1.0
         ),
     ),
     key=("machine_id",),
