@@ -23,6 +23,16 @@ _PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]+$"
 Value = TypeVar("Value")
 
 
+def optional(description: str) -> Any:
+    """A field that is null where nothing is given."""
+    return Field(None, description=description)
+
+
+def listed(description: str, most: int) -> Any:
+    """A field for a list of at most `most` rows, empty by default."""
+    return Field([], max_length=most, description=description)
+
+
 def _without(fault: Callable[[Value], str | None]) -> Callable[[Value], Value]:
     def check(value: Value) -> Value:
         message = fault(value)

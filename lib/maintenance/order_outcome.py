@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from lib.contract.fields import Amount, Id, Moment, Note, text_of
+from lib.contract.fields import Amount, Id, Moment, Note, optional, text_of
 from lib.maintenance.repository import OrderCloser, WorkOrder, WorkOrderRepository
 
 if TYPE_CHECKING:
@@ -27,26 +27,24 @@ class Outcome(BaseModel):
         description="Time at which the machine was back in operation or, for `not_done`, of the "
         "decision not to do the service; ISO 8601 with an offset."
     )
-    component: Id | None = Field(
-        None,
-        description="Component that was renewed. Default: the component of the work order, or the "
-        "whole machine if that has none.",
+    component: Id | None = optional(
+        "Component that was renewed. Default: the component of the work order, or the "
+        "whole machine if that has none."
     )
-    failure_mode: Id | None = Field(None, description="Failure mode; required for `failed_before`.")
-    failed_at: Moment | None = Field(
-        None,
-        description="Time of the failure, ISO 8601 with an offset; required for `failed_before`.",
+    failure_mode: Id | None = optional("Failure mode; required for `failed_before`.")
+    failed_at: Moment | None = optional(
+        "Time of the failure, ISO 8601 with an offset; required for `failed_before`."
     )
-    downtime_hours: Amount | None = Field(
-        None, description="Time that the machine stood, in hours; null if unknown."
+    downtime_hours: Amount | None = optional(
+        "Time that the machine stood, in hours; null if unknown."
     )
-    cost: Amount | None = Field(
-        None, description="Cost of labour and parts, in the schedule's currency; null if unknown."
+    cost: Amount | None = optional(
+        "Cost of labour and parts, in the schedule's currency; null if unknown."
     )
-    parts_replaced: _Parts | None = Field(
-        None, description="Parts that were replaced, separated by commas; null if unknown."
+    parts_replaced: _Parts | None = optional(
+        "Parts that were replaced, separated by commas; null if unknown."
     )
-    note: Note | None = Field(None, description="Note of the person who reports the outcome.")
+    note: Note | None = optional("Note of the person who reports the outcome.")
 
     @model_validator(mode="after")
     def _a_failure_has_a_time(self) -> Outcome:

@@ -18,7 +18,7 @@ from pydantic import (
 
 from lib.churn.contracts import CONTRACTS
 from lib.contract import Contract
-from lib.contract.fields import Amount, Count, Id, Key, Moment, Note, PathId
+from lib.contract.fields import Amount, Count, Id, Key, Moment, Note, PathId, optional
 from serve.framework import response_fields as fields
 from serve.framework.contract_models import model_for
 
@@ -99,10 +99,9 @@ class ScoreRequest(fields.RequestBody):
     """The customer to score, and the time of the score."""
 
     customer_id: PathId = Field(description="Id of the customer.")
-    at: Moment | None = Field(
-        None,
-        description="Time for which the score is computed, ISO 8601 with an offset; not before "
-        "the customer's newest event. Default: the current time.",
+    at: Moment | None = optional(
+        "Time for which the score is computed, ISO 8601 with an offset; not before "
+        "the customer's newest event. Default: the current time."
     )
 
 
@@ -276,21 +275,17 @@ class OverrideRequest(fields.RequestBody):
 class PlanRequest(fields.RequestBody):
     """Limits and candidates of a day's plan. Money is in units of the settlement currency."""
 
-    plan_id: PathId | None = Field(
-        None,
-        description="Id of the plan, chosen by the caller. The same request under its id gets the "
-        "stored plan; a different request under a used id gets 409. Default: the request id.",
+    plan_id: PathId | None = optional(
+        "Id of the plan, chosen by the caller. The same request under its id gets the "
+        "stored plan; a different request under a used id gets 409. Default: the request id."
     )
-    at: Moment | None = Field(
-        None,
-        description="Time for which the plan is made, ISO 8601 with an offset. Default: the "
-        "current time if `customers` is given, otherwise the time of the nightly scores.",
+    at: Moment | None = optional(
+        "Time for which the plan is made, ISO 8601 with an offset. Default: the "
+        "current time if `customers` is given, otherwise the time of the nightly scores."
     )
     hours: Amount = Field(description="Working time that the team has, in hours.")
     budget: Amount = Field(description="Budget for all interventions, in currency units.")
-    most: Count | None = Field(
-        None, description="Maximum number of interventions. Default: no maximum."
-    )
+    most: Count | None = optional("Maximum number of interventions. Default: no maximum.")
     customers: list[Id] | None = Field(
         None,
         min_length=1,
@@ -354,21 +349,19 @@ class Outcome(fields.RequestBody):
     """The outcome of an intervention: whether it took place and whether the customer left."""
 
     intervention_id: Key = Field(description="Id of the intervention, as in the plan.")
-    delivered: StrictBool | None = Field(
-        None,
-        description="True if the intervention took place, false if it did not; null if unknown.",
+    delivered: StrictBool | None = optional(
+        "True if the intervention took place, false if it did not; null if unknown."
     )
-    left: StrictBool | None = Field(
-        None, description="True if the customer gave notice, false if not; null if unknown."
+    left: StrictBool | None = optional(
+        "True if the customer gave notice, false if not; null if unknown."
     )
     observed_at: Moment = Field(
         description="Time at which the outcome became known, ISO 8601 with an offset."
     )
-    note: Note | None = Field(None, description="Note of the person who reports the outcome.")
-    author: Key | None = Field(
-        None,
-        description="Name of the person who reports the outcome, kept in the audit log. A key that "
-        "is bound to other names gets 403.",
+    note: Note | None = optional("Note of the person who reports the outcome.")
+    author: Key | None = optional(
+        "Name of the person who reports the outcome, kept in the audit log. A key that "
+        "is bound to other names gets 403."
     )
 
     @model_validator(mode="after")

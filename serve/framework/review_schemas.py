@@ -7,7 +7,7 @@ from typing import Annotated, Generic, TypeVar
 
 from pydantic import BaseModel, Field, JsonValue, StrictBool
 
-from lib.contract.fields import Count, Id, Moment, Note, PathId
+from lib.contract.fields import Count, Id, Moment, Note, PathId, optional
 from lib.records.review.statements import MOST_STATED
 from serve.framework import response_fields as fields
 
@@ -31,10 +31,9 @@ class ClaimRequest(fields.RequestBody):
     """A reviewer's request for items to decide."""
 
     reviewer: Reviewer
-    claim_id: Id | None = Field(
-        None,
-        description="Id of the claim. The same claim sent again gets the items that it still "
-        "leases. Default: the request id.",
+    claim_id: Id | None = optional(
+        "Id of the claim. The same claim sent again gets the items that it still "
+        "leases. Default: the request id."
     )
     most: int = Field(1, ge=1, le=MOST_CLAIMED, description="Maximum number of items; default: 1.")
     languages: list[Annotated[str, Field(max_length=35, pattern=LANGUAGE)]] | None = Field(
@@ -202,9 +201,7 @@ class AssignRequest(fields.RequestBody):
     assignee: Id | None = Field(
         description="Name of the reviewer who is to decide; null if anybody may."
     )
-    token: LeaseToken | None = Field(
-        None, description="Token of the lease, if the reviewer holds the item."
-    )
+    token: LeaseToken | None = optional("Token of the lease, if the reviewer holds the item.")
     note: _Note = None
 
 
@@ -223,7 +220,7 @@ class DecideRequest(fields.RequestBody):
         description="Verdict by question or policy: true if it applies. Expected for each one of "
         "the item and for no other.",
     )
-    note: Note | None = Field(None, description="Note of the reviewer.")
+    note: Note | None = optional("Note of the reviewer.")
 
 
 class CaseOutcome(fields.RowAnswer):

@@ -18,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from lib.contract.fields import Id, Moment, PathId, identifier_of
+from lib.contract.fields import Id, Moment, PathId, identifier_of, optional
 from lib.feature.attributes import Attribute
 from lib.fraud.amounts import AmountScale
 from lib.fraud.contracts import LONGEST_PAYMENT_METHOD_BYTES
@@ -67,9 +67,7 @@ class Payment(fields.RequestBody):
     )
     user_id: Id = Field(description="Id of the user who pays.")
     merchant_id: Id = Field(description="Id of the merchant who is paid.")
-    device_id: Id | None = Field(
-        None, description="Id of the device that the user paid with; null if unknown."
-    )
+    device_id: Id | None = optional("Id of the device that the user paid with; null if unknown.")
     amount: Amount = Field(
         description="Amount in units of the settlement currency, as text or as a number, with at "
         "most the currency's number of decimals: 12.34 EUR, 1500 JPY, 1.234 KWD.",
@@ -83,15 +81,13 @@ class Payment(fields.RequestBody):
         description="Payment method, such as `card`. A method that the model was not trained on "
         "is accepted and counted in the metrics."
     )
-    latitude: Latitude | None = Field(
-        None,
-        description="Latitude at which the payment was made, in degrees (WGS 84), -90 to 90; "
-        "null if unknown. Requires `longitude`.",
+    latitude: Latitude | None = optional(
+        "Latitude at which the payment was made, in degrees (WGS 84), -90 to 90; "
+        "null if unknown. Requires `longitude`."
     )
-    longitude: Longitude | None = Field(
-        None,
-        description="Longitude at which the payment was made, in degrees (WGS 84), -180 to 180; "
-        "null if unknown. Requires `latitude`.",
+    longitude: Longitude | None = optional(
+        "Longitude at which the payment was made, in degrees (WGS 84), -180 to 180; "
+        "null if unknown. Requires `latitude`."
     )
 
     @model_validator(mode="after")
@@ -141,16 +137,11 @@ class ReasonAnswer(BaseModel):
 
     code: str = Field(description="Stable code of the reason, such as MERCHANT_FRAUD.")
     words: str = Field(description="Meaning of the code, in English.")
-    feature: str | None = Field(
-        None, description="Name of the feature behind the reason; null if there is none."
-    )
-    value: float | None = Field(
-        None, description="Value of the feature; null if the value is missing."
-    )
-    contribution: float | None = Field(
-        None,
-        description="Contribution of the feature to the score in log-odds, positive towards "
-        "fraud; for a rule, the confidence of the rule; null if there is neither.",
+    feature: str | None = optional("Name of the feature behind the reason; null if there is none.")
+    value: float | None = optional("Value of the feature; null if the value is missing.")
+    contribution: float | None = optional(
+        "Contribution of the feature to the score in log-odds, positive towards "
+        "fraud; for a rule, the confidence of the rule; null if there is neither."
     )
 
 

@@ -21,7 +21,7 @@ from pydantic import (
     model_validator,
 )
 
-from lib.contract.fields import Id, Key, Moment, Note, PathId
+from lib.contract.fields import Id, Key, Moment, Note, PathId, listed, optional
 from lib.feature.attributes import Attribute
 from lib.maintenance.contracts import MAINTENANCE_TYPES
 from lib.maintenance.machine_attributes import AttributeValue
@@ -80,9 +80,7 @@ class ServiceRecord(fields.RequestBody):
     event_time: Moment = Field(
         description="Time at which the machine was back in operation, ISO 8601 with an offset."
     )
-    component: Id | None = Field(
-        None, description="Component that was renewed; null for the whole machine."
-    )
+    component: Id | None = optional("Component that was renewed; null for the whole machine.")
     maintenance_type: MaintenanceType = Field(
         "scheduled",
         description="Kind of the service: planned ahead, after a failure, or immediate to prevent "
@@ -113,10 +111,9 @@ class MachineReadings(fields.RequestBody):
     """Readings, error codes, services and vibration recordings of one machine."""
 
     machine_id: GivenMachineId
-    installed_at: Moment | None = Field(
-        None,
-        description="Time at which the machine was put into operation, ISO 8601 with an offset. "
-        "Stored with the first data of a machine, ignored afterwards; null if unknown.",
+    installed_at: Moment | None = optional(
+        "Time at which the machine was put into operation, ISO 8601 with an offset. "
+        "Stored with the first data of a machine, ignored afterwards; null if unknown."
     )
     units: dict[str, str] = Field(
         {},
@@ -125,18 +122,10 @@ class MachineReadings(fields.RequestBody):
         "declared unit; the values are converted. An unknown unit, or a unit of another physical "
         "quantity, gets 422.",
     )
-    readings: list[Reading] = Field(
-        [], max_length=MOST_READINGS, description="Sensor readings, in any order of time."
-    )
-    errors: list[ErrorReport] = Field(
-        [], max_length=MOST_READINGS, description="Error codes that the controller reported."
-    )
-    services: list[ServiceRecord] = Field(
-        [], max_length=MOST_READINGS, description="Services that were carried out."
-    )
-    waveforms: list[WaveformRecording] = Field(
-        [], max_length=MOST_READINGS, description="Vibration recordings."
-    )
+    readings: list[Reading] = listed("Sensor readings, in any order of time.", MOST_READINGS)
+    errors: list[ErrorReport] = listed("Error codes that the controller reported.", MOST_READINGS)
+    services: list[ServiceRecord] = listed("Services that were carried out.", MOST_READINGS)
+    waveforms: list[WaveformRecording] = listed("Vibration recordings.", MOST_READINGS)
 
     @model_validator(mode="after")
     def _some_news(self) -> MachineReadings:
@@ -239,10 +228,9 @@ class PredictRequest(fields.RequestBody):
     """The machine, and the time from which its failure is predicted."""
 
     machine_id: GivenMachineId
-    at: Moment | None = Field(
-        None,
-        description="Time from which the failure is predicted, ISO 8601 with an offset; not before "
-        "the machine's last reading. Default: the current time.",
+    at: Moment | None = optional(
+        "Time from which the failure is predicted, ISO 8601 with an offset; not before "
+        "the machine's last reading. Default: the current time."
     )
 
 
@@ -365,21 +353,18 @@ _Gap = Annotated[
 class ScheduleRequest(fields.RequestBody):
     """The machines and the week to plan."""
 
-    schedule_id: PathId | None = Field(
-        None,
-        description="Id of the schedule, chosen by the caller. The same request under its id gets "
+    schedule_id: PathId | None = optional(
+        "Id of the schedule, chosen by the caller. The same request under its id gets "
         "the stored schedule; a different request under a used id gets 409. Default: an id made of "
         "the X-Request-ID and the request, so that the same request under the same X-Request-ID is "
-        "planned once.",
+        "planned once."
     )
     machines: list[PlannedMachine] = Field(
         min_length=1, max_length=MOST_PLANNED, description="Machines to plan, each listed once."
     )
     week: WeekRequest = Field(description="The week: its start, crews, services and limits.")
-    at: Moment | None = Field(
-        None,
-        description="Time for which the risks are computed, ISO 8601 with an offset. Default: the "
-        "current time.",
+    at: Moment | None = optional(
+        "Time for which the risks are computed, ISO 8601 with an offset. Default: the current time."
     )
     gap: _Gap = 0.01
     seconds: FiniteFloat = Field(
@@ -432,13 +417,12 @@ class ScheduleChangeRequest(fields.RequestBody):
     component: Id = Field(
         WHOLE_MACHINE, description="Component to service; default: `machine`, the whole machine."
     )
-    start: Moment | None = Field(
-        None,
-        description="New start of `move`, at a whole hour of the week, ISO 8601 with an offset.",
+    start: Moment | None = optional(
+        "New start of `move`, at a whole hour of the week, ISO 8601 with an offset."
     )
     revision: _Revision
     author: _Author
-    reason: Note | None = Field(None, description="Reason for the change.")
+    reason: Note | None = optional("Reason for the change.")
     preview: bool = Field(
         False, description="True to compute the cost of the change without making it."
     )
@@ -450,7 +434,7 @@ class ScheduleRevisionRequest(fields.RequestBody):
 
     revision: _Revision
     author: _Author
-    reason: Note | None = Field(None, description="Reason for the decision.")
+    reason: Note | None = optional("Reason for the decision.")
     change_id: _ChangeId = None
 
 
@@ -613,7 +597,7 @@ class InspectRequest(fields.RequestBody):
     """A request to have people look at a machine."""
 
     author: Key = Field(description="Name of the person who asks.")
-    note: Note | None = Field(None, description="What to look for.")
+    note: Note | None = optional("What to look for.")
 
 
 class InspectResponse(BaseModel):

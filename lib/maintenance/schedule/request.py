@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from lib.contract.declaration import LONGEST_ID_BYTES
-from lib.contract.fields import Id
+from lib.contract.fields import Id, listed, optional
 from lib.contract.scalar import identifier_fault
 from lib.maintenance.schedule.local_week import in_zone, local_week, zone_of
 from lib.maintenance.schedule.problem import SLOTS
@@ -100,10 +100,8 @@ class ServiceKind(_StrictModel):
 class Downtime(_StrictModel):
     """A period in which machines must not be serviced."""
 
-    machine_id: Id | None = Field(
-        None, description="Id of the machine; default: all machines of `line`."
-    )
-    line: Site | None = Field(None, description="Production line; default: all lines.")
+    machine_id: Id | None = optional("Id of the machine; default: all machines of `line`.")
+    line: Site | None = optional("Production line; default: all lines.")
     begin: datetime = Field(description=f"Begin of the period, {_LOCAL_TIME}.")
     end: datetime = Field(description=f"End of the period, {_LOCAL_TIME}.")
 
@@ -133,10 +131,9 @@ class PinnedJob(_StrictModel):
     component: Id = Field(
         WHOLE_MACHINE, description="Component to service; default: `machine`, the whole machine."
     )
-    start: datetime | None = Field(
-        None,
-        description=f"Start of the service at a full hour, {_LOCAL_TIME}; null excludes the "
-        "service from this week.",
+    start: datetime | None = optional(
+        f"Start of the service at a full hour, {_LOCAL_TIME}; null excludes the "
+        "service from this week."
     )
 
 
@@ -180,9 +177,7 @@ class WeekRequest(_StrictModel):
         description="Weight of the production by hours of the day, such as "
         '{"06-22": 1.15}; default: 1 for each hour.',
     )
-    budget: Money | None = Field(
-        None, description="Budget for services, in `currency`; default: no limit."
-    )
+    budget: Money | None = optional("Budget for services, in `currency`; default: no limit.")
     parts: dict[Id, Count] | None = Field(
         None,
         max_length=MOST_LISTED,
@@ -200,18 +195,12 @@ class WeekRequest(_StrictModel):
         description="Failure probability in the week from which a service is mandatory, 0 to 1; "
         "default: 1.",
     )
-    must_serve: list[Id] = Field(
-        [], max_length=MOST_LISTED, description="Ids of machines whose service is mandatory."
+    must_serve: list[Id] = listed("Ids of machines whose service is mandatory.", MOST_LISTED)
+    forbidden: list[Downtime] = listed(
+        "Periods in which machines must not be serviced.", MOST_LISTED
     )
-    forbidden: list[Downtime] = Field(
-        [], max_length=MOST_LISTED, description="Periods in which machines must not be serviced."
-    )
-    absences: list[Absence] = Field(
-        [], max_length=MOST_LISTED, description="Technicians who are absent."
-    )
-    locks: list[PinnedJob] = Field(
-        [], max_length=MOST_LISTED, description="Services whose start is fixed or excluded."
-    )
+    absences: list[Absence] = listed("Technicians who are absent.", MOST_LISTED)
+    locks: list[PinnedJob] = listed("Services whose start is fixed or excluded.", MOST_LISTED)
 
     @field_validator("timezone")
     @classmethod
