@@ -13,6 +13,7 @@ from serve.framework.settings import (
     StoreUrl,
     UserConfig,
     packaged_yaml,
+    positive,
 )
 
 
@@ -52,14 +53,10 @@ class ChurnSettings(PlanningSettings):
     interventions: bool = Field(True, description="false: nobody is planned for")
     holdout_name: str = Field("churn", description="names the experiment, and so the holdout")
     margin: float = Field(0.8, gt=0, le=1, description="share of revenue that is kept")
-    months: float = Field(12.0, gt=0, description="months that a saved customer is reckoned with")
+    months: float = positive(12.0, "months that a saved customer is reckoned with")
 
-    events_body_bytes: int = Field(
-        8 * 1024 * 1024, gt=0, description="largest body of events, bytes"
+    events_body_bytes: int = positive(8 * 1024 * 1024, "largest body of events, bytes")
+    events_deadline_ms: float = positive(
+        120_000.0, "time for an answer to events, milliseconds; 20,000 must fit"
     )
-    events_deadline_ms: float = Field(
-        120_000.0, gt=0, description="time for an answer to events, milliseconds; 20,000 must fit"
-    )
-    receipt_days: int = Field(
-        7, gt=0, description="days within which the same row told again changes nothing"
-    )
+    receipt_days: int = positive(7, "days within which the same row told again changes nothing")

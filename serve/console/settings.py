@@ -11,7 +11,7 @@ from lib.console.sessions import SessionLimits
 from lib.fraud.amounts import MOST_DIGITS
 from lib.records.systems import System
 from lib.review.salt import require_salt_address
-from serve.framework.settings import FrontSettings, RecordsUrl
+from serve.framework.settings import FrontSettings, RecordsUrl, positive
 
 _SECOND = 1_000_000
 
@@ -67,27 +67,21 @@ class ConsoleSettings(FrontSettings):
         description="proxies before a replica that each add an address to X-Forwarded-For; Ray "
         "Serve's is one, a load balancer another",
     )
-    session_minutes: float = Field(
-        60.0, gt=0, description="without a request, after which a session ends"
+    session_minutes: float = positive(60.0, "without a request, after which a session ends")
+    session_hours: float = positive(12.0, "after which a session ends in any case")
+    session_days: float = positive(90.0, "that ended sessions are kept")
+    sign_in_failures: int = positive(
+        5, "failed sign-ins of an address or a key before further ones wait"
     )
-    session_hours: float = Field(12.0, gt=0, description="after which a session ends in any case")
-    session_days: float = Field(90.0, gt=0, description="that ended sessions are kept")
-    sign_in_failures: int = Field(
-        5, gt=0, description="failed sign-ins of an address or a key before further ones wait"
-    )
-    store_timeout_ms: float = Field(
-        5_000.0, gt=0, description="then the records of a system count as unavailable"
-    )
-    backtest_ms: float = Field(
-        9_000.0, gt=0, description="for a backtest of rules over stored decisions"
-    )
+    store_timeout_ms: float = positive(5_000.0, "then the records of a system count as unavailable")
+    backtest_ms: float = positive(9_000.0, "for a backtest of rules over stored decisions")
     shared_seconds: float = Field(
         10.0,
         ge=0,
         description="that the figures of home and of a queue are shown to everybody before they "
         "are counted anew",
     )
-    threads: int = Field(8, gt=0, description="pages that read records at a time in a replica")
+    threads: int = positive(8, "pages that read records at a time in a replica")
 
     @property
     def session_limits(self) -> SessionLimits:

@@ -24,6 +24,11 @@ def packaged_yaml(what: str) -> Any:
     return Field(None, description=f"{what}: path, or the YAML itself; none: the packaged ones")
 
 
+def positive(default: float, description: str) -> Any:
+    """A field for a length of time, a size or a number that is never 0."""
+    return Field(default, gt=0, description=description)
+
+
 class DeploymentSettings(BaseModel):
     """Copies of one deployment: a fixed number, or between two numbers by what there is to do.
 
@@ -38,8 +43,8 @@ class DeploymentSettings(BaseModel):
     )
     cpus: float = Field(1.0, ge=0, description="cores that each reserves")
     gpus: float = Field(0.0, ge=0, description="GPUs that each reserves")
-    target_ongoing_requests: float = Field(
-        4.0, gt=0, description="requests at a time for each, in the mean, that autoscaling aims at"
+    target_ongoing_requests: float = positive(
+        4.0, "requests at a time for each, in the mean, that autoscaling aims at"
     )
     look_back_period_s: float = Field(
         20.0, gt=10, description="seconds that the mean is taken over; Ray measures every 10"
@@ -120,7 +125,7 @@ class FrontSettings(BaseModel):
 
     api_keys: Path = Field(Path("data/keys.json"), description="file of API keys")
     log: Path | None = Field(None, description="file of JSON lines; none: standard error")
-    log_bytes: int = Field(64 << 20, gt=0, description="size at which the log is put aside, bytes")
+    log_bytes: int = positive(64 << 20, "size at which the log is put aside, bytes")
     log_files: int = Field(8, ge=0, description="logs that were put aside and are kept")
     log_days: float = Field(
         0.0, ge=0, description="days after which a log is put aside and those are removed; 0: none"
@@ -130,14 +135,14 @@ class FrontSettings(BaseModel):
         DeploymentSettings(), description="replicas of the front node"
     )
 
-    body_bytes: int = Field(64 * 1024, gt=0, description="largest body, bytes")
-    deadline_ms: float = Field(10_000.0, gt=0, description="time for an answer, milliseconds")
-    longest_deadline_ms: float = Field(
-        30_000.0, gt=0, description="the most that a caller may ask for, milliseconds"
+    body_bytes: int = positive(64 * 1024, "largest body, bytes")
+    deadline_ms: float = positive(10_000.0, "time for an answer, milliseconds")
+    longest_deadline_ms: float = positive(
+        30_000.0, "the most that a caller may ask for, milliseconds"
     )
-    in_flight: int = Field(64, gt=0, description="requests at a time in a replica; then 503")
+    in_flight: int = positive(64, "requests at a time in a replica; then 503")
     retry_after_s: int = Field(1, ge=0, description="seconds that a 503 asks to wait")
-    shutdown_s: float = Field(15.0, gt=0, description="seconds to finish what was begun")
+    shutdown_s: float = positive(15.0, "seconds to finish what was begun")
 
     @property
     def live(self) -> dict[str, Any]:
@@ -188,32 +193,28 @@ class ServiceSettings(FrontSettings):
 
     ahead_seconds: int = Field(300, ge=0, description="how far a caller's clock may be ahead")
 
-    drain_seconds: float = Field(1.0, gt=0, description="between writes to the database")
-    rescore_seconds: float = Field(5.0, gt=0, description="between looks for fallbacks to redo")
-    follow_seconds: float = Field(15.0, gt=0, description="between looks at a moved alias")
+    drain_seconds: float = positive(1.0, "between writes to the database")
+    rescore_seconds: float = positive(5.0, "between looks for fallbacks to redo")
+    follow_seconds: float = positive(15.0, "between looks at a moved alias")
 
-    review_seconds: float = Field(
-        2.0, gt=0, description="between looks at what people are to decide, and at what they did"
+    review_seconds: float = positive(
+        2.0, "between looks at what people are to decide, and at what they did"
     )
     review_salt: Annotated[str | None, AfterValidator(require_salt_address)] = Field(
         None,
         description="env:NAME or file:/path, holding what draws second opinions and golden items; "
         "none: a random one, made once and kept with the records",
     )
-    rules_seconds: float = Field(
-        3.0, gt=0, description="between looks at which version of the rules is active"
+    rules_seconds: float = positive(3.0, "between looks at which version of the rules is active")
+    experiment_seconds: float = positive(3.0, "between looks at the experiment that runs")
+    challenger_start_s: float = positive(
+        120.0, "seconds for a challenger's process to load its model"
     )
-    experiment_seconds: float = Field(
-        3.0, gt=0, description="between looks at the experiment that runs"
+    challenger_batch_ms: float = positive(
+        1000.0, "for a challenger to answer a batch; then its process is ended"
     )
-    challenger_start_s: float = Field(
-        120.0, gt=0, description="seconds for a challenger's process to load its model"
-    )
-    challenger_batch_ms: float = Field(
-        1000.0, gt=0, description="for a challenger to answer a batch; then its process is ended"
-    )
-    challenger_memory_mb: int = Field(
-        1024, gt=0, description="memory of a challenger's process beyond code and libraries, MiB"
+    challenger_memory_mb: int = positive(
+        1024, "memory of a challenger's process beyond code and libraries, MiB"
     )
 
     @property
@@ -233,4 +234,4 @@ class PlanningSettings(ServiceSettings):
     planner: DeploymentSettings = Field(
         DeploymentSettings(min=1), description="replicas that solve plans, one at a time each"
     )
-    store_timeout_ms: float = Field(1000.0, gt=0, description="then the store counts as out")
+    store_timeout_ms: float = positive(1000.0, "then the store counts as out")

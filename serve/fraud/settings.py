@@ -13,6 +13,7 @@ from serve.framework.settings import (
     RecordsUrl,
     ServiceSettings,
     StoreUrl,
+    positive,
 )
 
 
@@ -36,19 +37,19 @@ class FraudSettings(ServiceSettings):
         DeploymentSettings(), description="replicas of the model, unless colocated"
     )
 
-    labels_body_bytes: int = Field(1024 * 1024, gt=0, description="largest body of labels, bytes")
-    labels_deadline_ms: float = Field(
-        30_000.0, gt=0, description="time for an answer to labels, milliseconds; 1,000 must fit"
+    labels_body_bytes: int = positive(1024 * 1024, "largest body of labels, bytes")
+    labels_deadline_ms: float = positive(
+        30_000.0, "time for an answer to labels, milliseconds; 1,000 must fit"
     )
-    in_flight: int = Field(128, gt=0, description="requests at a time in a replica; then 503")
-    deadline_ms: float = Field(2000.0, gt=0, description="time for an answer, milliseconds")
-    shutdown_s: float = Field(10.0, gt=0, description="seconds to finish what was begun")
+    in_flight: int = positive(128, "requests at a time in a replica; then 503")
+    deadline_ms: float = positive(2000.0, "time for an answer, milliseconds")
+    shutdown_s: float = positive(10.0, "seconds to finish what was begun")
 
-    receipt_seconds: int = Field(
-        3600, gt=0, description="how long a retry is recognised; older payments are refused"
+    receipt_seconds: int = positive(
+        3600, "how long a retry is recognised; older payments are refused"
     )
-    store_timeout_ms: float = Field(250.0, gt=0, description="then the profile store counts as out")
-    model_timeout_ms: float = Field(250.0, gt=0, description="then the model counts as out")
+    store_timeout_ms: float = positive(250.0, "then the profile store counts as out")
+    model_timeout_ms: float = positive(250.0, "then the model counts as out")
     currency_digits: int = Field(
         2,
         ge=0,
@@ -67,7 +68,7 @@ class FraudSettings(ServiceSettings):
         ge=0,
         description="without a model ever loaded: larger amounts go to REVIEW, minor units",
     )
-    rescore_seconds: float = Field(2.0, gt=0, description="between looks for fallbacks to rescore")
+    rescore_seconds: float = positive(2.0, "between looks for fallbacks to rescore")
 
     @property
     def receipts_seconds(self) -> int:

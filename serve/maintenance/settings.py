@@ -10,6 +10,7 @@ from serve.framework.settings import (
     PlanningSettings,
     RecordsUrl,
     StoreUrl,
+    positive,
 )
 
 
@@ -24,12 +25,10 @@ class MaintenanceSettings(PlanningSettings):
     journal: JournalFolder = Path("data/maintenance/journal")
     models: ModelFolder = Path("data/maintenance/models")
 
-    readings_body_bytes: int = Field(
-        8 * 1024 * 1024, gt=0, description="largest body of readings and of a schedule, bytes"
+    readings_body_bytes: int = positive(
+        8 * 1024 * 1024, "largest body of readings and of a schedule, bytes"
     )
-    readings_deadline_ms: float = Field(
-        60_000.0, gt=0, description="time for an answer to readings, milliseconds"
-    )
+    readings_deadline_ms: float = positive(60_000.0, "time for an answer to readings, milliseconds")
     register_unknown: bool = Field(
         True, description="whether readings of a machine that is not known yet make it known"
     )
