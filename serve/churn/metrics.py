@@ -1,7 +1,7 @@
 """What the churn application counts."""
 
 from serve.framework import Metric
-from serve.framework.metrics import common_metrics, review_admissions
+from serve.framework.metrics import attribute_states, common_metrics, review_admissions
 
 EVENTS = "forewarn_churn_events"
 CONTRADICTIONS = "forewarn_churn_contradictions"
@@ -17,11 +17,7 @@ INSTRUMENTS = (
     review_admissions("churn"),
     Metric(EVENTS, "rows received, by table and what became of them", ("table", "outcome")),
     Metric(CONTRADICTIONS, "rows that say the opposite of what is known"),
-    Metric(
-        ATTRIBUTES,
-        "rows of customers without an attribute, or with an unknown value of it",
-        ("attribute", "state"),
-    ),
+    attribute_states(ATTRIBUTES, "rows of customers"),
     Metric(BANDS, "customers scored, by colour of their health", ("band",)),
     Metric(PLANS, "days planned", ("outcome",)),
     Metric(INTERVENTIONS, "customers chosen, by playbook and arm", ("playbook", "arm")),

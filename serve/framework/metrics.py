@@ -83,6 +83,12 @@ def review_admissions(system: str) -> Metric:
     return Metric(f"forewarn_{system}_review_admissions", words, ("outcome",))
 
 
+def attribute_states(name: str, counted: str) -> Metric:
+    """The counter `name` of attributes that are missing, or whose value is unknown."""
+    words = f"{counted} without an attribute, or with an unknown value of it"
+    return Metric(name, words, ("attribute", "state"))
+
+
 class Metrics(Protocol):
     """Where numbers go; `tags` are values in the order of the instrument's."""
 

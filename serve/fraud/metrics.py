@@ -1,7 +1,12 @@
 """What the fraud application counts and times."""
 
 from serve.framework import Metric
-from serve.framework.metrics import MILLISECONDS, common_metrics, review_admissions
+from serve.framework.metrics import (
+    MILLISECONDS,
+    attribute_states,
+    common_metrics,
+    review_admissions,
+)
 
 SYSTEM = "fraud"
 STAGE = "forewarn_fraud_stage_ms"
@@ -16,10 +21,6 @@ INSTRUMENTS = (
     Metric(STAGE, "time of a stage of one decision in eight, ms", ("stage",), MILLISECONDS),
     Metric(RETRIES, "retries, by whether the payment was the same", ("payment",)),
     Metric(UNKNOWN_METHODS, "payments by a method outside the vocabulary"),
-    Metric(
-        ATTRIBUTES,
-        "payments without an attribute, or with an unknown value of it",
-        ("attribute", "state"),
-    ),
+    attribute_states(ATTRIBUTES, "payments"),
     Metric(LABELS, "facts received", ("outcome",)),
 )

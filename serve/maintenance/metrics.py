@@ -1,7 +1,7 @@
 """What the maintenance application counts."""
 
 from serve.framework import Metric
-from serve.framework.metrics import common_metrics, review_admissions
+from serve.framework.metrics import attribute_states, common_metrics, review_admissions
 
 SYSTEM = "maintenance"
 READINGS = "forewarn_maintenance_readings"
@@ -16,11 +16,7 @@ INSTRUMENTS = (
     review_admissions("maintenance"),
     Metric(READINGS, "readings received, by what became of them", ("outcome",)),
     Metric(SENSOR_FAULTS, "newest readings that are faulty", ("sensor", "fault")),
-    Metric(
-        ATTRIBUTES,
-        "machines sent without an attribute, or with an unknown value of it",
-        ("attribute", "state"),
-    ),
+    attribute_states(ATTRIBUTES, "machines sent"),
     Metric(SCHEDULES, "weeks planned", ("outcome",)),
     Metric(CHANGES, "changes of planned weeks by people", ("action",)),
     Metric(ORDERS, "outcomes of work orders", ("result",)),
