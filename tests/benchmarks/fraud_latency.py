@@ -17,7 +17,6 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -46,6 +45,7 @@ from lib.registry import Registry
 from tests.benchmarks.latency.load import Load
 from tests.benchmarks.latency.peer import TOKEN_VARIABLE
 from tests.benchmarks.latency.processor_time import ProcessorTime, per_request
+from tests.benchmarks.latency.server_process import server_process
 from tests.benchmarks.latency.wrk import Wrk, is_installed
 from tests.benchmarks.result import print_result
 from tests.serve.ray_server import environment
@@ -238,33 +238,14 @@ def target(
 ) -> Iterator[tuple[Path, int]]:
     """A server of one kind; yields its folder and the id of its first process."""
     folder = Path(tempfile.mkdtemp(prefix="fw-"))
-    options = {"port": port, "store": store, "registry": registry, "keys": keys, "folder": folder}
-    command = [sys.executable, "-m", "tests.benchmarks.latency.targets", "--kind", kind]
-    for name, value in options.items():
-        command += [f"--{name}", str(value)]
-    process = subprocess.Popen(
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env={
-            **environment(folder),
-            "FOREWARN_REQUESTS_PER_REPLICA": "0",
-            TOKEN_VARIABLE: token,
-        },
-        text=True,
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
+    options = {"kind": kind, "port": port, "store": store, "registry": registry, "keys": keys}
+    variables = {"FOREWARN_REQUESTS_PER_REPLICA": "0", TOKEN_VARIABLE: token}
     try:
-        for line in process.stdout:
-            if line.strip() == "ready":
-                break
-        else:
-            raise RuntimeError(f"{kind} did not start")
-        yield folder, process.pid
+        with server_process(
+            "targets", {**options, "folder": folder}, {**environment(folder), **variables}
+        ) as process:
+            yield folder, process.pid
     finally:
-        process.stdin.close()
-        process.wait(timeout=120)
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -14,7 +14,6 @@ import asyncio
 import json
 import os
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -32,6 +31,7 @@ from lib.access import add_key, new_key
 from lib.maintenance.machine_kind import load_kind
 from tests.benchmarks.fraud_latency import HOST, free_port, redis_server
 from tests.benchmarks.latency.load import Load
+from tests.benchmarks.latency.server_process import server_process
 from tests.benchmarks.latency.system_target import System
 from tests.benchmarks.moderation_latency import Sender
 from tests.benchmarks.result import print_result
@@ -118,29 +118,12 @@ def served(system: System, folder: Path) -> Iterator[Server]:
     add_key(folder / "keys.json", record)
     port = free_port()
     with redis_server(folder) as store:
-        command = [sys.executable, "-m", "tests.benchmarks.latency.system_target"]
         options = {"system": system, "port": port, "store": store, "folder": folder}
-        for name, value in options.items():
-            command += [f"--{name}", str(value)]
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=environment(folder),
-            text=True,
-        )
-        assert process.stdin is not None
-        assert process.stdout is not None
-        try:
-            if not any(line.strip() == "ready" for line in process.stdout):
-                raise RuntimeError(f"{system} did not start")
+        with server_process("system_target", options, environment(folder)) as process:
             report = httpx.get(f"http://{HOST}:{port}/{system}/readyz").json()
             if report["status"] != "ready":
                 raise RuntimeError(f"not ready: {json.dumps(report)}")
             yield Server(process, system, port, token)
-        finally:
-            process.stdin.close()
-            process.wait(timeout=120)
 
 
 def publish(system: System, folder: Path) -> None:
