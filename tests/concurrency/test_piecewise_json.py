@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.concurrency import piecewise_json
 from lib.concurrency.piecewise_json import read_json_in_pieces, release_in_pieces
+from tests.concurrency.tiny_pieces import tiny_pieces
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
 VALUES = st.recursive(
@@ -18,15 +18,7 @@ VALUES = st.recursive(
 )
 INDENTS = st.sampled_from([None, 0, 3])
 SIGNS = ['"', "]", "}", ",", ":", "[", "{", "x", "1", "\\", r"\ud800", r"\ud83d\ude00"]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _tiny_pieces():
-    """Pieces of a few characters, so that small examples have several."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(piecewise_json, "_SHORT", 3)
-        patch.setattr(piecewise_json, "_BATCH", 9)
-        yield
+_tiny_pieces = tiny_pieces(3, 9)
 
 
 def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from lib.churn.contracts import CONTRACTS
-from lib.concurrency import piecewise_json
 from serve.churn.schemas import OUTCOMES, PLAN, events_model
 from serve.framework.review_routes import GOLDEN, STATEMENT
 from serve.framework.validation import Problem, parse_body, parse_rows
 from serve.fraud.schemas import LABELS
 from serve.maintenance.schemas import SCHEDULE, MachineReadings, many_machines
+from tests.concurrency.tiny_pieces import tiny_pieces
 from tests.maintenance.small_fleet import week
 
 AT = "2026-01-31T12:00:00Z"
@@ -87,15 +87,7 @@ LITERALS = (
 LONG = ("9" * 30, "9" * 400, "9" * 5_000, "0." + "3" * 400, "[" * 300 + "]" * 300, "[" * 5_000)
 TOKENS = (*LITERALS.split(), *LONG, '"\x01"')
 """JSON, and what is none, to put in the place of a value."""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _tiny_pieces():
-    """Pieces of a few characters, so that small examples have several."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(piecewise_json, "_SHORT", 20)
-        patch.setattr(piecewise_json, "_BATCH", 90)
-        yield
+_tiny_pieces = tiny_pieces(20, 90)
 
 
 def written(value: Any, changes: Iterator[tuple[str, str]]) -> str:
