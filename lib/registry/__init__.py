@@ -8,7 +8,9 @@ from lib.registry.aliases import AliasChange
 from lib.registry.artifact import (
     Artifact,
     TrainingRecord,
+    find_parameter,
     read_artifact,
+    read_parameter,
     verify_artifact,
     write_artifact,
 )
@@ -32,9 +34,11 @@ __all__ = [
     "RegistryError",
     "TrainingRecord",
     "conclusion_in",
+    "find_parameter",
     "from_iso",
     "make_evidence",
     "read_artifact",
+    "read_parameter",
     "statement_in",
     "to_iso",
     "verify_artifact",

@@ -3,10 +3,10 @@
 import hashlib
 import shutil
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from pydantic import JsonValue
 
@@ -14,6 +14,8 @@ from lib.durable import sync
 from lib.registry.errors import ArtifactError
 from lib.registry.manifest import FileEntry, Manifest, new_manifest, parse_manifest
 from lib.registry.names import MANIFEST, file_name_fault
+
+Value = TypeVar("Value")
 
 
 class Features(Protocol):
@@ -176,6 +178,39 @@ def verify_artifact(directory: Path | str) -> Artifact:
     for name, entry in manifest.files.items():
         _verify_file(folder / name, entry)
     return Artifact(folder, manifest)
+
+
+def find_parameter(
+    directory: Path | str, name: str, parse: Callable[[str, str], Value], error: type[ValueError]
+) -> Value | None:
+    """What a text among the parameters of a verified artifact says; None where there is none.
+
+    `parse` takes the text and its origin for messages, and raises `error`.
+
+    Raises:
+        ArtifactError: as `verify_artifact`, or the text cannot be meant.
+    """
+    text = verify_artifact(directory).manifest.parameters.get(name)
+    if not isinstance(text, str):
+        return None
+    try:
+        return parse(text, f"{directory}: {name}")
+    except error as fault:
+        raise ArtifactError(str(fault)) from fault
+
+
+def read_parameter(
+    directory: Path | str,
+    name: str,
+    parse: Callable[[str, str], Value],
+    error: type[ValueError],
+    what: str,
+) -> Value:
+    """As `find_parameter`, and an artifact without it is refused; `what` it is, for the message."""
+    value = find_parameter(directory, name, parse, error)
+    if value is None:
+        raise ArtifactError(f"{directory}: its manifest has no {what}")
+    return value
 
 
 def _write_file(path: Path, source: bytes | Path) -> FileEntry:

@@ -14,7 +14,6 @@ from lib.boosting.node_check import BoosterError
 from lib.calibration import Calibrator
 from lib.contract import ContractError
 from lib.registry import (
-    Artifact,
     ArtifactError,
     Manifest,
     TrainingRecord,
@@ -166,7 +165,7 @@ def _read(directory: Path | str, system: str) -> TableModel:
     try:
         about = json.loads((Path(directory) / _ABOUT).read_bytes())
         inputs = AttributeSet.from_json(about["attributes"])
-        artifact: Artifact = read_artifact(directory, inputs)
+        artifact = read_artifact(directory, inputs)
         boosters = [
             artifact.path(f"trees-{k}.ubj").read_bytes() for k in range(int(about["boosters"]))
         ]

@@ -22,7 +22,7 @@ from lib.registry import (
     Manifest,
     TrainingRecord,
     read_artifact,
-    verify_artifact,
+    read_parameter,
     write_artifact,
 )
 
@@ -141,13 +141,7 @@ def base_in(directory: Path | str) -> CustomerVocabulary:
     Raises:
         ArtifactError: it is damaged, or says none.
     """
-    text = verify_artifact(directory).manifest.parameters.get("base")
-    if not isinstance(text, str):
-        raise ArtifactError(f"{directory}: its manifest has no base of customers")
-    try:
-        return parse_vocabulary(text, f"{directory}: base")
-    except ChurnError as error:
-        raise ArtifactError(str(error)) from error
+    return read_parameter(directory, "base", parse_vocabulary, ChurnError, "base of customers")
 
 
 def _read(artifact: Artifact, base: CustomerVocabulary) -> ChurnModel:

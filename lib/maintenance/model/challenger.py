@@ -27,7 +27,7 @@ class AlarmSettings:
         alarm_threshold: probability of a failure within them from which it is raised.
     """
 
-    version: str
+    version: str | None
     alarm_hours: float
     alarm_threshold: float
 

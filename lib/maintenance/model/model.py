@@ -15,11 +15,11 @@ from lib.maintenance.machine_kind import parse_kind
 from lib.maintenance.model.prediction import HORIZONS, Prediction, drivers, feature_groups
 from lib.registry import (
     Artifact,
-    ArtifactError,
     Manifest,
     TrainingRecord,
+    find_parameter,
     read_artifact,
-    verify_artifact,
+    read_parameter,
     write_artifact,
 )
 from lib.survival.blending import blend
@@ -62,7 +62,7 @@ class SurvivalModel:
         alarm_hours: what the alarm speaks of.
         alarm_threshold: chance of a failure within them from which it is raised.
         usual, spread: (features,) medians and standard deviations in training, no NaN.
-        version: in the registry.
+        version: of the artifact that it was loaded from.
     """
 
     features: AssetFeatureSet
@@ -76,7 +76,7 @@ class SurvivalModel:
     alarm_threshold: float
     usual: Floats
     spread: Floats
-    version: str = "unpublished"
+    version: str | None = None
 
     @property
     def horizon(self) -> float:
@@ -272,9 +272,7 @@ def load_model(directory: Path | str, features: AssetFeatureSet | None = None) -
         SurvivalError: its parts do not belong together.
     """
     if features is None:
-        features = kind_in(directory)
-        if features is None:
-            raise ArtifactError(f"{directory}: its manifest has no kind of machine")
+        features = read_parameter(directory, "kind", parse_kind, FeatureError, "kind of machine")
     return SurvivalModel.load(read_artifact(directory, features), features)
 
 
@@ -284,10 +282,4 @@ def kind_in(directory: Path | str) -> AssetFeatureSet | None:
     Raises:
         ArtifactError: it is damaged, or its kind cannot be meant.
     """
-    kind = verify_artifact(directory).manifest.parameters.get("kind")
-    if not isinstance(kind, str):
-        return None
-    try:
-        return parse_kind(kind, f"{directory}: kind")
-    except FeatureError as error:
-        raise ArtifactError(str(error)) from error
+    return find_parameter(directory, "kind", parse_kind, FeatureError)
