@@ -1,5 +1,6 @@
 """Files in which people declare something: YAML in, a checked model out, faults with their line."""
 
+from lib.declaration.ranges import require_share
 from lib.declaration.spelling import did_you_mean, entry_of, repeated
 from lib.declaration.yaml_document import DocumentError, read_yaml, read_yaml_text
 from lib.declaration.yaml_model import (
@@ -22,4 +23,5 @@ __all__ = [
     "read_yaml",
     "read_yaml_text",
     "repeated",
+    "require_share",
 ]

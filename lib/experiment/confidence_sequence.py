@@ -25,6 +25,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import lambertw
 
+from lib.declaration import require_share
 from lib.experiment.errors import ExperimentError
 
 Floats = npt.NDArray[np.float64]
@@ -36,8 +37,7 @@ def best_time(alpha: float = 0.05) -> float:
     >>> round(best_time(0.05), 3)
     8.212
     """
-    if not 0.0 < alpha < 1.0:
-        raise ExperimentError(f"alpha: expected between 0 and 1, got {alpha}")
+    require_share("alpha", alpha, ExperimentError)
     return float(-lambertw(-(alpha**2) / np.e, -1).real - 1.0)
 
 

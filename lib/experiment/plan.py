@@ -16,6 +16,7 @@ import numpy as np
 from scipy.optimize import brentq
 
 from lib.business.outcomes import Floats, Ints
+from lib.declaration import require_share
 from lib.experiment.covariate import adjust, before_columns
 from lib.experiment.effect import WINSOR_QUANTILE, quantiles
 from lib.experiment.errors import ExperimentError
@@ -68,8 +69,7 @@ class Design:
     quantile: float = WINSOR_QUANTILE
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.share < 1.0:
-            raise ExperimentError(f"share: expected between 0 and 1, got {self.share}")
+        require_share("share", self.share, ExperimentError)
         if not self.smallest_gain > 0.0:
             raise ExperimentError(f"smallest_gain: expected above 0, got {self.smallest_gain}")
         if not self.alpha < self.power < 1.0:

@@ -29,6 +29,7 @@ import numpy.typing as npt
 from scipy.optimize import brentq
 from scipy.special import log_ndtr, ndtr, ndtri
 
+from lib.declaration import require_share
 from lib.experiment.errors import ExperimentError
 
 Floats = npt.NDArray[np.float64]
@@ -86,8 +87,7 @@ class Continuation:
     """
 
     def __init__(self, alpha: float = 0.05) -> None:
-        if not 0.0 < alpha < 1.0:
-            raise ExperimentError(f"alpha: expected between 0 and 1, got {alpha}")
+        require_share("alpha", alpha, ExperimentError)
         self.alpha = alpha
         self.looks: list[Look] = []
         self._spent = 0.0

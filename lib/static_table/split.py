@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lib.contract import ContractError
+from lib.declaration import require_share
 
 Rows = npt.NDArray[np.int64]
 FEWEST_OF_A_LABEL = 5
@@ -29,12 +30,8 @@ class SplitSettings:
         Raises:
             ContractError: names the option.
         """
-        for name in ("test_share", "calibrate_share"):
-            value = getattr(self, name)
-            if not 0.0 < value < 1.0:
-                raise ContractError(
-                    f"--split.{name.replace('_', '-')}: expected between 0 and 1, got {value}"
-                )
+        require_share("--split.test-share", self.test_share, ContractError)
+        require_share("--split.calibrate-share", self.calibrate_share, ContractError)
         if self.test_share + self.calibrate_share > 0.8:
             raise ContractError(
                 "--split.test-share and --split.calibrate-share: at least a fifth of the rows must "
