@@ -3,6 +3,7 @@
 import hashlib
 import tempfile
 import time
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -95,3 +96,21 @@ def store_report(report: Report, output: Storage) -> list[str]:
         for path in paths:
             output.write(path.name, path.read_bytes())
     return [output.address(path.name) for path in paths]
+
+
+def written_lines(
+    model: str, version: str, published: str | None, reports: Iterable[str]
+) -> list[str]:
+    """Lines that say where a training wrote its model and its reports.
+
+    Args:
+        model: address of the artifact.
+        version: of it.
+        published: registry, version and alias; None where it was not published.
+        reports: addresses.
+    """
+    return [
+        f"model:       {model} ({version})",
+        f"registry:    {published or 'not published'}",
+        *(f"report:      {path}" for path in reports),
+    ]

@@ -17,7 +17,7 @@ from jobs.framework.cluster import start_ray
 from jobs.framework.progress import progress_style
 from jobs.framework.step_cache import StepCache
 from jobs.framework.training_options import TrainingOptions
-from jobs.publishing import code_version, publish, store_report
+from jobs.publishing import code_version, publish, store_report, written_lines
 from lib.monitoring import REFERENCE_FILE, ModelReference
 from lib.registry import MANIFEST, TrainingRecord, verify_artifact
 from lib.report import Report
@@ -123,19 +123,10 @@ class Training:
         """
         output, options = self.output, self.options
         reports = store_report(report, output)
-        published = f"{options.registry} ({version}, {options.alias})"
         model = output.address("model")
-        print(
-            "\n".join(
-                [
-                    *lines,
-                    f"model:       {model} ({version})",
-                    f"registry:    {published if options.registry else 'not published'}",
-                    *(f"report:      {path}" for path in reports),
-                    f"quarantine:  {quarantine}",
-                ]
-            )
-        )
+        where = f"{options.registry} ({version}, {options.alias})" if options.registry else None
+        written = written_lines(model, version, where, reports)
+        print("\n".join([*lines, *written, f"quarantine:  {quarantine}"]))
         return model
 
 

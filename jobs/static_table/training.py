@@ -13,7 +13,7 @@ from jobs.data_fingerprint import fingerprint_of
 from jobs.framework.progress import progress_style
 from jobs.framework.tables import table_lines
 from jobs.framework.training import align
-from jobs.publishing import code_version, publish, store_report
+from jobs.publishing import code_version, publish, store_report, written_lines
 from jobs.static_table.sources import QUARANTINE, read_rows, row_line
 from jobs.static_table.train import TrainConfig
 from lib.registry import MANIFEST, TrainingRecord, verify_artifact
@@ -61,20 +61,13 @@ def train_model(config: TrainConfig) -> str:
     version = _save(config, subject)
     step("writing the report")
     reports = store_report(training_report(subject), output)
-    published = f"{config.registry} ({artifact_system(config.system)} {version}, {config.alias})"
-    model = output.address("model")
-    print(
-        "\n".join(
-            [
-                *_closing_lines(subject, time.monotonic() - started),
-                f"model:       {model} ({version})",
-                f"registry:    {published if config.registry else 'not published'}",
-                *(f"report:      {path}" for path in reports),
-                *([f"mapping:     {output.address(INFERRED)}"] if mapping.is_inferred else []),
-                f"quarantine:  {output.address(QUARANTINE) if summary.quarantined else 'none'}",
-            ]
-        )
-    )
+    model, system = output.address("model"), artifact_system(config.system)
+    where = f"{config.registry} ({system} {version}, {config.alias})" if config.registry else None
+    lines = _closing_lines(subject, time.monotonic() - started)
+    lines += written_lines(model, version, where, reports)
+    lines += [f"mapping:     {output.address(INFERRED)}"] if mapping.is_inferred else []
+    lines.append(f"quarantine:  {output.address(QUARANTINE) if summary.quarantined else 'none'}")
+    print("\n".join(lines))
     return model
 
 
