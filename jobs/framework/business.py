@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pyarrow as pa
 
@@ -79,15 +80,9 @@ class BusinessOptions(DecisionOptions):
         if self.before_from is None:
             return None
         decisions = self.decisions if self.before is None else self.before
-        earlier = replace(
-            self,
-            since=self.before_from,
-            until=self.before_to,
-            decisions=decisions,
-            before=None,
-            before_from=None,
-            before_to=None,
-        )
+        none: dict[str, Any] = dict.fromkeys(("before", "before_from", "before_to"))
+        period = {"since": self.before_from, "until": self.before_to, "decisions": decisions}
+        earlier = replace(self, **none, **period)
         earlier.window(0)
         return earlier
 
