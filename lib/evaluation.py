@@ -178,6 +178,10 @@ class Interval:
         """Whether the interval excludes 0; of a difference, that there is none."""
         return self.low > 0.0 or self.high < 0.0
 
+    def to_json(self) -> list[float]:
+        """Value, low and high end."""
+        return [self.value, self.low, self.high]
+
 
 def entity_draws(entities: npt.ArrayLike, seed: int, repeats: int) -> Iterator[Rows]:
     """How often each row comes (n,), entities drawn with replacement, `repeats` times.

@@ -55,15 +55,8 @@ class Consequence:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        money = self.money
-        return {
-            "rows": self.rows,
-            "acted_before": self.acted_before,
-            "acted_after": self.acted_after,
-            "ripe": self.ripe,
-            "money": None if money is None else [money.value, money.low, money.high],
-            "sentence": self.sentence,
-        }
+        money = None if self.money is None else self.money.to_json()
+        return {**vars(self), "money": money, "sentence": self.sentence}
 
 
 def consequence(

@@ -51,18 +51,12 @@ class Period:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        rate = self.expected_rate
-        return {
-            "since": self.since,
-            "until": self.until,
-            "rows": self.rows,
-            "ripe": self.ripe,
-            "positives": self.positives,
-            "expected_rate": None if rate is None else [rate.value, rate.low, rate.high],
-            "realised": [figure.to_json() for figure in self.realised],
-            "estimated": [figure.to_json() for figure in self.estimated],
-            "trusted": self.trusted,
+        rate = None if self.expected_rate is None else self.expected_rate.to_json()
+        figures = {
+            name: [figure.to_json() for figure in getattr(self, name)]
+            for name in ("realised", "estimated")
         }
+        return {**vars(self), "expected_rate": rate, **figures}
 
 
 @dataclass(frozen=True)

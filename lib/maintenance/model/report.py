@@ -104,14 +104,14 @@ def facts(subject: Subject, findings: Evaluation) -> dict[str, Any]:
         "alarm_threshold": findings.threshold,
         "d_calibration_p": findings.d_calibration.p_value,
         "measures": findings.measures,
-        "intervals": {name: _ends(interval) for name, interval in findings.ours.items()},
-        "ibs_gain": {name: _ends(interval) for name, interval in findings.gain.items()},
+        "intervals": {name: interval.to_json() for name, interval in findings.ours.items()},
+        "ibs_gain": {name: interval.to_json() for name, interval in findings.gain.items()},
         "money": {
             name: {
                 "services": money.services,
                 "failures": money.failures,
                 "avoided": money.avoided,
-                "cost": _ends(money.cost),
+                "cost": money.cost.to_json(),
             }
             for name, money in findings.money.items()
         },
@@ -128,10 +128,6 @@ def metrics(findings: Evaluation) -> dict[str, float]:
         for name, value in ours.items()
         if np.isfinite(value)
     }
-
-
-def _ends(interval: Interval) -> list[float]:
-    return [interval.value, interval.low, interval.high]
 
 
 def _short(subject: Subject, findings: Evaluation) -> list[report.Block]:
