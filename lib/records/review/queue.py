@@ -1,47 +1,37 @@
 """The review queue: leased items, one decision each, outcomes, labels, and an audit of it all."""
 
-import secrets
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict
-from typing import Any, TypedDict, Unpack
+from typing import TypedDict, TypeVar, Unpack
 
-from sqlalchemy import Connection, Table, and_, delete, insert, select, tuple_, update
+from sqlalchemy import Connection, insert
 
-from lib.records.errors import RecordsError
 from lib.records.models import require_text, require_time
-from lib.records.repository import Model
 from lib.records.review import claims, transitions
 from lib.records.review import verdicts as review_verdicts
 from lib.records.review.audit import append_step
 from lib.records.review.claims import Mixer, QueueEntry
+from lib.records.review.intake import IntakeStore
 from lib.records.review.models import (
     AuditEntry,
     Claim,
-    GoldenItem,
-    Label,
     Lease,
-    Outcome,
     ReviewItem,
     ReviewKey,
     Verdict,
     require_verdicts,
 )
+from lib.records.review.outcomes import OutcomeStore
 from lib.records.review.statements import TURN_LOCK, NextStep, StatementStore
 from lib.records.review.tables import (
     AUDIT,
-    GOLDEN,
     ITEMS,
-    LABELS,
-    OUTCOMES,
-    SETTINGS,
     VERDICTS,
-    WAITING,
 )  # fmt: skip
-from lib.records.review.transitions import UNDO_US, Act, Escalate
+from lib.records.review.transitions import Act, Escalate
 
-_PAGE = 1000
-_SALT, _SALT_BYTES = "salt", 32
+Value = TypeVar("Value")
+Result = TypeVar("Result")
 
 
 class LeaseOptions(TypedDict, total=False):
@@ -80,7 +70,7 @@ class ClaimOptions(TypedDict, total=False):
     claim_id: str | None
 
 
-class ReviewStore(StatementStore):
+class ReviewStore(IntakeStore, OutcomeStore, StatementStore):
     """The review queue in the records database.
 
     An item is held by one reviewer at a time. A lease that ended gives the item back, and each
@@ -92,69 +82,11 @@ class ReviewStore(StatementStore):
         system: whose items these are; those of other systems are not touched.
     """
 
-    def ensure_salt(self) -> str:
-        """The random salt of this database's queue, made once for all who use it."""
-        query = select(SETTINGS.c.value).where(SETTINGS.c.name == _SALT)
-        with self._database.reading() as connection:
-            if (kept := connection.execute(query).scalar()) is not None:
-                return str(kept)
-        row = {"name": _SALT, "value": secrets.token_hex(_SALT_BYTES)}
-        with self._database.writing() as connection:
-            self._database.insert_new(connection, SETTINGS, [row])
-        with self._database.reading() as connection:
-            return str(connection.execute(query).scalar_one())
-
-    def admit(self, items: Sequence[ReviewItem], actor: str, key_id: str | None = None) -> int:
-        """Put items into the queue and return how many are new; one known by its id stays as it is.
-
-        Args:
-            items: of kind `review` or `appeal`.
-            actor: what sent them here, for the audit.
-            key_id: of the API key that did, likewise.
-        """
-        for item in items:
-            if item.kind not in ("review", "appeal"):
-                raise RecordsError(f"kind: expected review or appeal, got {item.kind!r}")
-            if item.system != self._system:
-                raise RecordsError(f"system: expected {self._system}, got {item.system!r}")
-        # one order for everybody: two callers that overlap cannot wait for each other
-        ordered = sorted(items, key=lambda item: item.id)
-        with self._database.writing() as connection:
-            return claims.open_items(self._database, connection, ordered, actor, key_id=key_id)
-
-    def list_waiting(self, most: int, subjects: Collection[str] | None = None) -> list[str]:
-        """Subjects of decisions that are to come into the queue, those that wait longest first.
-
-        Args:
-            most: at most so many.
-            subjects: of these alone; None for all.
-        """
-        waiting = WAITING.c
-        query = select(waiting.subject_id).where(waiting.system == self._system)
-        if subjects is not None:
-            query = query.where(waiting.subject_id.in_(sorted(subjects)))
-        query = query.order_by(waiting.queued_at, waiting.subject_id).limit(most)
-        with self._database.reading() as connection:
-            return list(connection.execute(query).scalars())
-
-    def remove_waiting(self, subjects: Collection[str]) -> None:
-        """Note that decisions are in the queue, or never will be."""
-        waiting = WAITING.c
-        named = and_(waiting.system == self._system, waiting.subject_id.in_(sorted(subjects)))
-        with self._database.writing() as connection:
-            connection.execute(delete(WAITING).where(named))
-
     def list_items(self, subject_id: str) -> list[ReviewItem]:
         """Every item about a subject, the newest first."""
         return self._list_about(
             subject_id, ReviewItem, ITEMS, [ITEMS.c.created_at.desc(), ITEMS.c.id]
         )
-
-    def insert_golden(self, posts: Sequence[GoldenItem]) -> int:
-        """Store posts with known answers; returns how many are new."""
-        ordered = sorted(posts, key=lambda post: post.id)
-        with self._database.writing() as connection:
-            return self._insert(connection, GOLDEN, ordered)
 
     def claim(
         self,
@@ -327,8 +259,7 @@ class ReviewStore(StatementStore):
         self, item_id: str, reviewer: str, token: int, until: int, **options: Unpack[ActOptions]
     ) -> None:
         """Give an item back that nobody gets before `until`; see `transitions.snooze`."""
-        with self._acting(item_id, reviewer, token, options) as (connection, entry, act):
-            transitions.snooze(connection, entry, act, until)
+        self._act(item_id, reviewer, token, options, transitions.snooze, until)
 
     def assign(
         self,
@@ -343,8 +274,7 @@ class ReviewStore(StatementStore):
         for name in (reviewer, assignee):
             if name is not None:
                 require_text("reviewer", name)
-        with self._acting(item_id, reviewer, token, options) as (connection, entry, act):
-            transitions.assign(connection, entry, act, assignee)
+        self._act(item_id, reviewer, token, options, transitions.assign, assignee)
 
     def escalate(
         self,
@@ -355,44 +285,7 @@ class ReviewStore(StatementStore):
         **options: Unpack[ActOptions],
     ) -> ReviewItem:
         """Give an item to seniors; `change` says how. See `transitions.escalate`."""
-        with self._acting(item_id, reviewer, token, options) as (connection, entry, act):
-            return transitions.escalate(connection, entry, act, change)
-
-    def settle_outcomes(
-        self, now: int, most: int = _PAGE, after: Outcome | None = None
-    ) -> list[Outcome]:
-        """Outcomes that wait to take effect, the oldest first; they cannot be undone from now on.
-
-        Whoever reads them does what follows from them, as often as it takes, and then calls
-        `mark_applied`.
-
-        Args:
-            now: microseconds since 1970 UTC; outcomes of the last ten seconds are left alone.
-            most: at most so many.
-            after: only those that come after this one, so that what fails holds up no other.
-        """
-        table = OUTCOMES.c
-        waits = and_(table.system == self._system, table.applied_at.is_(None))
-        is_old = and_(waits, table.settled_at.is_(None), table.at < now - UNDO_US)
-        with self._database.reading() as connection:
-            any_old = connection.execute(select(table.case_id).where(is_old).limit(1)).first()
-        if any_old is not None:
-            with self._database.writing() as connection:
-                self._database.take_turn(connection, TURN_LOCK)
-                connection.execute(update(OUTCOMES).where(is_old).values(settled_at=now))
-        is_settled = and_(waits, table.settled_at.is_not(None))
-        if after is not None:
-            order = tuple_(table.at, table.case_id)
-            is_settled = and_(is_settled, order > (after.at, after.case_id))
-        return self._list(
-            Outcome, OUTCOMES, is_settled, order=[table.at, table.case_id], limit=most
-        )
-
-    def mark_applied(self, case_ids: Collection[str], at: int) -> None:
-        """Note that all that follows from some outcomes was done."""
-        of_cases = and_(OUTCOMES.c.system == self._system, OUTCOMES.c.case_id.in_(sorted(case_ids)))
-        with self._database.writing() as connection:
-            connection.execute(update(OUTCOMES).where(of_cases).values(applied_at=at))
+        return self._act(item_id, reviewer, token, options, transitions.escalate, change)
 
     def find_item(self, item_id: str) -> QueueEntry:
         """An item with the state of its lease.
@@ -408,45 +301,25 @@ class ReviewStore(StatementStore):
         order = [VERDICTS.c.decided_at, VERDICTS.c.item_id]
         return self._list_about(subject_id, Verdict, VERDICTS, order)
 
-    def list_outcomes(self, subject_id: str) -> list[Outcome]:
-        """The outcomes of a post's cases, the newest first."""
-        order = [OUTCOMES.c.at.desc(), OUTCOMES.c.case_id]
-        return self._list_about(subject_id, Outcome, OUTCOMES, order)
-
     def list_history(self, subject_id: str) -> list[AuditEntry]:
         """Everything that happened to a post, in that order."""
         return self._list_about(subject_id, AuditEntry, AUDIT, [AUDIT.c.number])
 
-    def iterate_labels(self, since: int = 0) -> Iterator[Label]:
-        """Labels with a number above `since`, each once, in order.
-
-        Whoever keeps the last number and asks again with it misses none. Those of the last ten
-        seconds may go again, with the decision that gave them; see `undo`.
-        """
-        while True:
-            number = LABELS.c.number
-            labels = self._list(
-                Label, LABELS, LABELS.c.system == self._system, number > since,
-                order=[number], limit=_PAGE,
-            )  # fmt: skip
-            yield from labels
-            if len(labels) < _PAGE:
-                return
-            since = labels[-1].number
-
-    @contextmanager
-    def _acting(
-        self, item_id: str, reviewer: str, token: int | None, options: ActOptions
-    ) -> Iterator[tuple[Connection, QueueEntry, Act]]:
-        """A transaction, an item that it locks, and what a reviewer does to it."""
+    def _act(
+        self,
+        item_id: str,
+        reviewer: str,
+        token: int | None,
+        options: ActOptions,
+        change: Callable[[Connection, QueueEntry, Act, Value], Result],
+        value: Value,
+    ) -> Result:
+        """Change an item, which is locked, in a transaction."""
         with self._database.writing() as connection:
             entry = claims.find(connection, self._system, item_id)
             now = self._time(connection, options.get("now"))
-            yield (
-                connection,
-                entry,
-                Act(reviewer, token, now, options.get("note"), options.get("key")),
-            )
+            act = Act(reviewer, token, now, options.get("note"), options.get("key"))
+            return change(connection, entry, act, value)
 
     def _leased_item(
         self, connection: Connection, item_id: str, reviewer: str, token: int
@@ -454,9 +327,3 @@ class ReviewStore(StatementStore):
         queue_item = claims.find(connection, self._system, item_id)
         review_verdicts.require_lease(queue_item, reviewer, token)
         return queue_item
-
-    def _list_about(
-        self, subject_id: str, model: type[Model], table: Table, order: list[Any]
-    ) -> list[Model]:
-        is_about = and_(table.c.system == self._system, table.c.subject_id == subject_id)
-        return self._list(model, table, is_about, order=order)

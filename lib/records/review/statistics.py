@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, case, func, select
+from sqlalchemy import ColumnElement, Connection, Table, and_, case, func, select
 
 from lib.records.errors import RecordsError
-from lib.records.repository import Repository
+from lib.records.repository import Model, Repository
 from lib.records.review.tables import AUDIT, ITEMS, OUTCOMES, VERDICTS
 
 _HOUR_US = 3_600_000_000
@@ -95,6 +96,12 @@ class ReviewStatistics(Repository):
     def __init__(self, url: str, system: str = "moderation") -> None:
         super().__init__(url)
         self._system = system
+
+    def _list_about(
+        self, subject_id: str, model: type[Model], table: Table, order: list[Any]
+    ) -> list[Model]:
+        is_about = and_(table.c.system == self._system, table.c.subject_id == subject_id)
+        return self._list(model, table, is_about, order=order)
 
     def compute_figures(self, now: int, window: int) -> QueueFigures:
         """How the queue stands at `now`, with rates over the last `window` microseconds."""
