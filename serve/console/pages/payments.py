@@ -236,7 +236,10 @@ async def undo(console: Console, visit: Visit) -> Response:
     """Takes the last verdict on a payment back, within ten seconds."""
     system, service = _system(console, visit, "review"), console.service
     item_id, token = visit.form.get("item", ""), read_whole(visit, "token")
-    await system.read(_undo, _reviewer(visit), item_id, token, service.now(), service.lease_now())
+    reviewer, lease_now = _reviewer(visit), service.lease_now()
+    item = await system.read(undo_decision, reviewer, item_id, token, service.now(), lease_now)
+    # nobody looks at it here: others may have it
+    await system.read(release_item, reviewer, item_id, item.token, lease_now)
     return _done(console, visit, "undo", "undone")
 
 
@@ -283,19 +286,6 @@ def _stated(
             named.append(payment_id)
     more = str(len(left_out) - len(named))
     return console.redirect(f"/payment-statements/{name}", done=done, left=named, more=more)
-
-
-def _undo(
-    source: SystemSource,
-    reviewer: Reviewer,
-    item_id: str,
-    token: int,
-    now: int,
-    lease_now: int | None,
-) -> None:
-    item = undo_decision(source, reviewer, item_id, token, now, lease_now)
-    # nobody looks at it here: others may have it
-    release_item(source, reviewer, item_id, item.token, lease_now)
 
 
 def _system(console: Console, visit: Visit, role: str) -> SystemReader:
