@@ -24,28 +24,10 @@ from lib.records.review.statements import Statement, StatementResult
 from lib.review.known_answers import golden_item_of
 from lib.review.policy import ReviewPolicy
 from lib.review.queue import ReviewQueue
+from serve.framework import review_schemas as schemas
 from serve.framework.asgi import RequestContext
 from serve.framework.decision import ServiceParts
 from serve.framework.problem import Problem
-from serve.framework.review_schemas import (
-    AssignRequest,
-    ClaimRequest,
-    DecideRequest,
-    EscalateRequest,
-    GoldenAnswer,
-    GoldenRequest,
-    GoldenResponse,
-    LeaseRequest,
-    LeaseResponse,
-    NoteRequest,
-    ReferRequest,
-    SnoozeRequest,
-    StatementRequest,
-    StatementResponse,
-    SubjectResponse,
-    TakeRequest,
-    UndoResponse,
-)
 from serve.framework.validation import BodyParser, to_datetime, to_micros
 
 Result = TypeVar("Result")
@@ -96,7 +78,7 @@ class ReviewService:
         self.parsing.close()
         self.queue.reviews.close()
 
-    async def claim(self, request: ClaimRequest, context: RequestContext) -> list[Claim]:
+    async def claim(self, request: schemas.ClaimRequest, context: RequestContext) -> list[Claim]:
         """Leases items to a reviewer; the same request again gets what it still holds."""
         key = key_of(request.reviewer, context)
         claims = await self.threads.run(
@@ -107,7 +89,9 @@ class ReviewService:
         self.meter.count(self._claimed, amount=len(claims))
         return claims
 
-    async def take(self, item_id: str, request: TakeRequest, context: RequestContext) -> Claim:
+    async def take(
+        self, item_id: str, request: schemas.TakeRequest, context: RequestContext
+    ) -> Claim:
         """Leases one item to a reviewer.
 
         Raises:
@@ -116,7 +100,9 @@ class ReviewService:
         take = partial(self.queue.take, item_id, request.reviewer, self._lease_now())
         return await self._act(request.reviewer, context, take, "taken")
 
-    async def state(self, request: StatementRequest, context: RequestContext) -> StatementResponse:
+    async def state(
+        self, request: schemas.StatementRequest, context: RequestContext
+    ) -> schemas.StatementResponse:
         """States one verdict on subjects; the same statement again changes nothing.
 
         Raises:
@@ -139,7 +125,7 @@ class ReviewService:
         if result.is_new:
             self.meter.count(self._steps, "stated", amount=len(result.stated))
         subjects = {decision.subject_id for decision in known}
-        return StatementResponse(
+        return schemas.StatementResponse(
             statement_id=request.statement_id,
             new=result.is_new,
             stated=list(result.stated),
@@ -149,8 +135,8 @@ class ReviewService:
         )
 
     async def write_note(
-        self, subject_id: str, request: NoteRequest, context: RequestContext
-    ) -> SubjectResponse:
+        self, subject_id: str, request: schemas.NoteRequest, context: RequestContext
+    ) -> schemas.SubjectResponse:
         """Appends a note about a subject to the audit.
 
         Raises:
@@ -160,17 +146,21 @@ class ReviewService:
         about, note = (self._policy_of(), decision), request.note
         write = partial(self.queue.write_note, *about, request.reviewer, note, self.now())
         await self._act(request.reviewer, context, write, "noted")
-        return SubjectResponse(subject_id=subject_id, new=True, request_id=context.request_id)
+        return schemas.SubjectResponse(
+            subject_id=subject_id, new=True, request_id=context.request_id
+        )
 
     async def refer(
-        self, subject_id: str, request: ReferRequest, context: RequestContext
-    ) -> SubjectResponse:
+        self, subject_id: str, request: schemas.ReferRequest, context: RequestContext
+    ) -> schemas.SubjectResponse:
         """Puts a subject into the queue, for seniors; raises as `write_note` does."""
         decision = await self._decision(subject_id)
         about, note = (self._policy_of(), decision, request.case_id), request.note
         refer = partial(self.queue.refer, *about, request.reviewer, self.now(), note=note)
         is_new = await self._act(request.reviewer, context, refer, "referred")
-        return SubjectResponse(subject_id=subject_id, new=is_new, request_id=context.request_id)
+        return schemas.SubjectResponse(
+            subject_id=subject_id, new=is_new, request_id=context.request_id
+        )
 
     async def _decision(self, subject_id: str) -> Decision:
         decision = await self._decision_store.find(subject_id)
@@ -187,8 +177,8 @@ class ReviewService:
         return self._policy
 
     async def renew(
-        self, item_id: str, lease: LeaseRequest, context: RequestContext
-    ) -> LeaseResponse:
+        self, item_id: str, lease: schemas.LeaseRequest, context: RequestContext
+    ) -> schemas.LeaseResponse:
         """Holds an item for longer.
 
         Raises:
@@ -204,14 +194,14 @@ class ReviewService:
         return _leased(item_id, until, context)
 
     async def release(
-        self, item_id: str, lease: LeaseRequest, context: RequestContext
-    ) -> LeaseResponse:
+        self, item_id: str, lease: schemas.LeaseRequest, context: RequestContext
+    ) -> schemas.LeaseResponse:
         """Gives an item back undecided; raises as `renew` does."""
         release = partial(self.queue.reviews.release, token=lease.token, now=self._lease_now())
         return await self._give_back(item_id, lease.reviewer, context, release)
 
     async def decide(
-        self, item_id: str, request: DecideRequest, context: RequestContext
+        self, item_id: str, request: schemas.DecideRequest, context: RequestContext
     ) -> tuple[Verdict, bool, Outcome | None]:
         """Keeps a verdict, says whether it is new, and the newest outcome; again changes nothing.
 
@@ -231,8 +221,8 @@ class ReviewService:
         return verdict, new, outcome
 
     async def undo(
-        self, item_id: str, request: LeaseRequest, context: RequestContext
-    ) -> UndoResponse:
+        self, item_id: str, request: schemas.LeaseRequest, context: RequestContext
+    ) -> schemas.UndoResponse:
         """Takes a verdict back within ten seconds.
 
         Raises:
@@ -243,35 +233,37 @@ class ReviewService:
             lease_now=self._lease_now(),
         )  # fmt: skip
         lease = await self._act(request.reviewer, context, undo, "undone")
-        return UndoResponse(
+        return schemas.UndoResponse(
             item_id=item_id, leased_until=to_datetime(lease.until), token=lease.token,
             request_id=context.request_id,
         )  # fmt: skip
 
     async def snooze(
-        self, item_id: str, request: SnoozeRequest, context: RequestContext
-    ) -> LeaseResponse:
+        self, item_id: str, request: schemas.SnoozeRequest, context: RequestContext
+    ) -> schemas.LeaseResponse:
         """Gives an item back that nobody gets before a time; raises as `ReviewStore.snooze`."""
         until = to_micros(request.until)
         snooze = partial(self.queue.reviews.snooze, until=until, **self._noted(request))
         return await self._give_back(item_id, request.reviewer, context, snooze, "snoozed")
 
     async def assign(
-        self, item_id: str, request: AssignRequest, context: RequestContext
-    ) -> LeaseResponse:
+        self, item_id: str, request: schemas.AssignRequest, context: RequestContext
+    ) -> schemas.LeaseResponse:
         """Lets only one reviewer claim an item; raises as `ReviewStore.assign`."""
         assignee = request.assignee
         assign = partial(self.queue.reviews.assign, assignee=assignee, **self._noted(request))
         return await self._give_back(item_id, request.reviewer, context, assign, "assigned")
 
     async def escalate(
-        self, item_id: str, request: EscalateRequest, context: RequestContext
-    ) -> LeaseResponse:
+        self, item_id: str, request: schemas.EscalateRequest, context: RequestContext
+    ) -> schemas.LeaseResponse:
         """Gives an item to seniors; raises as `ReviewStore.escalate`."""
         escalate = partial(self.queue.escalate, **self._noted(request))
         return await self._give_back(item_id, request.reviewer, context, escalate, "escalated")
 
-    def _noted(self, request: SnoozeRequest | AssignRequest | EscalateRequest) -> dict[str, Any]:
+    def _noted(
+        self, request: schemas.SnoozeRequest | schemas.AssignRequest | schemas.EscalateRequest
+    ) -> dict[str, Any]:
         """Under which lease and with which note a change is made, by the clock of leases."""
         return {"token": request.token, "now": self._lease_now(), "note": request.note}
 
@@ -282,7 +274,7 @@ class ReviewService:
         context: RequestContext,
         change: Callable[..., object],
         step: str | None = None,
-    ) -> LeaseResponse:
+    ) -> schemas.LeaseResponse:
         """Runs a change after which nobody holds the item; see `_act`."""
         await self._act(reviewer, context, partial(change, item_id, reviewer), step)
         return _leased(item_id, None, context)
@@ -301,8 +293,8 @@ class ReviewService:
         return result
 
     async def record_golden(
-        self, request: GoldenRequest, context: RequestContext
-    ) -> GoldenResponse:
+        self, request: schemas.GoldenRequest, context: RequestContext
+    ) -> schemas.GoldenResponse:
         """Lets reviewed subjects with known answers measure reviewers.
 
         Raises:
@@ -312,12 +304,12 @@ class ReviewService:
         key_of(request.reviewer, context)
         stored = await self.threads.run(self._insert_golden, request.answers)
         received = len(request.answers)
-        return GoldenResponse(
+        return schemas.GoldenResponse(
             received=received, stored=stored, repeated=received - stored,
             request_id=context.request_id,
         )  # fmt: skip
 
-    def _insert_golden(self, answers: list[GoldenAnswer]) -> int:
+    def _insert_golden(self, answers: list[schemas.GoldenAnswer]) -> int:
         reviews = self.queue.reviews
         items = []
         for answer in answers:
@@ -375,9 +367,11 @@ def key_of(name: str, context: RequestContext, field: str = "reviewer") -> Revie
     return ReviewKey(context.key_id, context.reviewers is not None)
 
 
-def _leased(item_id: str, until: int | None, context: RequestContext) -> LeaseResponse:
+def _leased(item_id: str, until: int | None, context: RequestContext) -> schemas.LeaseResponse:
     ends_at = None if until is None else to_datetime(until)
-    return LeaseResponse(item_id=item_id, leased_until=ends_at, request_id=context.request_id)
+    return schemas.LeaseResponse(
+        item_id=item_id, leased_until=ends_at, request_id=context.request_id
+    )
 
 
 def _plain(value: Any) -> Any:
