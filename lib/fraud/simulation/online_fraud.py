@@ -21,16 +21,8 @@ def device_rings(scene: SimulationContext) -> payments.Payments:
     begins, lasts = scene.moments(rings), scene.span(4 * DAY_US, 21 * DAY_US, rings)
     time = begins[ring] + (dice.random(ring.size) * lasts[ring]).astype(np.int64)
     city = dice.integers(0, len(CITIES), rings)[ring]
-    return _online(
-        scene,
-        "device_ring",
-        time,
-        victim,
-        scene.new_devices(1, rings)[ring],
-        city,
-        factor=np.exp(dice.normal(0.2, 0.5, ring.size)),
-        place_known=0.25,
-    )
+    device = scene.new_devices(1, rings)[ring]
+    return _online(scene, "device_ring", time, victim, device, city, 0.2, place_known=0.25)
 
 
 def account_takeovers(scene: SimulationContext) -> payments.Payments:
@@ -40,16 +32,8 @@ def account_takeovers(scene: SimulationContext) -> payments.Payments:
     event = np.repeat(np.arange(events), dice.integers(6, 15, events))
     time = begins[event] + scene.span(0, HOUR_US, event.size)
     city = dice.integers(0, len(CITIES), events)[event]
-    return _online(
-        scene,
-        "account_takeover",
-        time,
-        victim[event],
-        scene.new_devices(2, events)[event],
-        city,
-        factor=np.exp(dice.normal(0.4, 0.5, event.size)),
-        place_known=0.3,
-    )
+    user, device = victim[event], scene.new_devices(2, events)[event]
+    return _online(scene, "account_takeover", time, user, device, city, 0.4, place_known=0.3)
 
 
 def card_testing(scene: SimulationContext) -> payments.Payments:
@@ -76,16 +60,8 @@ def card_testing(scene: SimulationContext) -> payments.Payments:
     used = np.repeat(np.arange(events), dice.integers(1, 4, events))
     after = begins[used] + lasts[used] + scene.span(10 * MINUTE_US, 5 * HOUR_US, used.size)
     city = dice.integers(0, len(CITIES), events)[used]
-    spent = _online(
-        scene,
-        "card_testing",
-        after,
-        victim[used],
-        device[used],
-        city,
-        factor=np.exp(dice.normal(0.8, 0.5, used.size)),
-        place_known=0.2,
-    )
+    user, device = victim[used], device[used]
+    spent = _online(scene, "card_testing", after, user, device, city, 0.8, place_known=0.2)
     return payments.joined([attempts, spent])
 
 
@@ -96,11 +72,15 @@ def _online(
     user: payments.Ints,
     device: payments.Ints,
     city: payments.Ints,
-    factor: payments.Floats,
+    excess: float,
     place_known: float,
 ) -> payments.Payments:
-    """Payments at online merchants; what place is known is the criminal's city."""
+    """Payments at online merchants; what place is known is the criminal's city.
+
+    Amounts exceed the usual ones by a factor whose logarithm is `excess` in the mean.
+    """
     dice, count = scene.generator, time.size
+    factor = np.exp(dice.normal(excess, 0.5, count))
     merchant = scene.merchants.pick(dice, np.full(count, ONLINE))
     latitude, longitude = scattered(dice, LATITUDES[city], LONGITUDES[city], 8.0)
     has_location: payments.Flags = dice.random(count) < place_known
