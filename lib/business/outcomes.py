@@ -7,7 +7,7 @@ before labels. A system says what a label is, when it is ripe and what a decisio
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -109,6 +109,23 @@ class KnownLabels:
     observed_us: Ints
 
 
+class WaitingOutcomes:
+    """Outcomes that are waited for; the keyword `wait` of a subclass names the field of how long.
+
+    Raises:
+        OutcomeError: it is not above 0, or far too long.
+    """
+
+    _wait: ClassVar[str]
+
+    def __init_subclass__(cls, wait: str, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls._wait = wait
+
+    def __post_init__(self) -> None:
+        _require_length(self._wait, getattr(self, self._wait))
+
+
 class ReplayedOutcomes:
     """Outcomes of decisions about an entity, where an event counts for one of them alone.
 
@@ -141,7 +158,7 @@ def require_columns(table: pa.Table, names: Sequence[str], origin: str) -> None:
         )
 
 
-def require_length(name: str, value: float, most: float = 100_000.0) -> None:
+def _require_length(name: str, value: float, most: float = 100_000.0) -> None:
     """Refuse a length of time that is not above 0 or far too long.
 
     Raises:
@@ -261,6 +278,11 @@ def is_ripe(outcomes: pa.Table, as_of: int) -> Flags:
     """(n,) whether nothing more is waited for."""
     known = np.asarray(outcomes["label"].is_valid().to_numpy(), dtype=np.bool_)
     return known & (microseconds(outcomes["ripe_at"]) <= as_of)
+
+
+def with_ripe_money(outcomes: pa.Table, money: Floats, as_of: int) -> pa.Table:
+    """Outcomes with the money (n,) of those that are ripe; NaN becomes null."""
+    return with_money(outcomes, np.where(is_ripe(outcomes, as_of), money, np.nan))
 
 
 def with_money(outcomes: pa.Table, money: Floats) -> pa.Table:

@@ -14,13 +14,12 @@ from lib.business.outcomes import (
     ReplayedOutcomes,
     column_values,
     decision_masks,
-    is_ripe,
     outcome_table,
     require_columns,
     ripe_money,
     score_array,
-    with_money,
-)  # fmt: skip
+    with_ripe_money,
+)
 from lib.business.spans import EntityRows, labels_within, standing_events
 from lib.churn.features import churn_features
 from lib.churn.interventions.daily import Economics
@@ -86,7 +85,7 @@ class CustomerOutcomes(ReplayedOutcomes):
         )
         contacts = rows.thinned(self.acts(table["decision"]), self._window)
         money = -value * left - contact * contacts
-        return with_money(table, np.where(is_ripe(table, as_of), money, np.nan))
+        return with_ripe_money(table, money, as_of)
 
     def money_if(
         self, outcomes: pa.Table, scores: Any, thresholds: Mapping[str, float] | None = None

@@ -10,18 +10,17 @@ import pyarrow as pa
 from lib.business.outcomes import (
     Floats,
     OutcomeError,
+    WaitingOutcomes,
     column_values,
     decision_masks,
-    is_ripe,
     labels_of,
     microseconds,
     outcome_table,
     require_columns,
-    require_length,
     ripe_money,
     score_array,
-    with_money,
-)  # fmt: skip
+    with_ripe_money,
+)
 from lib.fraud.amounts import AmountScale
 from lib.fraud.model.policy import DECISIONS, Costs, Policy, expected_costs
 from lib.fraud.model.time_split import Lengths
@@ -33,7 +32,7 @@ _DAY_US = 86_400_000_000
 
 
 @dataclass(frozen=True)
-class FraudOutcomes:
+class FraudOutcomes(WaitingOutcomes, wait="label_days"):
     """See `lib.business.outcomes.SystemOutcomes`.
 
     Money is what `lib.fraud.model.outcome.measure_outcome` counts, payment by payment, below 0: the
@@ -60,9 +59,6 @@ class FraudOutcomes:
     positive = "fraud"
     acting = ("REVIEW", "DECLINE")
 
-    def __post_init__(self) -> None:
-        require_length("label_days", self.label_days)
-
     def outcomes(self, decisions: pa.Table, labels: pa.Table, as_of: int) -> pa.Table:
         """See `SystemOutcomes`; `amount_minor` follows."""
         require_columns(decisions, ("subject_id", "event_time", "decision", "request"), "decisions")
@@ -76,7 +72,7 @@ class FraudOutcomes:
             decisions, known, ripe, as_of, silent, **{AMOUNT: pa.array(amounts(decisions))}
         )
         money = self._money(table, table["decision"])
-        return with_money(table, np.where(is_ripe(table, as_of), money, np.nan))
+        return with_ripe_money(table, money, as_of)
 
     def money_of(self, outcomes: pa.Table, decisions: Sequence[str]) -> Floats:
         """See `SystemOutcomes`."""

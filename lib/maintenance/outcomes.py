@@ -13,17 +13,16 @@ from lib.business.outcomes import (
     Floats,
     Ints,
     ReplayedOutcomes,
+    WaitingOutcomes,
     column_values,
     decision_masks,
-    is_ripe,
     microseconds,
     outcome_table,
-    require_length,
     ripe_money,
     score_array,
     time_array,
-    with_money,
-)  # fmt: skip
+    with_ripe_money,
+)
 from lib.business.spans import EntityRows, labels_within, standing_events
 from lib.maintenance.feature_set import HOUR_US
 from lib.maintenance.model.settings import Costs, ModelSettings
@@ -37,7 +36,7 @@ SAME_FAILURE_US = 24 * HOUR_US
 
 
 @dataclass(frozen=True)
-class MachineOutcomes(ReplayedOutcomes):
+class MachineOutcomes(WaitingOutcomes, ReplayedOutcomes, wait="horizon_hours"):
     """See `lib.business.outcomes.SystemOutcomes`.
 
     A failure counts once, for the decision that stood: the last about the machine before it, up to
@@ -59,9 +58,6 @@ class MachineOutcomes(ReplayedOutcomes):
     positive = "failure within the alarm's hours"
     acting = ("INSPECT", "SERVICE", "STOP")
 
-    def __post_init__(self) -> None:
-        require_length("horizon_hours", self.horizon_hours)
-
     def outcomes(self, decisions: pa.Table, labels: pa.Table, as_of: int) -> pa.Table:
         """See `SystemOutcomes`; `failures`, `failed_at` and `services` follow.
 
@@ -81,7 +77,7 @@ class MachineOutcomes(ReplayedOutcomes):
         services = self._services(rows, self.acts(table["decision"]), rows.first_after())
         money = -self.costs.service * services - self.costs.failure * failures
         table = table.append_column(SERVICES, pa.array(services.astype(np.float64)))
-        return with_money(table, np.where(is_ripe(table, as_of), money, np.nan))
+        return with_ripe_money(table, money, as_of)
 
     def money_if(
         self, outcomes: pa.Table, scores: Any, thresholds: Mapping[str, float] | None = None

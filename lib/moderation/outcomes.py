@@ -14,18 +14,17 @@ from lib.business.outcomes import (
     Floats,
     Ints,
     KnownLabels,
+    WaitingOutcomes,
     column_values,
     decision_masks,
-    is_ripe,
     microseconds,
     outcome_table,
     require_columns,
-    require_length,
     ripe_money,
     score_array,
     standing_labels,
-    with_money,
-)  # fmt: skip
+    with_ripe_money,
+)
 from lib.declaration import read_yaml_text
 from lib.moderation.policies import ACTIONS, POLICIES_FILE, Policies, load_policies
 from lib.moderation.routing import Routing
@@ -46,7 +45,7 @@ def packaged_policies() -> Policies:
 
 
 @dataclass(frozen=True)
-class PostOutcomes:
+class PostOutcomes(WaitingOutcomes, wait="silent_days"):
     """See `lib.business.outcomes.SystemOutcomes`.
 
     Money is that of `lib.moderation.routing`, below 0, with what people found in the place of
@@ -70,9 +69,6 @@ class PostOutcomes:
     positive = "violates a policy"
     acting = ("REVIEW", "REMOVE")
 
-    def __post_init__(self) -> None:
-        require_length("silent_days", self.silent_days)
-
     def outcomes(self, decisions: pa.Table, labels: pa.Table, as_of: int) -> pa.Table:
         """See `SystemOutcomes`; `reach`, `language` and what each decision costs follow.
 
@@ -91,7 +87,7 @@ class PostOutcomes:
         columns |= {name: pa.array(values) for name, values in prices.items()}
         table = outcome_table(decisions, known, ripe, as_of, silence, **columns)
         money = _cost(table, masks)
-        return with_money(table, np.where(is_ripe(table, as_of), money, np.nan))
+        return with_ripe_money(table, money, as_of)
 
     def money_of(self, outcomes: pa.Table, decisions: Sequence[str]) -> Floats:
         """See `SystemOutcomes`."""
