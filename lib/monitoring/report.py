@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,21 +10,21 @@ import pyarrow as pa
 
 from lib.monitoring.assessment import AssessedModel, Assessment, ExplainedIncident
 from lib.monitoring.incident import moment_text
-from lib.monitoring.performance import Figure as Performance
-from lib.monitoring.performance import number_text
-from lib.monitoring.performance_history import Period
+from lib.monitoring.performance_report import (
+    date_text,
+    key_figures,
+    performance_blocks,
+    sentence_text,
+    table_blocks,
+)
 from lib.monitoring.request_quality import DailyCounts
 from lib.monitoring.scored_rows import DAY
-from lib.monitoring.system_figures import FigureTable
 from lib.report import (
     Axis,
     Block,
     Cell,
     Curve,
-    Figure,
     Figures,
-    KeyFigure,
-    KeyFigures,
     Note,
     Report,
     Section,
@@ -57,9 +56,12 @@ def monitoring_report(
     open_count = sum(own.incident.is_open for own in assessment.incidents)
     title = f"Monitoring of {assessment.system}: {_count(open_count, 'open incident')}"
     sections = [
-        Section("Now", [_key_figures(assessment, open_count)]),
+        Section("Now", [key_figures(assessment, open_count)]),
         Section("Incidents", _incidents(assessment)),
-        Section("Performance", [*_performance(assessment, pictures), *_tables(assessment.tables)]),
+        Section(
+            "Performance",
+            [*performance_blocks(assessment, pictures), *table_blocks(assessment.tables)],
+        ),
     ]
     if pictures:
         sections[2:2] = [
@@ -70,7 +72,7 @@ def monitoring_report(
         sections.append(Section("Requests and tables", incoming))
     if notes := (*assessment.notes, *assessment.performance.notes):
         sections.append(
-            Section("What could not be judged", [Note(_sentence(note)) for note in notes])
+            Section("What could not be judged", [Note(sentence_text(note)) for note in notes])
         )
     return Report(title, _subtitle(assessment), sections, to_json(assessment, requests))
 
@@ -98,7 +100,7 @@ def _model_json(model: AssessedModel) -> dict[str, Any]:
         "version": model.version,
         "rows": model.rows,
         "has_reference": model.has_reference,
-        "days": [_date(window.since) for window in model.windows],
+        "days": [date_text(window.since) for window in model.windows],
         "rows_by_day": [window.rows for window in model.windows],
         "evidence": {}
         if evidence is None
@@ -109,44 +111,9 @@ def _model_json(model: AssessedModel) -> dict[str, Any]:
 def _subtitle(assessment: Assessment) -> str:
     rows = sum(model.rows for model in assessment.models)
     models = ", ".join(model.version or "no model" for model in assessment.models)
-    return (
-        f"{rows:,} decisions from {_date(assessment.since)} to before {_date(assessment.until)} "
-        f"(UTC), by {models}; labels as known on {moment_text(assessment.as_of)}"
-    )
-
-
-def _key_figures(assessment: Assessment, open_count: int) -> KeyFigures:
-    closed = len(assessment.incidents) - open_count
-    figures = [
-        KeyFigure("open incidents", str(open_count), f"{closed} over in the window"),
-        KeyFigure("decisions", f"{sum(model.rows for model in assessment.models):,}"),
-    ]
-    periods = assessment.performance.periods
-    if periods:
-        latest = periods[-1]
-        days = round((latest.until - latest.since) / DAY)
-        figures.append(
-            KeyFigure("labels that are final", f"{latest.ripe:.0%}", f"of the last {days} days")
-        )
-        figures += [_latest_figure(periods, index) for index in range(_measures(periods))][:3]
-    return KeyFigures(tuple(figures))
-
-
-def _measures(periods: Sequence[Period]) -> int:
-    return max((max(len(p.realised), len(p.estimated)) for p in periods), default=0)
-
-
-def _latest_figure(periods: Sequence[Period], index: int) -> KeyFigure:
-    """The newest value of a measure, with what it rests on."""
-    for period in reversed(periods):
-        for figures in (period.realised if period.ripe >= 0.9 else (), period.estimated):
-            if index < len(figures) and np.isfinite(figures[index].value):
-                own = figures[index]
-                when = f"{own.basis}, {_days(period)}"
-                return KeyFigure(_words(own.name), number_text(own.value), when)
-    name = next(figures[index].name for p in periods for figures in (p.realised, p.estimated)
-                if index < len(figures))  # fmt: skip
-    return KeyFigure(_words(name), "–", "cannot be known yet")
+    days = f"from {date_text(assessment.since)} to before {date_text(assessment.until)} (UTC)"
+    known = f"labels as known on {moment_text(assessment.as_of)}"
+    return f"{rows:,} decisions {days}, by {models}; {known}"
 
 
 def _incidents(assessment: Assessment) -> list[Block]:
@@ -198,7 +165,7 @@ def _evidence(model: AssessedModel) -> Section:
     figure = heat_map(
         f"Measures by day, model {model.version}",
         [evidence.measures[at] for at in order],
-        [_date(day * DAY)[5:] for day in evidence.days],
+        [date_text(day * DAY)[5:] for day in evidence.days],
         evidence.values[order],
         most=evidence.threshold,
         label="log10 of the e-value",
@@ -220,7 +187,7 @@ def _daily(assessment: Assessment) -> list[Block]:
         )
         for name in _rarer(names)
     }
-    axis = Axis(f"day, from {_date(first * DAY)} on")
+    axis = Axis(f"day, from {date_text(first * DAY)} on")
     plots = [line_plot("Share of decisions", shares, axis, Axis("share of a day"))]
     scores = np.asarray(outcomes["score"].fill_null(np.nan), dtype=np.float64)
     if np.isfinite(scores).any():
@@ -242,109 +209,6 @@ def _rarer(names: Any) -> list[str]:
 def _quantile(scores: Any, share: float) -> float:
     finite = scores[np.isfinite(scores)]
     return float(np.quantile(finite, share)) if len(finite) else float("nan")
-
-
-def _performance(assessment: Assessment, pictures: bool) -> list[Block]:
-    periods = assessment.performance.periods
-    if not periods:
-        return [Note("Nothing could be measured; the last section says why.")]
-    blocks: list[Block] = [_label_table(periods), _figure_table(periods)]
-    measures = range(_measures(periods) if pictures else 0)
-    plots = [_measure_plot(periods, index) for index in measures]
-    if shown := tuple(plot for plot in plots if plot is not None):
-        blocks.append(Figures(shown))
-    delays = assessment.performance.to_json()["label_delay_days"]
-    if delays:
-        parts = [
-            f"{share} of positive labels are in after {d:.1f} days" for share, d in delays.items()
-        ]
-        blocks.append(Note(_sentence("; ".join(parts))))
-    return blocks
-
-
-def _tables(tables: Sequence[FigureTable]) -> list[Block]:
-    """Figures that the system alone has, those without a row left out."""
-    blocks: list[Block] = []
-    for table in tables:
-        if table.rows:
-            blocks.append(Note(_sentence(table.title)))
-            blocks.append(Table(table.header, table.rows, caption=table.caption))
-    return blocks
-
-
-def _label_table(periods: Sequence[Period]) -> Table:
-    header = ("days", "decisions", "final", "positives of these", "expected in the end")
-    rows = [
-        (
-            _days(period),
-            period.rows,
-            f"{period.ripe:.0%}",
-            f"{period.positives:.2%}" if np.isfinite(period.positives) else None,
-            _rate(period),
-        )
-        for period in periods
-    ]
-    caption = (
-        "final: decisions whose outcome is known for good; in brackets 95% limits over entities"
-    )
-    return Table(header, tuple(rows), caption=caption)
-
-
-def _figure_table(periods: Sequence[Period]) -> Table:
-    header = ("days", "measure", "on final labels", "estimated before labels", "estimate")
-    rows = [
-        (
-            _days(period),
-            _words((period.realised or period.estimated)[index].name),
-            _figure_text(period.realised, index),
-            _figure_text(period.estimated, index),
-            {None: None, True: "trusted", False: "not trusted"}[period.trusted],
-        )
-        for period in periods
-        for index in range(_measures([period]))
-    ]
-    caption = "not trusted: outcomes that came since contradict the estimates"
-    return Table(header, tuple(rows), caption=caption)
-
-
-def _days(period: Period) -> str:
-    return f"{_date(period.since)} to {_date(period.until - 1)[5:]}"
-
-
-def _rate(period: Period) -> str | None:
-    rate = period.expected_rate
-    return None if rate is None else f"{rate.value:.2%} ({rate.low:.2%} to {rate.high:.2%})"
-
-
-def _figure_text(figures: Sequence[Performance], index: int) -> str | None:
-    if index >= len(figures) or not np.isfinite(figures[index].value):
-        return None
-    own = figures[index]
-    limits = f"({number_text(own.low)} to {number_text(own.high)})"
-    return f"{number_text(own.value)} {own.unit} {limits}".replace("  ", " ")
-
-
-def _measure_plot(periods: Sequence[Period], index: int) -> Figure | None:
-    """A measure by week: on labels, and estimated."""
-    curves = {}
-    name = unit = ""
-    first = periods[0].since
-    for label in ("realised", "estimated"):
-        points = [
-            ((period.since + period.until) / 2, getattr(period, label)[index])
-            for period in periods
-            if index < len(getattr(period, label))
-        ]
-        points = [(at, own) for at, own in points if np.isfinite(own.value)]
-        if points:
-            name, unit = points[0][1].name, points[0][1].unit
-            curves[label] = Curve(
-                [(at - first) / DAY for at, _ in points], [own.value for _, own in points]
-            )
-    if not curves:
-        return None
-    axis = Axis(f"day, from {_date(first)} on")
-    return line_plot(_words(name), curves, axis, Axis(unit or "value"), points=True)
 
 
 def _incoming(assessment: Assessment, requests: DailyCounts) -> list[Block]:
@@ -396,19 +260,5 @@ def _unseen(assessment: Assessment) -> Iterator[tuple[Cell, ...]]:
                 yield name, total, unseen, f"{unseen / max(total, 1):.2%}", ", ".join(names)
 
 
-def _date(time_us: int) -> str:
-    return datetime.fromtimestamp(time_us / 1e6, UTC).strftime("%Y-%m-%d")
-
-
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" + ("" if number == 1 else "s")
-
-
-def _words(name: str) -> str:
-    return "AUC" if name == "auc" else name.replace("_", " ")
-
-
-def _sentence(sentence: str) -> str:
-    """A sentence with a capital at its begin and a full stop."""
-    text = sentence[:1].upper() + sentence[1:]
-    return text if text.endswith(".") else f"{text}."
