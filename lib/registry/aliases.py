@@ -1,6 +1,6 @@
 """Which version is champion and which challenges it, with every change ever made."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NotRequired, TypedDict
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -38,6 +38,23 @@ class AliasChange(BaseModel):
     reason: Annotated[str, Field(min_length=1, max_length=2_000)] | None = None
 
 
+class AliasMove(TypedDict):
+    """How an alias is moved.
+
+    Attributes:
+        at: microseconds since 1970 UTC.
+        by: who decided it.
+        reason: why, in words.
+        present: the version that the alias is believed to name, None for none yet; by default it
+            may be any.
+    """
+
+    at: int
+    by: str
+    reason: NotRequired[str | None]
+    present: NotRequired[str | None]
+
+
 class AliasBook(BaseModel):
     """The contents of `aliases.json`: the history; the present is what it adds up to."""
 
@@ -50,23 +67,16 @@ class AliasBook(BaseModel):
         return {change.alias: change.after for change in self.history}
 
     def set(
-        self,
-        alias: str,
-        version: str,
-        at: int,
-        by: str,
-        evidence: Evidence | None = None,
-        reason: str | None = None,
+        self, alias: str, version: str, move: AliasMove, evidence: Evidence | None
     ) -> "AliasBook":
         """Point `alias` to `version`; the same version again changes nothing."""
         require_alias(alias)
         before = self.current().get(alias)
         if before == version:
             return self
-        more = {"evidence": evidence, "reason": reason}
-        return self._with(alias, "set", before, version, at=at, by=by, **more)
+        return self._with(alias, "set", before, version, move, evidence)
 
-    def rollback(self, alias: str, at: int, by: str, reason: str | None = None) -> "AliasBook":
+    def rollback(self, alias: str, move: AliasMove) -> "AliasBook":
         """Take back the last change not yet taken back; again goes one further back.
 
         Raises:
@@ -78,7 +88,7 @@ class AliasBook(BaseModel):
             raise RegistryError(
                 f"{alias}: no earlier version to return to; set the alias to a version instead"
             )
-        return self._with(alias, "rollback", before, after, at=at, by=by, reason=reason)
+        return self._with(alias, "rollback", before, after, move)
 
     def earlier(self, alias: str) -> str | None:
         """The version that a rollback returns to; None where there is none."""
@@ -110,10 +120,17 @@ class AliasBook(BaseModel):
         return versions
 
     def _with(
-        self, alias: str, action: str, before: str | None, after: str, **more: object
+        self,
+        alias: str,
+        action: str,
+        before: str | None,
+        after: str,
+        move: AliasMove,
+        evidence: Evidence | None = None,
     ) -> "AliasBook":
-        change = {"alias": alias, "action": action, "before": before, "after": after, **more}
-        by = str(more["by"])
+        by, reason = move["by"], move.get("reason")
+        decided = {"at": move["at"], "by": by, "reason": reason, "evidence": evidence}
+        change = {"alias": alias, "action": action, "before": before, "after": after, **decided}
         if not (by.strip() and by.isprintable() and len(by) <= _LONGEST_NAME):
             raise RegistryError(
                 f"--by: expected the name of who decides, 1 to {_LONGEST_NAME} printable "

@@ -4,11 +4,11 @@ import shutil
 import uuid
 from collections.abc import Callable
 from pathlib import Path
-from typing import NotRequired, TypedDict, Unpack
+from typing import Unpack
 
 from pyarrow import fs
 
-from lib.registry.aliases import AliasBook, AliasChange, parse_book
+from lib.registry.aliases import AliasBook, AliasChange, AliasMove, parse_book
 from lib.registry.artifact import verified_file, verify_artifact
 from lib.registry.errors import ArtifactError, RegistryError
 from lib.registry.evidence import Evidence
@@ -18,23 +18,6 @@ from lib.storage import StorageError, open_storage, redact_uri
 
 ANY_VERSION = "*"
 """Whatever version an alias names; no version is called so."""
-
-
-class AliasMove(TypedDict):
-    """How an alias is moved.
-
-    Attributes:
-        at: microseconds since 1970 UTC.
-        by: who decided it.
-        reason: why, in words.
-        present: the version that the alias is believed to name, None for none yet; by default it
-            may be any.
-    """
-
-    at: int
-    by: str
-    reason: NotRequired[str | None]
-    present: NotRequired[str | None]
 
 
 class Registry:
@@ -132,10 +115,9 @@ class Registry:
             RegistryError: the alias or the version is unknown, or nobody is named.
         """
         version = self.resolve(system, version)
-        at, by, reason = move["at"], move["by"], move.get("reason")
 
         def change(book: AliasBook) -> AliasBook:
-            return _required(book, alias, move).set(alias, version, at, by, evidence, reason)
+            return _required(book, alias, move).set(alias, version, move, evidence)
 
         self._change(system, change)
 
@@ -151,8 +133,7 @@ class Registry:
         """
 
         def back(book: AliasBook) -> AliasBook:
-            required = _required(book, alias, move)
-            changed = required.rollback(alias, move["at"], move["by"], move.get("reason"))
+            changed = _required(book, alias, move).rollback(alias, move)
             self.resolve(system, changed.current()[alias])
             return changed
 

@@ -21,7 +21,7 @@ from lib.registry import (
     make_evidence,
     statement_in,
 )
-from lib.registry.registry import AliasMove
+from lib.registry.aliases import AliasMove
 
 
 class EvidenceError(RecordsError):
