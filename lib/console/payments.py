@@ -102,11 +102,7 @@ class PaymentList:
 
 
 def read_payments(
-    source: SystemSource,
-    sought: DecisionFilter,
-    most: int,
-    before: Key | None = None,
-    reviewer: str = "",
+    source: SystemSource, sought: DecisionFilter, most: int, before: Key | None, reviewer: str
 ) -> PaymentList:
     """Search payments, the latest first; see `DecisionSearch.search` and `describe`."""
     part: DecisionPart = source.records.search(sought, most, before)

@@ -229,11 +229,7 @@ def packaged_policies() -> Policies:
 
 
 def read_posts(
-    source: SystemSource,
-    sought: DecisionFilter,
-    most: int,
-    before: Key | None = None,
-    reviewer: str = "",
+    source: SystemSource, sought: DecisionFilter, most: int, before: Key | None, reviewer: str
 ) -> PostList:
     """Search posts, the latest first; see `DecisionSearch.search`.
 

@@ -36,7 +36,7 @@ OF_DEVICE = [f"t{number}" for number in ON_DEVICE]
 
 def ids(seeded: Seeded, sought: DecisionFilter, most: int = 1_000) -> list[str]:
     with seeded.source() as source:
-        return [listed.id for listed in read_payments(source, sought, most).payments]
+        return [listed.id for listed in read_payments(source, sought, most, None, "").payments]
 
 
 def test_a_search_by_customer_finds_all_of_the_customer_latest_first(lived: Seeded) -> None:
@@ -78,7 +78,7 @@ def test_parts_of_a_search_are_the_whole_once(lived: Seeded, sought: DecisionFil
     entire, parts, before = ids(lived, sought), list[str](), None
     with lived.source() as source:
         for _ in range(100):
-            part = read_payments(source, sought, 7, before)
+            part = read_payments(source, sought, 7, before, "")
             parts += [listed.id for listed in part.payments]
             before = part.after
             if before is None:
@@ -94,7 +94,7 @@ def test_a_search_that_looks_through_enough_says_where_it_goes_on(
     sought, listed, cuts, before = DecisionFilter(named={"device_id": DEVICE}), [], 0, None
     with own.source() as source:
         for _ in range(100):
-            part = read_payments(source, sought, 50, before)
+            part = read_payments(source, sought, 50, before, "")
             listed += [line.id for line in part.payments]
             cuts += part.is_cut
             before = part.after
@@ -118,7 +118,7 @@ def test_the_export_is_safe_for_spreadsheets(own: Seeded) -> None:
     with Records(own.records("fraud")) as records:
         keep_decisions(records, [hostile])
     with own.source() as source:
-        listed = read_payments(source, DecisionFilter(entity_id="@SUM(1)"), 10).payments
+        listed = read_payments(source, DecisionFilter(entity_id="@SUM(1)"), 10, None, "").payments
         (row,) = csv.DictReader(io.StringIO(payments_csv(listed)))
     assert row["payment"].startswith("'=")
     assert (row["customer"], row["merchant"], row["device"]) == ("'@SUM(1)", 'a"b,c', "")

@@ -78,8 +78,8 @@ def test_a_post_shows_what_matched_its_media_and_the_policies(lived: Seeded) -> 
 
 def test_posts_are_found_by_author_and_exported(lived: Seeded) -> None:
     with lived.source("moderation") as source:
-        part = read_posts(source, DecisionFilter(entity_id=AUTHOR), 3)
-        rest = read_posts(source, DecisionFilter(entity_id=AUTHOR), 30, part.after)
+        part = read_posts(source, DecisionFilter(entity_id=AUTHOR), 3, None, "")
+        rest = read_posts(source, DecisionFilter(entity_id=AUTHOR), 30, part.after, "")
     listed = [post.id for post in (*part.posts, *rest.posts)]
     assert listed == [POST, *(f"t{number}" for number in OTHERS)]
     removed = next(post for post in (*part.posts, *rest.posts) if post.line.decision == "REMOVE")
@@ -121,7 +121,7 @@ def test_a_post_that_measures_somebody_shows_no_verdict_either(own: Seeded) -> N
         claims = source.records.claim("bob", 1, now=NOW, lease=LEASE, mixer=AlwaysGolden())
         assert [claim.subject_id for claim in claims] == [POST]
         measured, other = (read_post(source, POST, name) for name in ("bob", "ann"))
-        listed = read_posts(source, DecisionFilter(subject_id=POST), 1, reviewer="bob").posts
+        listed = read_posts(source, DecisionFilter(subject_id=POST), 1, None, "bob").posts
     assert measured is not None
     assert other is not None
     assert (measured.post.standing, measured.history) == ("", ())
