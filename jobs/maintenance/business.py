@@ -19,7 +19,7 @@ from lib.maintenance.business import (
     maintenance_segments,
     return_on_cost,
 )
-from lib.maintenance.model.settings import Costs
+from lib.maintenance.model.costs import Costs
 from lib.maintenance.outcomes import FAILURE, MachineOutcomes
 
 

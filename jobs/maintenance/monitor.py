@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from jobs.framework.command import run_job
 from jobs.framework.monitoring_options import MonitorOptions, main
 from jobs.maintenance.plant_log import PlantLogOptions
-from lib.maintenance.model.settings import Costs
+from lib.maintenance.model.costs import Costs
 from lib.maintenance.monitoring import FailureFigures
 from lib.maintenance.outcomes import MachineOutcomes
 from lib.monitoring.measures import Money, ObservedOverExpected, RocAuc

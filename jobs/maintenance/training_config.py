@@ -11,7 +11,8 @@ from lib.contract import ContractError
 from lib.maintenance.failures import GRACE_HOURS
 from lib.maintenance.feature_set import FeatureError
 from lib.maintenance.machine_kind import load_kind
-from lib.maintenance.model.settings import Costs, ModelSettings
+from lib.maintenance.model.costs import Costs
+from lib.maintenance.model.settings import ModelSettings
 
 
 @dataclass(frozen=True, kw_only=True)

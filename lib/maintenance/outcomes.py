@@ -25,7 +25,8 @@ from lib.business.outcomes import (
 )
 from lib.business.spans import EntityRows, labels_within, standing_events
 from lib.maintenance.feature_set import HOUR_US
-from lib.maintenance.model.settings import Costs, ModelSettings
+from lib.maintenance.model.costs import Costs
+from lib.maintenance.model.settings import ModelSettings
 from lib.maintenance.rules import ACTIONS
 
 FAILURE = "failure"

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from lib.maintenance.feature_set import DAY_US
-from lib.maintenance.model.settings import Costs
+from lib.maintenance.model.costs import Costs
 from lib.records import Decision
 from lib.review.policy import EntityReview
 

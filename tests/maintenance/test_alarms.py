@@ -13,7 +13,7 @@ from lib.maintenance.model.alarms import (
     threshold_for,
     warned,
 )
-from lib.maintenance.model.settings import Costs
+from lib.maintenance.model.costs import Costs
 
 DAYS = 40
 COSTS = Costs(service=10.0, failure=100.0, respond_hours=24.0, credit_hours=168.0)

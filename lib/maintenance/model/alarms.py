@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from lib.maintenance.feature_set import HOUR_US
 from lib.maintenance.history import Floats, Ints
+from lib.maintenance.model.costs import Costs
 from lib.maintenance.model.rows import ColumnRows, TrainingRows
-from lib.maintenance.model.settings import Costs
 
 MONTH_HOURS = 730.5
 _EPISODE_US = 24 * HOUR_US

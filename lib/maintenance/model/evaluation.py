@@ -21,9 +21,10 @@ from lib.maintenance.model.alarms import (
     warned,
 )
 from lib.maintenance.model.baselines import SCORES
+from lib.maintenance.model.costs import Costs
 from lib.maintenance.model.fitting import CURVES, FIXED_WEIGHT, OutOfFoldStats, scored_times
 from lib.maintenance.model.rows import TrainingRows
-from lib.maintenance.model.settings import Costs, ModelSettings, time_grid
+from lib.maintenance.model.settings import ModelSettings, time_grid
 from lib.survival.blending import blend
 from lib.survival.curves import Curves
 from lib.survival.measures import (

@@ -10,6 +10,7 @@ from lib import report
 from lib.evaluation import Interval
 from lib.maintenance.failures import FailureCounts
 from lib.maintenance.history import Floats
+from lib.maintenance.model.costs import Costs
 from lib.maintenance.model.evaluation import (
     BRIER,
     CONCORDANCE,
@@ -22,7 +23,7 @@ from lib.maintenance.model.evaluation import (
 )
 from lib.maintenance.model.model import SurvivalModel
 from lib.maintenance.model.rows import TrainingRows
-from lib.maintenance.model.settings import Costs, ModelSettings
+from lib.maintenance.model.settings import ModelSettings
 from lib.survival.kaplan_meier import KaplanMeier
 from lib.survival.measures import HorizonGroup
 

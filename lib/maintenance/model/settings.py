@@ -15,20 +15,6 @@ _FINE_HOURS, _FINE_UNTIL, _COARSE_HOURS = 6.0, 168.0, 24.0
 
 
 @dataclass(frozen=True)
-class Costs:
-    """What is assumed where policies are compared in money; see `replay`."""
-
-    service: float = 1_500.0
-    """a planned service with the production it takes, in the settlement currency"""
-    failure: float = 40_000.0
-    """a failure with the production it takes"""
-    respond_hours: float = 24.0
-    """from an alarm to the service that it calls for"""
-    credit_hours: float = 336.0
-    """how long a service keeps failures away; none is called for meanwhile"""
-
-
-@dataclass(frozen=True)
 class ModelSettings:
     """The survival models, their blend and their alarm."""
 

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from lib.contract import TIME
 from lib.maintenance.features import evaluate
-from lib.maintenance.model.settings import Costs
+from lib.maintenance.model.costs import Costs
 from lib.maintenance.offline import histories
 from lib.maintenance.simulation.config import FleetConfig
 from lib.maintenance.simulation.files import failure_rows, machine_rows, service_rows
