@@ -33,6 +33,20 @@ class Reviewer:
     skills: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class LeasedItem:
+    """An item that a reviewer has before them, under the token of its lease."""
+
+    item_id: str
+    reviewer: Reviewer
+    token: int
+
+    @property
+    def lease(self) -> tuple[str, str, int]:
+        """Item, name of the reviewer and token, as the queue asks for them."""
+        return self.item_id, self.reviewer.name, self.token
+
+
 def read_figures(source: SystemSource, now: int) -> QueueFigures:
     """How the queue stands, with rates of the last hour; every open item is counted.
 
@@ -69,72 +83,40 @@ def take_item(
 
 
 def decide_item(
-    source: SystemSource,
-    reviewer: Reviewer,
-    item_id: str,
-    token: int,
-    verdicts: Mapping[str, bool],
-    now: int,
-    note: str | None,
+    source: SystemSource, item: LeasedItem, verdicts: Mapping[str, bool], now: int, note: str | None
 ) -> None:
     """Decide an item; see `ReviewQueue.decide`."""
-    source.queue.decide(item_id, reviewer.name, token, verdicts, now, note=note, key=reviewer.key)
+    source.queue.decide(*item.lease, verdicts, now, note=note, key=item.reviewer.key)
 
 
-def undo_decision(
-    source: SystemSource,
-    reviewer: Reviewer,
-    item_id: str,
-    token: int,
-    now: int,
-    lease_now: int | None,
-) -> Claim:
+def undo_decision(source: SystemSource, item: LeasedItem, now: int, lease_now: int | None) -> Claim:
     """Take a decision back; the item is before the reviewer again. See `ReviewQueue.undo`."""
-    source.queue.undo(item_id, reviewer.name, token, now, lease_now=lease_now, key=reviewer.key)
-    return _claim_of(source.records.find_item(item_id))
+    source.queue.undo(*item.lease, now, lease_now=lease_now, key=item.reviewer.key)
+    return _claim_of(source.records.find_item(item.item_id))
 
 
-def renew_lease(
-    source: SystemSource, reviewer: Reviewer, item_id: str, token: int, lease_now: int | None
-) -> None:
+def renew_lease(source: SystemSource, item: LeasedItem, lease_now: int | None) -> None:
     """Hold an item for longer; see `ReviewStore.renew`."""
-    source.records.renew(
-        item_id, reviewer.name, token,
-        now=lease_now, lease=source.queue.settings.lease_us, key=reviewer.key,
-    )  # fmt: skip
+    lease_us, key = source.queue.settings.lease_us, item.reviewer.key
+    source.records.renew(*item.lease, now=lease_now, lease=lease_us, key=key)
 
 
-def release_item(
-    source: SystemSource, reviewer: Reviewer, item_id: str, token: int, lease_now: int | None
-) -> None:
+def release_item(source: SystemSource, item: LeasedItem, lease_now: int | None) -> None:
     """Give an item back undecided; see `ReviewStore.release`."""
-    source.records.release(item_id, reviewer.name, token, now=lease_now, key=reviewer.key)
+    source.records.release(*item.lease, now=lease_now, key=item.reviewer.key)
 
 
-def skip_item(
-    source: SystemSource,
-    reviewer: Reviewer,
-    item_id: str,
-    token: int,
-    now: int,
-    note: str | None,
-) -> None:
+def skip_item(source: SystemSource, item: LeasedItem, now: int, note: str | None) -> None:
     """Give an item back that nobody gets for ten minutes; see `ReviewStore.snooze`."""
-    source.records.snooze(
-        item_id, reviewer.name, token, now + SKIP_US, now=now, note=note, key=reviewer.key
-    )
+    until, key = now + SKIP_US, item.reviewer.key
+    source.records.snooze(*item.lease, until, now=now, note=note, key=key)
 
 
 def escalate_item(
-    source: SystemSource,
-    reviewer: Reviewer,
-    item_id: str,
-    token: int,
-    lease_now: int | None,
-    note: str | None,
+    source: SystemSource, item: LeasedItem, lease_now: int | None, note: str | None
 ) -> None:
     """Give an item to seniors; see `ReviewQueue.escalate`."""
-    source.queue.escalate(item_id, reviewer.name, token, lease_now, note=note, key=reviewer.key)
+    source.queue.escalate(*item.lease, lease_now, note=note, key=item.reviewer.key)
 
 
 def _claim_of(entry: QueueEntry) -> Claim:

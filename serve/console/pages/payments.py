@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from starlette.responses import Response
@@ -35,7 +36,7 @@ from lib.console.payments import (
     payments_csv,
     read_payments,
 )
-from lib.console.queue import Reviewer, release_item, undo_decision
+from lib.console.queue import LeasedItem, Reviewer, release_item, undo_decision
 from lib.console.source import SystemSource
 from lib.fraud.outcomes import AMOUNT
 from lib.fraud.rules import ACTIONS
@@ -235,11 +236,11 @@ async def note(console: Console, visit: Visit) -> Response:
 async def undo(console: Console, visit: Visit) -> Response:
     """Takes the last verdict on a payment back, within ten seconds."""
     system, service = _system(console, visit, "review"), console.service
-    item_id, token = visit.form.get("item", ""), read_whole(visit, "token")
-    reviewer, lease_now = _reviewer(visit), service.lease_now()
-    item = await system.read(undo_decision, reviewer, item_id, token, service.now(), lease_now)
+    item_id, lease_now = visit.form.get("item", ""), service.lease_now()
+    item = LeasedItem(item_id, _reviewer(visit), read_whole(visit, "token"))
+    claim = await system.read(undo_decision, item, service.now(), lease_now)
     # nobody looks at it here: others may have it
-    await system.read(release_item, reviewer, item_id, item.token, lease_now)
+    await system.read(release_item, replace(item, token=claim.token), lease_now)
     return _done(console, visit, "undo", "undone")
 
 

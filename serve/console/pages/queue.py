@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from lib.console.posts import MODERATION, content_of, packaged_policies, policy_lines
 from lib.console.queue import (
+    LeasedItem,
     Reviewer,
     claim_next,
     decide_item,
@@ -61,24 +62,16 @@ async def take(console: Console, visit: Visit) -> Response:
 
 async def decide(console: Console, visit: Visit) -> Response:
     """Keeps a decision, and shows the next item with a way back."""
-    system, item_id = console.system(visit, "review"), visit.request.path_params["item_id"]
-    verdicts, token = _verdicts(visit), _token(visit)
-    now = console.service.now()
-    await system.read(
-        decide_item, _reviewer(visit), item_id, token, verdicts, now, read_note(visit)
-    )
-    return await _done(console, visit, system, "decide", {
-        "item_id": item_id, "token": token, "verdicts": verdicts, "subject_id": _subject(visit),
-    })  # fmt: skip
+    system, verdicts, item = console.system(visit, "review"), _verdicts(visit), _item(visit)
+    await system.read(decide_item, item, verdicts, console.service.now(), read_note(visit))
+    last = {"item_id": item.item_id, "token": item.token, "verdicts": verdicts}
+    return await _done(console, visit, system, "decide", {**last, "subject_id": _subject(visit)})
 
 
 async def undo(console: Console, visit: Visit) -> Response:
     """Takes the last decision back, within ten seconds."""
     system, service = console.system(visit, "review"), console.service
-    item = await system.read(
-        undo_decision, _reviewer(visit), visit.request.path_params["item_id"], _token(visit),
-        service.now(), service.lease_now(),
-    )  # fmt: skip
+    item = await system.read(undo_decision, _item(visit), service.now(), service.lease_now())
     service.meter.count(ACTIONS.name, "undo", "done")
     return await _show(console, visit, system, item)
 
@@ -120,8 +113,7 @@ async def _change(
 ) -> SystemReader:
     """Makes a change to the item that the path names, under the lease of the form."""
     system = console.system(visit, "review")
-    item_id = visit.request.path_params["item_id"]
-    await system.read(change, _reviewer(visit), item_id, _token(visit), *args)
+    await system.read(change, _item(visit), *args)
     return system
 
 
@@ -212,8 +204,10 @@ def _verdicts(visit: Visit) -> dict[str, bool]:
     return {name: _ANSWERS[value] for name, value in answers.items()}
 
 
-def _token(visit: Visit) -> int:
-    return read_whole(visit, "token")
+def _item(visit: Visit) -> LeasedItem:
+    """The item that the path names, under the lease of the form."""
+    item_id = visit.request.path_params["item_id"]
+    return LeasedItem(item_id, _reviewer(visit), read_whole(visit, "token"))
 
 
 def _subject(visit: Visit) -> str:
