@@ -59,6 +59,15 @@ async def a_moment() -> None:
         await asyncio.sleep(0)
 
 
+async def submitted(
+    together: MicroBatcher[Row, float], *numbers: float
+) -> list[asyncio.Task[float]]:
+    """What was asked a moment ago."""
+    tasks = asking(together, *numbers)
+    await a_moment()
+    return tasks
+
+
 async def answers(tasks: Sequence[asyncio.Task[float]]) -> list[float | BaseException]:
     async with asyncio.timeout(5):
         return await asyncio.gather(*tasks, return_exceptions=True)
@@ -81,12 +90,9 @@ async def test_rows_of_one_moment_share_a_call_and_each_gets_its_own_answer() ->
 async def test_rows_that_come_during_a_call_wait_and_leave_as_one() -> None:
     doubling = Doubling()
     together = MicroBatcher(doubling)
-    tasks = asking(together, 1)
-    await a_moment()
-    tasks += asking(together, 2)
-    await a_moment()
-    tasks += asking(together, 3)
-    await a_moment()
+    tasks = await submitted(together, 1)
+    tasks += await submitted(together, 2)
+    tasks += await submitted(together, 3)
     assert doubling.calls == [[1]]
     doubling.let_through(2)
     assert await answers(tasks) == [2, 4, 6]
@@ -107,8 +113,7 @@ async def test_no_more_calls_are_under_way_than_allowed() -> None:
     together = MicroBatcher(doubling, max_concurrency=2)
     tasks = []
     for number in range(5):
-        tasks += asking(together, number)
-        await a_moment()
+        tasks += await submitted(together, number)
     assert doubling.calls == [[0], [1]]
     doubling.let_through(3)
     assert await answers(tasks) == [0, 2, 4, 6, 8]
@@ -118,8 +123,7 @@ async def test_no_more_calls_are_under_way_than_allowed() -> None:
 
 async def test_an_asker_that_leaves_during_the_call_takes_nobodys_answer_along() -> None:
     doubling = Doubling()
-    tasks = asking(MicroBatcher(doubling), 1, 2, 3)
-    await a_moment()
+    tasks = await submitted(MicroBatcher(doubling), 1, 2, 3)
     tasks[0].cancel()  # the one whose asking began the call
     await a_moment()
     doubling.let_through()
@@ -131,10 +135,8 @@ async def test_an_asker_that_leaves_during_the_call_takes_nobodys_answer_along()
 async def test_an_asker_that_leaves_before_its_call_is_not_asked_for() -> None:
     doubling = Doubling()
     together = MicroBatcher(doubling)
-    tasks = asking(together, 1)
-    await a_moment()
-    tasks += asking(together, 2, 3)
-    await a_moment()
+    tasks = await submitted(together, 1)
+    tasks += await submitted(together, 2, 3)
     tasks[1].cancel()
     await a_moment()
     doubling.let_through(2)
@@ -147,10 +149,8 @@ async def test_an_asker_that_leaves_before_its_call_is_not_asked_for() -> None:
 async def test_nothing_is_called_for_when_all_that_waited_have_left() -> None:
     doubling = Doubling()
     together = MicroBatcher(doubling)
-    first = asking(together, 1)
-    await a_moment()
-    other_tasks = asking(together, 2, 3)
-    await a_moment()
+    first = await submitted(together, 1)
+    other_tasks = await submitted(together, 2, 3)
     for task in other_tasks:
         task.cancel()
     await a_moment()
@@ -174,10 +174,8 @@ async def test_a_failure_does_not_reach_those_that_wait_for_the_next_call() -> N
     doubling = Doubling()
     together = MicroBatcher(doubling)
     doubling.failing = [ConnectionError("gone")]
-    tasks = asking(together, 1)
-    await a_moment()
-    tasks += asking(together, 2)
-    await a_moment()
+    tasks = await submitted(together, 1)
+    tasks += await submitted(together, 2)
     doubling.let_through(2)
     failed, answered = await answers(tasks)
     assert isinstance(failed, ConnectionError)
@@ -188,10 +186,8 @@ async def test_a_call_that_is_cancelled_from_outside_fails_its_askers_and_no_lat
     doubling = Doubling()
     together = MicroBatcher(doubling)
     doubling.failing = [asyncio.CancelledError()]
-    tasks = asking(together, 1, 2)
-    await a_moment()
-    tasks += asking(together, 3)
-    await a_moment()
+    tasks = await submitted(together, 1, 2)
+    tasks += await submitted(together, 3)
     doubling.let_through(2)
     *failed, answered = await answers(tasks)
     assert [type(error) for error in failed] == [CallCancelledError] * 2
