@@ -20,17 +20,19 @@ from jobs.framework.row_folder import RowFolder, report_rows
 from jobs.framework.tables import table_lines
 from jobs.maintenance.sources import (
     Sources,
-    by_machine,
-    far_lines,
-    far_readings,
     intakes,
     kind_in,
     measured,
     small_tables,
-    telemetry_end,
-    telemetry_mapping,
     unread_attributes,
     with_attributes,
+)
+from jobs.maintenance.telemetry import (
+    by_machine,
+    far_lines,
+    far_readings,
+    telemetry_end,
+    telemetry_mapping,
 )
 from lib.contract import ContractError
 from lib.maintenance.dataset import (

@@ -14,14 +14,11 @@ from jobs.framework.options import parse_time, time_text
 from jobs.framework.row_folder import RowFolder
 from jobs.framework.tables import table_lines
 from jobs.maintenance.score import ScoreConfig
-from jobs.maintenance.sources import (
+from jobs.maintenance.sources import intakes, measured, require_machine_attributes, small_tables
+from jobs.maintenance.telemetry import (
     by_machine,
     far_lines,
     far_readings,
-    intakes,
-    measured,
-    require_machine_attributes,
-    small_tables,
     telemetry_end,
     telemetry_mapping,
 )

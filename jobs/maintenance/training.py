@@ -10,7 +10,7 @@ import numpy as np
 from jobs.framework.step_cache import StepCache
 from jobs.framework.training import Training, align
 from jobs.maintenance.fitting import fit_final, fit_folds, fit_replicates
-from jobs.maintenance.sources import far_lines
+from jobs.maintenance.telemetry import far_lines
 from jobs.maintenance.training_config import TrainConfig
 from jobs.maintenance.training_set import RowsSource, rows_of
 from lib.contract import ContractError
