@@ -16,6 +16,7 @@ anyway.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,6 +25,8 @@ from lib.moderation.policies import ACTIONS, Policies
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+Languages: TypeAlias = Sequence[str | None] | None
+"""BCP 47 tags of posts."""
 
 ALLOW, REVIEW, REMOVE = range(len(ACTIONS))
 """Codes of the actions in arrays."""
@@ -96,7 +99,7 @@ class Routing:
         probabilities: ArrayLike,
         reach: ArrayLike = 0,
         failed: ArrayLike = False,
-        languages: Sequence[str | None] | None = None,
+        languages: Languages = None,
     ) -> Routed:
         """Route posts; one post is n = 1 of the same arithmetic.
 
@@ -123,11 +126,7 @@ class Routing:
         )
 
     def patience(
-        self,
-        probabilities: ArrayLike,
-        reach: ArrayLike = 0,
-        failed: ArrayLike = False,
-        languages: Sequence[str | None] | None = None,
+        self, probabilities: ArrayLike, reach: ArrayLike, failed: ArrayLike, languages: Languages
     ) -> Floats:
         """The highest price at which each post (n,) still goes to review.
 
@@ -149,7 +148,7 @@ class Routing:
         lowest: Floats = np.minimum(highest, ends.min(axis=1))
         return lowest
 
-    def holds(self, languages: Sequence[str | None] | None, posts: int) -> Mask:
+    def holds(self, languages: Languages, posts: int) -> Mask:
         """Which policies hold for which posts (n, policies), by their languages."""
         shape = posts, len(self.policies.ids)
         if languages is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -86,7 +87,7 @@ class MeanNull(_DayNull):
     @classmethod
     def fit(
         cls, means: Floats, sampling: Floats, days: Ints, design: float = 1.0
-    ) -> tuple[MeanNull, ...]:
+    ) -> tuple[Self, ...]:
         """Measure it: a level, and where the reference grows or falls a line as well.
 
         There is none where fewer than five days have a mean.
@@ -110,7 +111,7 @@ class MeanNull(_DayNull):
     @classmethod
     def _fit(
         cls, means: Floats, sampling: Floats, days: Ints, design: float, trend: Trend
-    ) -> MeanNull | None:
+    ) -> Self | None:
         means = means - trend.at(days)
         groups = weekday_groups(means, days)
         members = np.bincount(groups, minlength=7).astype(np.float64)
@@ -173,9 +174,7 @@ class ShareNull(_DayNull):
     mean_rows: float
 
     @classmethod
-    def fit(
-        cls, counts: Ints, rows: Ints, days: Ints, design: float = 1.0
-    ) -> tuple[ShareNull, ...]:
+    def fit(cls, counts: Ints, rows: Ints, days: Ints, design: float = 1.0) -> tuple[Self, ...]:
         """Measure it: a level, and where the reference grows or falls a line as well.
 
         There is none where fewer than five days have rows.
@@ -199,7 +198,7 @@ class ShareNull(_DayNull):
         trend = Trend.fit(angles, days, _spare(level.usual, len(days)))
         return (level,) if trend is None else (level, level._along(trend, of_category, total, days))
 
-    def _along(self, trend: Trend, counts: Floats, rows: Floats, days: Ints) -> ShareNull:
+    def _along(self, trend: Trend, counts: Floats, rows: Floats, days: Ints) -> Self:
         """The same level with a line through it."""
         usual = _moved(self.usual[weekday(days)], trend.at(days))
         residuals = signed_roots(counts, rows, usual, 0.0)
@@ -213,7 +212,7 @@ class ShareNull(_DayNull):
         )
 
     @classmethod
-    def _fit(cls, counts: Floats, rows: Floats, days: Ints, design: float) -> ShareNull:
+    def _fit(cls, counts: Floats, rows: Floats, days: Ints, design: float) -> Self:
         """The level, in effective rows."""
         overall = (counts.sum() + 0.5) / (rows.sum() + 1.0)
         groups = np.zeros(len(rows), dtype=np.int64)

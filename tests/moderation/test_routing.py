@@ -193,7 +193,7 @@ def test_reviewers_get_no_more_than_their_capacity(some_policies, seed, capacity
     probabilities = some(200, len(some_policies.ids), seed)
     reach, failed = rng.integers(0, 10**6, 200), rng.random(200) < 0.01
     price = capacity_price(some_policies, capacity, probabilities, reach, failed)
-    patience = Routing(some_policies).patience(probabilities, reach, failed)
+    patience = Routing(some_policies).patience(probabilities, reach, failed, None)
     reviewed = Routing(some_policies, price).route(probabilities, reach, failed).actions == REVIEW
     assert reviewed.mean() <= max(capacity + 1e-9, np.isinf(patience[patience > 0]).sum() / 200)
     if price > 0:
@@ -208,7 +208,7 @@ def test_patience_is_the_price_up_to_which_a_post_is_reviewed(some_policies, see
     rng = np.random.default_rng(seed)
     probabilities = some(50, len(some_policies.ids), seed)
     reach, failed = rng.integers(0, 10**6, 50), rng.random(50) < 0.1
-    patience = Routing(some_policies).patience(probabilities, reach, failed)
+    patience = Routing(some_policies).patience(probabilities, reach, failed, None)
     assume(not np.isclose(patience, price, rtol=1e-6, atol=1e-6).any())
     routed = Routing(some_policies, price).route(probabilities, reach, failed)
     assert ((routed.actions == REVIEW) == (patience > price)).all()
