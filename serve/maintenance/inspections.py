@@ -9,7 +9,7 @@ from lib.records import Decision
 from serve.framework import RequestContext
 from serve.framework.decision import ServiceParts
 from serve.framework.review import ReviewService, key_of
-from serve.maintenance.schemas import (
+from serve.maintenance.machine_schemas import (
     InspectRequest,
     InspectResponse,
     MachineNoteRequest,

@@ -37,25 +37,29 @@ from serve.framework.review_routes import review_routes
 from serve.framework.routes import ENCODED, MISSING, PathIdParam, PathKeyParam, Responses
 from serve.framework.validation import to_datetime
 from serve.maintenance.decision import unknown_machine, without_survival
-from serve.maintenance.machine_states import hours_since_service, latest, sensor_faults
-from serve.maintenance.schemas import (
-    PREDICT,
-    SCHEDULE,
+from serve.maintenance.machine_schemas import (
     InspectRequest,
     InspectResponse,
     MachineNoteRequest,
     MachineNoteResponse,
     MachineResponse,
+)
+from serve.maintenance.machine_states import hours_since_service, latest, sensor_faults
+from serve.maintenance.schedule_schemas import (
+    SCHEDULE,
     OutcomeResponse,
-    PredictRequest,
-    PredictResponse,
-    ReadingsResponse,
     ScheduleChangeRequest,
     ScheduleChangeResponse,
     ScheduleRequest,
     ScheduleResponse,
     ScheduleRevisionRequest,
     SolveAgainRequest,
+)
+from serve.maintenance.schemas import (
+    PREDICT,
+    PredictRequest,
+    PredictResponse,
+    ReadingsResponse,
     machine_model,
     many_machines,
 )

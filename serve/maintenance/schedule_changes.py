@@ -34,7 +34,7 @@ from serve.framework.offload import Solver
 from serve.framework.review import key_of
 from serve.framework.validation import to_datetime, to_micros
 from serve.maintenance import metrics
-from serve.maintenance.schemas import (
+from serve.maintenance.schedule_schemas import (
     ScheduleChangeRequest,
     ScheduleChangeResponse,
     ScheduleResponse,

@@ -36,7 +36,7 @@ from serve.framework.validation import to_datetime, to_micros
 from serve.maintenance import metrics
 from serve.maintenance.failures import record_failures
 from serve.maintenance.machine_states import MachineStates
-from serve.maintenance.schemas import (
+from serve.maintenance.schedule_schemas import (
     OutcomeResponse,
     ScheduleRequest,
     ScheduleResponse,

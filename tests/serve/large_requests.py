@@ -17,12 +17,8 @@ from serve.churn.schemas import MOST_OUTCOMES, MOST_PLANNED, MOST_ROWS
 from serve.churn.settings import ChurnSettings
 from serve.framework.review_schemas import MOST_GOLDEN
 from serve.fraud.schemas import MOST_LABELS
-from serve.maintenance.schemas import (
-    MOST_MACHINES,
-    MOST_READINGS,
-    MOST_SAMPLES,
-)
-from serve.maintenance.schemas import MOST_PLANNED as MOST_PLANNED_MACHINES
+from serve.maintenance.schedule_schemas import MOST_PLANNED as MOST_PLANNED_MACHINES
+from serve.maintenance.schemas import MOST_MACHINES, MOST_READINGS, MOST_SAMPLES
 from serve.maintenance.settings import MaintenanceSettings
 from serve.moderation.settings import ModerationSettings
 from tests.moderation.media_factories import encoded, scene, video

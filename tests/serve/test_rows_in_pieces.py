@@ -16,7 +16,8 @@ from serve.churn.schemas import OUTCOMES, PLAN, events_model
 from serve.framework.review_routes import GOLDEN, STATEMENT
 from serve.framework.validation import Problem, parse_body, parse_rows
 from serve.fraud.schemas import LABELS
-from serve.maintenance.schemas import SCHEDULE, MachineReadings, many_machines
+from serve.maintenance.schedule_schemas import SCHEDULE
+from serve.maintenance.schemas import MachineReadings, many_machines
 from tests.concurrency.tiny_pieces import tiny_pieces
 from tests.maintenance.small_fleet import week
 
