@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -104,17 +105,17 @@ def _of_measure(measure: MeasureReference, series: MeasureSeries) -> Iterator[Fi
         return
     name, share = measure.bins.name, measure.design.shares
     yield _absent(name, series)
-    yield from _shares(name, Aspect.MISSING, "", series.missing, series.totals, series, share)
+    yield from _shares((name, Aspect.MISSING, ""), series.missing, series.totals, series, share)
     if measure.bins.values or measure.bins.kind == "category":
         yield from _shares(
-            *(name, Aspect.NEW, "", series.unseen, series.totals, series, 1.0),
+            *((name, Aspect.NEW, ""), series.unseen, series.totals, series, 1.0),
             signs=(1,),
             clusters=series.clusters,
         )
     if measure.bins.kind == "category":
         for cell, category in enumerate(measure.bins.categories, start=1):
             counts = series.counts(cell)
-            yield from _shares(name, Aspect.SHARE, category, counts, series.filled, series, share)
+            yield from _shares((name, Aspect.SHARE, category), counts, series.filled, series, share)
         return
     if not measure.constant_days:
         yield _constant(measure, series)
@@ -127,10 +128,10 @@ def _moments(measure: MeasureReference, series: MeasureSeries) -> Iterator[Figur
     scores, design = normal_scores(shares), measure.design
     means, squares = (_Means.of(series, own) for own in (scores.location, scores.spread))
     nulls = means.nulls(series, design.mean)
-    yield from _of_means(name, Aspect.MEAN, "", means, series, nulls)
+    yield from _of_means((name, Aspect.MEAN, ""), means, series, nulls)
     spreads = squares.around(means) if len(nulls) > 1 else squares
     nulls = spreads.nulls(series, max(design.mean, design.shares))
-    yield from _of_means(name, Aspect.SPREAD, "", spreads, series, nulls)
+    yield from _of_means((name, Aspect.SPREAD, ""), spreads, series, nulls)
 
 
 def _of_clock(measure: MeasureReference, series: MeasureSeries) -> Iterator[Figure]:
@@ -146,7 +147,7 @@ def _of_clock(measure: MeasureReference, series: MeasureSeries) -> Iterator[Figu
         means = _Means.of(series, weights / full)
         nulls = means.nulls(series, measure.design.shares)
         name = measure.bins.name
-        yield from _of_means(name, Aspect.CLOCK, f"{shift:+d}", means, series, nulls, (1,))
+        yield from _of_means((name, Aspect.CLOCK, f"{shift:+d}"), means, series, nulls, (1,))
 
 
 _UNIFORM = 0.1
@@ -201,14 +202,16 @@ class _Means:
         return MeanNull.fit(self.before, sampling, series.reference_days, design)
 
 
+_About: TypeAlias = tuple[str, Aspect, str]
+"""A measure, an aspect of it, and the name within that."""
+
+
 def _mean_of(cells: Ints, weights: Floats, rows: Ints) -> Floats:
     return np.where(rows > 0, cells @ weights / np.maximum(rows, 1), np.nan)
 
 
 def _of_means(
-    measure: str,
-    aspect: Aspect,
-    name: str,
+    about: _About,
     means: _Means,
     series: MeasureSeries,
     nulls: Sequence[MeanNull],
@@ -218,13 +221,11 @@ def _of_means(
     scores = [null.scores(means.after, sampling, series.window_days) for null in nulls]
     tempers = [null.temper for null in nulls]
     rows = means.rows_after
-    yield from _both(measure, aspect, name, scores, tempers, means.after, rows, signs)
+    yield from _both(about, scores, tempers, means.after, rows, signs)
 
 
 def _shares(
-    measure: str,
-    aspect: Aspect,
-    name: str,
+    about: _About,
     counts: tuple[Ints, Ints],
     totals: tuple[Ints, Ints],
     series: MeasureSeries,
@@ -236,13 +237,11 @@ def _shares(
     scores = [null.scores(counts[1], totals[1], series.window_days, clusters) for null in nulls]
     observed = counts[1] / np.maximum(totals[1], 1)
     tempers = [null.temper for null in nulls]
-    yield from _both(measure, aspect, name, scores, tempers, observed, totals[1], signs)
+    yield from _both(about, scores, tempers, observed, totals[1], signs)
 
 
 def _both(
-    measure: str,
-    aspect: Aspect,
-    name: str,
+    about: _About,
     scores: Sequence[Scores],
     tempers: Sequence[float],
     observed: Floats,
@@ -265,7 +264,7 @@ def _both(
         least = each.argmin(axis=0)[None]
         usual = np.take_along_axis(np.stack([own.usual for own in scores]), least, axis=0)[0]
         log_e = np.take_along_axis(each, least, axis=0)[0]
-        yield Figure(measure, aspect, name, sign, log_e, observed, rows, usual)
+        yield Figure(*about, sign, log_e, observed, rows, usual)
 
 
 def _absent(name: str, series: MeasureSeries) -> Figure:
@@ -359,7 +358,7 @@ def _of_rows(
     standardised = np.where(np.arange(len(sizes)) < learnt, np.nan, standardised)
     scores = Scores(standardised, scores.degrees, scores.usual + level)
     weight = np.ones(len(sizes))
-    yield from _both("rows", Aspect.ROWS, "", [scores], [null.temper], sizes, weight, (1, -1))
+    yield from _both(("rows", Aspect.ROWS, ""), [scores], [null.temper], sizes, weight, (1, -1))
 
 
 def _level(gaps: Floats, learnt: int) -> tuple[Floats, Floats]:
@@ -392,7 +391,7 @@ def _of_repeated(reference: ModelReference, windows: Sequence[WindowSketch]) -> 
     scores = [null.scores(repeated, sampled, days_of(windows)) for null in nulls]
     tempers = [null.temper for null in nulls]
     observed = repeated / np.maximum(sampled, 1)
-    yield from _both("duplicates", Aspect.REPEATED, "", scores, tempers, observed, sampled, (1,))
+    yield from _both(("duplicates", Aspect.REPEATED, ""), scores, tempers, observed, sampled, (1,))
 
 
 def _of_tallies(
@@ -421,4 +420,4 @@ def _of_tallies(
             tempers = [null.temper for null in nulls]
             observed = counts / np.maximum(totals, 1)
             aspect = Aspect.SHARE
-            yield from _both(tally, aspect, name, scores, tempers, observed, totals, (1, -1))
+            yield from _both((tally, aspect, name), scores, tempers, observed, totals, (1, -1))

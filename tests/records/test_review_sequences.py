@@ -60,9 +60,10 @@ class Case:
         """Whether the reviewer may act with it under this token."""
         return self.verdict is None and (self.holder, self.token) == (reviewer, token)
 
-    def give_back(self) -> None:
-        """Nobody holds it."""
+    def give_back(self, **changes: Any) -> None:
+        """Nobody holds it, and fields change."""
         self.holder = self.until = None
+        vars(self).update(changes)
 
 
 @dataclass
@@ -264,8 +265,7 @@ class Reviewing:
             lambda: self.store.snooze(case.item.id, name, token, until, now=self.now) or True,
         )
         if done and not is_repeat:
-            case.give_back()
-            case.snoozed_until = until
+            case.give_back(snoozed_until=until)
             self.model.log(case, "snoozed", name)
 
     def assign(self, act: Act) -> None:
@@ -285,8 +285,7 @@ class Reviewing:
             ),
         )
         if done and not is_repeat:
-            case.give_back()
-            case.assignee = assignee
+            case.give_back(assignee=assignee)
             self.model.log(case, "assigned", name)
 
     def escalate(self, act: Act) -> None:
@@ -302,8 +301,7 @@ class Reviewing:
             ),
         )
         if done and not is_repeat:
-            case.give_back()
-            case.item, case.assignee = escalated(case.item, self.now, RULES), None
+            case.give_back(item=escalated(case.item, self.now, RULES), assignee=None)
             self.model.log(case, "escalated", name)
             assert done == case.item
 

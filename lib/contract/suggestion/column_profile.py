@@ -1,6 +1,7 @@
 """What a column of a sample holds: numbers, times, texts or flags, how many, and within what."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
@@ -170,7 +171,7 @@ def _numeric(base: ColumnProfile, numbers: pa.Array) -> ColumnProfile:
         return replace(base, kind="other", time=None)
     bounds = pc.min_max(finite).as_py()
     decimals = next((k for k in range(6) if pc.all(_near(finite, k)).as_py()), 6)
-    is_flag = {float(text) for text in base.different if _is_float(text)} == {0.0, 1.0}
+    is_flag = _numbers_in(base.different) == {0.0, 1.0}
     return replace(
         base,
         kind="flag" if is_flag and base.distinct == len(_FLAG) else "number",
@@ -186,12 +187,12 @@ def _near(numbers: pa.Array, digits: int) -> pa.Array:
     return pc.less_equal(pc.abs(pc.subtract(scaled, pc.round(scaled))), 1e-6)
 
 
-def _is_float(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+def _numbers_in(texts: Iterable[str]) -> set[float]:
+    numbers = set()
+    for text in texts:
+        with suppress(ValueError):
+            numbers.add(float(text))
+    return numbers
 
 
 def _of_texts(name: str, values: pa.Array, usual: NumberFormat) -> ColumnProfile:
