@@ -14,16 +14,32 @@ from lib.console.payments import (
     read_labels,
     read_unmeasured,
 )
-from lib.console.queue import Reviewer
 from lib.console.source import SystemSource
 from lib.records import Decision
-from lib.records.review import LeaseLostError, ReviewItem, UnknownItemError, Verdict
+from lib.records.review import LeaseLostError, ReviewItem, ReviewKey, UnknownItemError, Verdict
 from lib.records.review.queue import Remark
 from lib.records.review.statements import Statement, StatementResult
 from lib.records.review.transitions import SENIOR
 
 _BACK = "-back"
 _SAME_NOTE_US = 60_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class TimedReviewer:
+    """Who acts, and when.
+
+    Attributes:
+        name: of the person.
+        key: under which they act.
+        now: microseconds since 1970 UTC.
+        lease_now: the clock of leases; None is the database's.
+    """
+
+    name: str
+    key: ReviewKey
+    now: int
+    lease_now: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,24 +91,16 @@ class StatementView:
 
 
 def decide_payment(
-    source: SystemSource,
-    reviewer: Reviewer,
-    payment_id: str,
-    is_fraud: bool,
-    effect: Effect,
-    now: int,
-    lease_now: int | None,
+    source: SystemSource, by: TimedReviewer, payment_id: str, is_fraud: bool, effect: Effect
 ) -> None:
     """Say whether a payment was fraud: in the queue where it waits there, else by a statement.
 
     Args:
         source: of the system.
-        reviewer: who.
+        by: who, and when.
         payment_id: of the payment.
         is_fraud: the verdict.
         effect: of the form.
-        now: microseconds since 1970 UTC.
-        lease_now: the clock of leases; None is the database's.
 
     Raises:
         LeaseLostError: the payment is not as the form's reader saw it, or with somebody else.
@@ -101,62 +109,47 @@ def decide_payment(
     decision = _decision(source, payment_id)
     if effect.item_id:
         verdicts = {FRAUD: is_fraud}
-        _decide_item(source, reviewer, payment_id, effect, verdicts, now, lease_now)
+        _decide_item(source, by, payment_id, effect, verdicts)
         return
     if not source.records.list_stated(effect.id):
         _require_unchanged(source, payment_id, effect)
-    _state(source, reviewer, [decision], is_fraud, effect, now, lease_now)
+    _state(source, by, [decision], is_fraud, effect)
 
 
-def refer_payment(
-    source: SystemSource,
-    reviewer: Reviewer,
-    payment_id: str,
-    effect: Effect,
-    now: int,
-    lease_now: int | None,
-) -> None:
+def refer_payment(source: SystemSource, by: TimedReviewer, payment_id: str, effect: Effect) -> None:
     """Leave a payment to seniors; raises as `decide_payment` does."""
     decision = _decision(source, payment_id)
     queue, policy = source.queue, policy_of(source)
     if not effect.item_id:
         _require_unchanged(source, payment_id, effect, "referred")
-        queue.refer(policy, decision, effect.id, reviewer.name, now, **_remark(effect, reviewer))
+        queue.refer(policy, decision, effect.id, by.name, by.now, **_remark(effect, by))
         return
     if _item_about(source, payment_id, effect).skill == SENIOR:
         return
-    claim = queue.take(effect.item_id, reviewer.name, lease_now, reviewer.key)
-    queue.escalate(
-        claim.item_id, reviewer.name, claim.token, lease_now, **_remark(effect, reviewer)
-    )
+    claim = queue.take(effect.item_id, by.name, by.lease_now, by.key)
+    queue.escalate(claim.item_id, by.name, claim.token, by.lease_now, **_remark(effect, by))
 
 
-def note_payment(
-    source: SystemSource, reviewer: Reviewer, payment_id: str, note: str, now: int
-) -> None:
+def note_payment(source: SystemSource, by: TimedReviewer, payment_id: str, note: str) -> None:
     """Write a note about a payment; the same again within a minute is one."""
     decision = _decision(source, payment_id)
     for entry in reversed(source.records.list_history(payment_id)):
-        is_same = entry.what == "noted" and entry.who == reviewer.name
-        if is_same and (entry.after or {}).get("note") == note and now - entry.at < _SAME_NOTE_US:
+        is_recent = by.now - entry.at < _SAME_NOTE_US
+        is_same = entry.what == "noted" and entry.who == by.name
+        if is_recent and is_same and (entry.after or {}).get("note") == note:
             return
-    source.queue.write_note(policy_of(source), decision, reviewer.name, note, now, reviewer.key)
+    source.queue.write_note(policy_of(source), decision, by.name, note, by.now, by.key)
 
 
 def label_together(
-    source: SystemSource,
-    reviewer: Reviewer,
-    payment_ids: Sequence[str],
-    effect: Effect,
-    now: int,
-    lease_now: int | None,
+    source: SystemSource, by: TimedReviewer, payment_ids: Sequence[str], effect: Effect
 ) -> StatementResult:
     """Label payments fraud; what is labelled so already, or waits for others, is left out.
 
     Raises:
         LeaseLostError: none of them can be labelled.
     """
-    waiting = source.records.list_waiting_items(payment_ids, reviewer.name)
+    waiting = source.records.list_waiting_items(payment_ids, by.name)
     known = read_unmeasured(source, payment_ids, waiting)
     labelled = {payment_id for payment_id, label in known.items() if label.is_fraud}
     if (first := source.records.find_statement_result(effect.id)) is not None:
@@ -165,7 +158,7 @@ def label_together(
     decisions = _decisions(source, unlabelled)
     if not decisions:
         raise LeaseLostError("all of these payments are labelled fraud already")
-    return _state(source, reviewer, decisions, True, effect, now, lease_now)
+    return _state(source, by, decisions, True, effect)
 
 
 def read_left_out(
@@ -233,13 +226,7 @@ def read_statement(
     )
 
 
-def take_back(
-    source: SystemSource,
-    reviewer: Reviewer,
-    statement_id: str,
-    now: int,
-    lease_now: int | None,
-) -> StatementResult:
+def take_back(source: SystemSource, by: TimedReviewer, statement_id: str) -> StatementResult:
     """Label payments not fraud that a statement labelled fraud and of which that is the latest.
 
     A label is a fact in time, so the statement stays and a later one takes it back.
@@ -257,17 +244,15 @@ def take_back(
     if not decisions:
         raise LeaseLostError("something else became known of these payments since")
     effect = Effect(statement_id + _BACK)
-    return _state(source, reviewer, decisions, False, effect, now, lease_now)
+    return _state(source, by, decisions, False, effect)
 
 
 def _state(
     source: SystemSource,
-    reviewer: Reviewer,
+    by: TimedReviewer,
     decisions: Sequence[Decision],
     is_fraud: bool,
     effect: Effect,
-    now: int,
-    lease_now: int | None,
 ) -> StatementResult:
     """State a verdict of some payments, once.
 
@@ -276,13 +261,13 @@ def _state(
     """
     statement = Statement(
         id=effect.id,
-        reviewer=reviewer.name,
+        reviewer=by.name,
         verdicts={FRAUD: is_fraud},
-        at=now,
+        at=by.now,
         note=effect.note,
-        key=reviewer.key,
+        key=by.key,
     )
-    result = source.queue.state(policy_of(source), decisions, statement, lease_now)
+    result = source.queue.state(policy_of(source), decisions, statement, by.lease_now)
     if not result.stated:
         raise LeaseLostError("all of these payments wait for somebody else")
     return result
@@ -290,12 +275,10 @@ def _state(
 
 def _decide_item(
     source: SystemSource,
-    reviewer: Reviewer,
+    by: TimedReviewer,
     payment_id: str,
     effect: Effect,
     verdicts: dict[str, bool],
-    now: int,
-    lease_now: int | None,
 ) -> None:
     """Decide the item that the form's reader saw; the same again changes nothing."""
     item = _item_about(source, payment_id, effect)
@@ -304,16 +287,16 @@ def _decide_item(
         for verdict in source.records.list_verdicts(item.subject_id)
         if verdict.item_id == item.id
     ]
-    if kept and kept[0].reviewer == reviewer.name and dict(kept[0].verdicts) == verdicts:
+    if kept and kept[0].reviewer == by.name and dict(kept[0].verdicts) == verdicts:
         return
-    claim = source.queue.take(effect.item_id, reviewer.name, lease_now, reviewer.key)
+    claim = source.queue.take(effect.item_id, by.name, by.lease_now, by.key)
     source.queue.decide(
-        claim.item_id, reviewer.name, claim.token, verdicts, now, **_remark(effect, reviewer)
+        claim.item_id, by.name, claim.token, verdicts, by.now, **_remark(effect, by)
     )
 
 
-def _remark(effect: Effect, reviewer: Reviewer) -> Remark:
-    return {"note": effect.note, "key": reviewer.key}
+def _remark(effect: Effect, by: TimedReviewer) -> Remark:
+    return {"note": effect.note, "key": by.key}
 
 
 def _item_about(source: SystemSource, payment_id: str, effect: Effect) -> ReviewItem:

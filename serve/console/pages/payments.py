@@ -20,6 +20,7 @@ from lib.console.decision_search import Bounds, DecisionFilter
 from lib.console.payment import PaymentPage, read_payment
 from lib.console.payment_actions import (
     Effect,
+    TimedReviewer,
     decide_payment,
     label_together,
     note_payment,
@@ -190,30 +191,17 @@ async def decide(console: Console, visit: Visit) -> Response:
     answer = visit.form.get("verdict", "")
     if answer not in _VERDICTS:
         raise Problem(422, "verdict", "Choose fraud or not fraud. Nothing was changed.")
-    service = console.service
-    await system.read(
-        decide_payment,
-        _reviewer(visit),
-        visit.request.path_params["payment_id"],
-        _VERDICTS[answer],
-        _effect(visit),
-        service.now(),
-        service.lease_now(),
-    )
+    payment_id, effect = visit.request.path_params["payment_id"], _effect(visit)
+    by = _timed(console, visit)
+    await system.read(decide_payment, by, payment_id, _VERDICTS[answer], effect)
     return _done(console, visit, "decide", f"decided-{answer}")
 
 
 async def refer(console: Console, visit: Visit) -> Response:
     """Leaves a payment to seniors."""
-    system, service = _system(console, visit, "review"), console.service
-    await system.read(
-        refer_payment,
-        _reviewer(visit),
-        visit.request.path_params["payment_id"],
-        _effect(visit),
-        service.now(),
-        service.lease_now(),
-    )
+    system, by = _system(console, visit, "review"), _timed(console, visit)
+    payment_id = visit.request.path_params["payment_id"]
+    await system.read(refer_payment, by, payment_id, _effect(visit))
     return _done(console, visit, "escalate", "referred")
 
 
@@ -223,13 +211,8 @@ async def note(console: Console, visit: Visit) -> Response:
     text = read_note(visit)
     if text is None:
         raise Problem(422, "note", "Write the note first. Nothing was changed.")
-    await system.read(
-        note_payment,
-        _reviewer(visit),
-        visit.request.path_params["payment_id"],
-        text,
-        console.service.now(),
-    )
+    payment_id = visit.request.path_params["payment_id"]
+    await system.read(note_payment, _timed(console, visit), payment_id, text)
     return _done(console, visit, "note", "noted")
 
 
@@ -257,9 +240,7 @@ async def label(console: Console, visit: Visit) -> Response:
             422, "payments", f"Choose 1 to {MOST_CONNECTED} payments. Nothing was changed."
         )
     effect = Effect(read_effect(visit), note=read_note(visit))
-    result = await system.read(
-        label_together, _reviewer(visit), chosen, effect, service.now(), service.lease_now()
-    )
+    result = await system.read(label_together, _timed(console, visit), chosen, effect)
     service.meter.count(DONE.name, "label", "done")
     return _stated(console, effect.id, "labelled", chosen, result)
 
@@ -268,9 +249,7 @@ async def unlabel(console: Console, visit: Visit) -> Response:
     """Takes a verdict back that was stated of several payments."""
     system, service = _system(console, visit, "review"), console.service
     name = require_effect(visit.request.path_params["statement"])
-    result = await system.read(
-        take_back, _reviewer(visit), name, service.now(), service.lease_now()
-    )
+    result = await system.read(take_back, _timed(console, visit), name)
     service.meter.count(DONE.name, "take-back", "done")
     return _stated(console, name, "taken-back", result.left_out, result)
 
@@ -352,6 +331,11 @@ def _sought(source: SystemSource, fields: dict[str, str]) -> DecisionFilter:
 
 def _reviewer(visit: Visit) -> Reviewer:
     return Reviewer(visit.name, visit.review_key, "")
+
+
+def _timed(console: Console, visit: Visit) -> TimedReviewer:
+    service = console.service
+    return TimedReviewer(visit.name, visit.review_key, service.now(), service.lease_now())
 
 
 def _effect(visit: Visit) -> Effect:
