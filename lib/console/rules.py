@@ -1,8 +1,7 @@
-"""Rules: each with its hits by day and what came of them, versions, and how two differ."""
+"""Rules: each with its hits by day and what came of them."""
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -13,15 +12,15 @@ from scipy.stats import binomtest
 from lib.console.rows_csv import rows_csv
 from lib.console.rule_outcomes import DecisionOutcomes, read_outcomes
 from lib.console.rule_records import DecisionHits
+from lib.console.rule_versions import find_declaration
 from lib.console.source import SystemSource
 from lib.records.models import Decision
 from lib.records.partitions import DAY
 from lib.registry import to_iso
 from lib.rules import Rule, RuleError, RuleSet
 from lib.rules.changes import SOURCE, RuleBook
-from lib.rules.editing import with_version
 from lib.rules.language import revision_of
-from lib.rules.repository import RuleChange, RuleDeclaration, RuleEntry, UnknownRulesError
+from lib.rules.repository import RuleChange, RuleDeclaration
 
 DAYS = 14
 """Days of which hits are counted."""
@@ -34,8 +33,7 @@ _COLUMNS = (
     *("hits", "looked_at", "positives", "negatives", "silent"),
     *("precision", "low", "high"),
 )
-_CONTEXT = 4
-_LISTED, _IN_USE, _OVERVIEW_CHANGES = 50, 5, 8
+_IN_USE, _OVERVIEW_CHANGES = 5, 8
 _BAR_WIDTH, _BAR_HEIGHT = 8, 28
 
 
@@ -147,79 +145,6 @@ class RulesPage:
         return next((row for row in self.rules if row.rule.id == rule_id), None)
 
 
-@dataclass(frozen=True)
-class VersionsPage:
-    """Stored versions of a system's rules.
-
-    Attributes:
-        system: its name.
-        active: the active one; None is the service's file.
-        declaration: with the file; None where no application has said what rules may read.
-        entries: the newest first.
-        changes: the audit, the newest first.
-    """
-
-    system: str
-    active: int | None
-    declaration: RuleDeclaration | None
-    entries: tuple[RuleEntry, ...]
-    changes: tuple[RuleChange, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class DiffLine:
-    """A line of a comparison.
-
-    Attributes:
-        mark: ` ` of both texts, `-` of the first, `+` of the second, `@` where lines are left out.
-        text: of the line.
-    """
-
-    mark: str
-    text: str
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """How one version differs from another.
-
-    Attributes:
-        system: whose.
-        active: the active version.
-        before, after: versions; None is the service's file.
-        lines: those that differ with some around them; none where the texts are equal.
-        entries: versions that may be compared, the newest first.
-    """
-
-    system: str
-    active: int | None
-    before: int | None
-    after: int | None
-    lines: tuple[DiffLine, ...]
-    entries: tuple[RuleEntry, ...]
-
-
-@dataclass(frozen=True)
-class RuleDraft:
-    """A text to begin with: that of a version, under the next version's number.
-
-    Attributes:
-        system: whose.
-        active: the active version; None is the service's file.
-        origin: the version that it begins as, likewise.
-        next_version: that the text must name.
-        text: YAML.
-        declaration: what rules may read and decide.
-    """
-
-    system: str
-    active: int | None
-    origin: int | None
-    next_version: int
-    text: str
-    declaration: RuleDeclaration
-
-
 def read_rules(source: SystemSource, now: int) -> RulesPage:
     """Read the active rules with their hits of the last days.
 
@@ -230,7 +155,7 @@ def read_rules(source: SystemSource, now: int) -> RulesPage:
     records, system = source.records, source.system
     active = records.active_rules(system)
     changes = tuple(records.list_rule_changes(system, _OVERVIEW_CHANGES))
-    declaration = _declaration(source)
+    declaration = find_declaration(source)
     if declaration is None:
         return RulesPage(system, active, None, changes=changes)
     text = RuleBook(records, system).active_text(declaration, active)
@@ -243,65 +168,6 @@ def read_rules(source: SystemSource, now: int) -> RulesPage:
     rows, counted = _use(source, rules, now)
     revision = revision_of(rules)
     return RulesPage(system, active, declaration, text, revision, rows, counted, changes)
-
-
-def read_versions(source: SystemSource) -> VersionsPage:
-    """Read which versions there are, and who made them active."""
-    records, system = source.records, source.system
-    return VersionsPage(
-        system,
-        records.active_rules(system),
-        _declaration(source),
-        tuple(records.list_rules(system, _LISTED)),
-        tuple(records.list_rule_changes(system, _LISTED)),
-    )
-
-
-def compare_versions(source: SystemSource, before: int | None, after: int | None) -> Comparison:
-    """Compare the texts of two versions; None is the service's file.
-
-    Raises:
-        UnknownRulesError: there is no such version, or no file is declared.
-    """
-    records, system = source.records, source.system
-    declaration = records.find_rule_declaration(system)
-    book = RuleBook(records, system)
-    first, second = (book.active_text(declaration, number) for number in (before, after))
-    return Comparison(
-        system,
-        records.active_rules(system),
-        before,
-        after,
-        tuple(diff_lines(first, second)),
-        tuple(records.list_rules(system, _LISTED)),
-    )
-
-
-def read_draft(source: SystemSource, number: int | None, is_file: bool) -> RuleDraft:
-    """Read the text of a version as the beginning of the next one.
-
-    Args:
-        source: of the system.
-        number: the version; None for the active one, or for the file.
-        is_file: whether None is the file.
-
-    Raises:
-        UnknownRulesError: there is no such version, or no application has said what rules may
-            read.
-    """
-    records, system = source.records, source.system
-    declaration, book = records.find_rule_declaration(system), RuleBook(records, system)
-    active = records.active_rules(system)
-    origin = active if number is None and not is_file else number
-    version = book.next_version(declaration)
-    text = with_version(book.active_text(declaration, origin), version)
-    return RuleDraft(system, active, origin, version, text, declaration)
-
-
-def diff_lines(before: str, after: str) -> list[DiffLine]:
-    """Lines that differ between two texts, with four around them."""
-    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=_CONTEXT)
-    return [DiffLine(line[0], line[1:]) for line in list(lines)[2:]]
 
 
 def rules_csv(page: RulesPage) -> str:
@@ -319,13 +185,6 @@ def _csv_row(page: RulesPage, rule: Rule, use: RuleUse) -> tuple[object, ...]:
         *(use.precision, use.low, use.high),
         *(bar.hits for bar in use.bars),
     )
-
-
-def _declaration(source: SystemSource) -> RuleDeclaration | None:
-    try:
-        return source.records.find_rule_declaration(source.system)
-    except UnknownRulesError:
-        return None
 
 
 def _use(

@@ -13,15 +13,8 @@ from hypothesis import strategies as st
 from sqlalchemy import event
 
 from lib.console.rule_backtest import backtest_rules
-from lib.console.rules import (
-    DAYS,
-    compare_versions,
-    diff_lines,
-    read_draft,
-    read_rules,
-    read_versions,
-    rules_csv,
-)
+from lib.console.rule_versions import compare_versions, diff_lines, read_draft, read_versions
+from lib.console.rules import DAYS, read_rules, rules_csv
 from lib.console.source import SystemSource
 from lib.records import Records
 from lib.records.models import Fact

@@ -8,7 +8,8 @@ from typing import Any, cast
 from starlette.responses import Response
 
 from lib.console.rule_backtest import backtest_rules
-from lib.console.rules import compare_versions, read_draft, read_rules, read_versions, rules_csv
+from lib.console.rule_versions import compare_versions, read_draft, read_versions
+from lib.console.rules import read_rules, rules_csv
 from lib.console.source import SystemSource
 from lib.rules import RuleError, Status
 from lib.rules.changes import RuleBook
