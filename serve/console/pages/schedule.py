@@ -14,14 +14,13 @@ from starlette.responses import Response
 
 from lib.console.schedule import (
     ROWS,
-    AskedChange,
     ScheduleFilter,
-    ServiceQuestion,
     calendar_text,
     newest_schedule,
     read_schedule,
     services_csv,
 )
+from lib.console.service_change import AskedChange, ServiceQuestion
 from lib.console.source import SystemSource
 from lib.console.week_times import WeekTimes
 from lib.maintenance.order_outcome import Outcome, close_with
