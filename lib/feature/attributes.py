@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
 import pyarrow as pa
@@ -82,6 +83,11 @@ class Attribute:
     def column_type(self) -> pa.DataType:
         """Of the column as features read it."""
         return pa.string() if self.type == "category" else pa.float64()
+
+    @cached_property
+    def codes(self) -> Mapping[str, int]:
+        """By value of the vocabulary its code, from 1."""
+        return {value: code for code, value in enumerate(self.vocabulary, 1)}
 
     @property
     def is_frozen(self) -> bool:

@@ -3,6 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
+from lib.feature.attribute_values import encode_attributes
 from lib.maintenance.feature_set import (
     DAY_US,
     HOUR_US,
@@ -13,7 +14,6 @@ from lib.maintenance.feature_set import (
     Sensor,
 )
 from lib.maintenance.history import UNKNOWN_US, Floats, History, Ints
-from lib.maintenance.machine_attributes import encode_attributes
 from lib.maintenance.window_kernels import (
     TRAILING_ROWS,
     against_trailing,

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from lib.feature.attribute_values import AttributeValue
 from lib.maintenance.feature_set import DAY_US, AssetFeatureSet, FeatureError
-from lib.maintenance.machine_attributes import AttributeValue
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

@@ -8,9 +8,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lib.contract.coercion import as_array
+from lib.feature.attribute_values import AttributeValue
 from lib.maintenance.feature_set import AssetFeatureSet, FeatureError
 from lib.maintenance.history import UNKNOWN_US, Floats, History, Ints, running
-from lib.maintenance.machine_attributes import AttributeValue, attributes_by_machine
+from lib.maintenance.machine_attributes import attributes_by_machine
 from lib.maintenance.waveform import waveform_features
 
 

@@ -1,14 +1,17 @@
 """Attributes in requests: columns of a data set that a model was trained with, typed."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, Field, FiniteFloat, Strict, StrictBool, create_model
 
 from lib.contract.declaration import LONGEST_ID_BYTES
 from lib.contract.fields import identifier_of
+from lib.feature.attribute_values import AttributeValue
 from lib.feature.attributes import Attribute
 from serve.framework import response_fields as fields
+
+Body = TypeVar("Body", bound=BaseModel)
 
 
 def attributes_model(name: str, subject: str, attributes: Sequence[Attribute]) -> type[BaseModel]:
@@ -27,6 +30,30 @@ def attributes_model(name: str, subject: str, attributes: Sequence[Attribute]) -
         **attribute_fields,
     )
     return model
+
+
+def with_attributes(
+    base: type[Body], subject: str, attributes: Sequence[Attribute], description: str
+) -> type[Body]:
+    """A model of a body that has `attributes`, under the name of the one without.
+
+    Args:
+        base: the body without attributes.
+        subject: whose attributes they are, e.g. `machine`.
+        attributes: none leave the body as it is.
+        description: of the field.
+    """
+    if not attributes:
+        return base
+    kind = attributes_model(f"{subject.capitalize()}Attributes", subject, attributes) | None
+    field: dict[str, Any] = {"attributes": (kind, Field(default=None, description=description))}
+    return create_model(base.__name__, __base__=base, __doc__=base.__doc__, **field)
+
+
+def sent_attributes_of(body: BaseModel) -> dict[str, AttributeValue] | None:
+    """Attributes of a body by name, unknown ones left out; None if none were sent."""
+    sent: BaseModel | None = getattr(body, "attributes", None)
+    return None if sent is None else sent.model_dump(exclude_none=True)
 
 
 def _attribute_field(attribute: Attribute) -> tuple[Any, Any]:

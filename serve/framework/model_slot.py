@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from lib.registry import Registry
+from serve.framework.settings import ServiceSettings
 
 Model = TypeVar("Model")
+Part = TypeVar("Part")
 
 
 class RestartRequiredError(Exception):
@@ -96,6 +98,26 @@ class ModelSlot(Generic[Model]):
         self.current, self.version = model, version
         self._refused, self.error = None, None
         return True
+
+
+def read_at_start(
+    system: str, settings: ServiceSettings, read: Callable[[Path], Part], default: Part
+) -> Part:
+    """What a service settles when it starts: a part of the model that it starts with.
+
+    Args:
+        system: of the models in the registry.
+        settings: with the registry, the wanted model, and the folder of local copies.
+        read: reads the part from an artifact's directory.
+        default: where there is no such model and no champion, or the registry does not answer.
+    """
+    registry = Registry(settings.registry)
+    for version in dict.fromkeys((settings.model, "champion")):
+        try:
+            return read(registry.fetch(system, version, settings.models))
+        except Exception:  # noqa: S112 whatever is wrong with it, loading the model says so
+            continue
+    return default
 
 
 def _error_text(error: Exception) -> str:

@@ -17,8 +17,8 @@ from lib.concurrency.micro_batcher import MicroBatcher
 from lib.concurrency.running_timeout import RunningTimeout
 from lib.fraud.model.scoring import ModelScore, Scorer
 from lib.fraud.payment_features import PaymentFeatures
-from lib.registry import Registry, read_artifact, verify_artifact
-from serve.framework.model_slot import ModelSlot, RestartRequiredError
+from lib.registry import read_artifact, verify_artifact
+from serve.framework.model_slot import ModelSlot, RestartRequiredError, read_at_start
 from serve.framework.runtime_tuning import freeze_heap, tune_interpreter
 from serve.framework.settings import UserConfig
 from serve.fraud.settings import FraudSettings
@@ -54,15 +54,11 @@ def served_features(args: FraudSettings) -> PaymentFeatures:
 
     The packaged ones where there is no such model, or the registry does not answer.
     """
-    registry = Registry(args.registry)
-    for version in dict.fromkeys((args.model, "champion")):
-        try:
-            directory = registry.fetch("fraud", version, args.models)
-            features = PaymentFeatures.of_artifact(verify_artifact(directory))
-        except Exception:  # noqa: S112 whatever is wrong with it, loading the model says so
-            continue
-        return replace(features, scale=args.scale)
-    return PaymentFeatures(args.scale)
+
+    def read(directory: Path) -> PaymentFeatures:
+        return replace(PaymentFeatures.of_artifact(verify_artifact(directory)), scale=args.scale)
+
+    return read_at_start("fraud", args, read, PaymentFeatures(args.scale))
 
 
 def _load_scorer(directory: Path, features: PaymentFeatures) -> Scorer:

@@ -11,9 +11,9 @@ from lib.concurrency.bounded_executor import SizedExecutor
 from lib.concurrency.piecewise_release import release_rows
 from lib.contract import ContractError
 from lib.contract.unit import Linear, conversion
+from lib.feature.attribute_values import AttributeValue, attribute_states
 from lib.maintenance.feature_set import AssetFeatureSet
 from lib.maintenance.history import UNKNOWN_US, Floats, History, Ints
-from lib.maintenance.machine_attributes import AttributeValue, attribute_states
 from lib.maintenance.machine_store import MachineStoreError
 from lib.maintenance.state_codec import (
     empty_state,

@@ -15,17 +15,16 @@ from pydantic import (
     ValidationError,
     ValidatorFunctionWrapHandler,
     WrapValidator,
-    create_model,
     model_validator,
 )
 
 from lib.contract.fields import Id, Moment, PathId, listed, optional
+from lib.feature.attribute_values import AttributeValue
 from lib.feature.attributes import Attribute
 from lib.maintenance.contracts import MAINTENANCE_TYPES
-from lib.maintenance.machine_attributes import AttributeValue
 from lib.maintenance.waveform import FEWEST_SAMPLES
 from serve.framework import response_fields as fields
-from serve.framework.attribute_models import attributes_model
+from serve.framework.attribute_models import sent_attributes_of, with_attributes
 
 MOST_UNITS, _SAMPLES_AT_ONCE = 1_000, 20_000
 MOST_MACHINES, MOST_READINGS, MOST_SAMPLES = 200, 5_000, 500_000
@@ -135,8 +134,7 @@ class MachineReadings(fields.RequestBody):
     @property
     def sent_attributes(self) -> dict[str, AttributeValue] | None:
         """Attributes of the machine by name, unknown ones left out; None if none were sent."""
-        sent: BaseModel | None = getattr(self, "attributes", None)
-        return None if sent is None else sent.model_dump(exclude_none=True)
+        return sent_attributes_of(self)
 
 
 def machine_model(attributes: Sequence[Attribute] = ()) -> type[MachineReadings]:
@@ -145,16 +143,12 @@ def machine_model(attributes: Sequence[Attribute] = ()) -> type[MachineReadings]
     Args:
         attributes: that a machine may have.
     """
-    if not attributes:
-        return MachineReadings
-    kind = attributes_model("MachineAttributes", "machine", attributes) | None
-    description = (
+    return with_attributes(
+        MachineReadings,
+        "machine",
+        attributes,
         "Attributes of the machine that the model was trained with; each may be left out, which "
-        "says that it is not known. They replace what was sent before; null leaves that as it is."
-    )
-    more: dict[str, Any] = {"attributes": (kind, Field(default=None, description=description))}
-    return create_model(
-        "MachineReadings", __base__=MachineReadings, __doc__=MachineReadings.__doc__, **more
+        "says that it is not known. They replace what was sent before; null leaves that as it is.",
     )
 
 

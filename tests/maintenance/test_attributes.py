@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from jobs.maintenance import features as features_job
 from jobs.maintenance.features import FeaturesConfig
 from lib.contract import ContractError
+from lib.feature.attribute_values import attribute_states, encode_attributes
 from lib.feature.attributes import Attribute
 from lib.maintenance.contracts import MACHINES
 from lib.maintenance.dataset import Tables, current_rows
@@ -25,9 +26,7 @@ from lib.maintenance.feature_set import DAY_US, AssetFeatureSet, FeatureError, S
 from lib.maintenance.features import evaluate
 from lib.maintenance.history import History
 from lib.maintenance.machine_attributes import (
-    attribute_states,
     attributes_by_machine,
-    encode_attributes,
     frozen_attributes,
 )
 from lib.maintenance.machine_kind import KIND_FILE, kind_text, load_kind, parse_kind
