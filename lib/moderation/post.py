@@ -1,8 +1,10 @@
 """A post: the one form in which it goes through rules, models, routing and review."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from lib.contract.scalar import identifier_fault, whole_fault
+from lib.feature.attribute_values import AttributeValue
 from lib.moderation.text_matching.folding import shows
 
 MODALITIES = ("text", "image", "video")
@@ -52,6 +54,7 @@ class Post:
         language: BCP 47 tag as told ("de", "pt-BR"); None where it is not told.
         reports: how often users have reported it so far, at most 2**53 - 1.
         reach: how often it was seen, or is expected to be, at most 2**53 - 1.
+        attributes: by name, beside the fields of every post; what is missing is left out.
 
     Raises:
         PostError: a field is out of its bounds, or there is nothing to moderate.
@@ -66,6 +69,7 @@ class Post:
     language: str | None = None
     reports: int = 0
     reach: int = 0
+    attributes: Mapping[str, AttributeValue] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         for name in ("post_id", "author_id"):

@@ -60,11 +60,19 @@ class PreparedPost:
 
     def row(self) -> dict[str, Any]:
         """The post as the records keep it: its media by their SHA-256."""
+        attributes = self.post.attributes
         return {
             **{name: getattr(self.post, name) for name in POST_FIELDS},
+            **({"attributes": dict(attributes)} if attributes else {}),
             "media": dict(self.kept),
             "undecoded": [failure.place for failure in self.undecoded],
         }
+
+
+def kept_fields(request: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a post, media apart, as `PreparedPost.row` made them."""
+    fields = {name: request[name] for name in POST_FIELDS}
+    return {**fields, "attributes": request.get("attributes", {})}
 
 
 def kept_post(request: Mapping[str, Any]) -> Post:
@@ -76,7 +84,7 @@ def kept_post(request: Mapping[str, Any]) -> Post:
         if media_key not in named
     }
     return Post(
-        **{name: request[name] for name in POST_FIELDS},
+        **kept_fields(request),
         images=tuple(media for media_key, media in sorted(named.items()) if media_key != "video"),
         video=named.get("video"),
     )

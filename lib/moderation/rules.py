@@ -1,9 +1,11 @@
 """What a moderation rule may read and decide, and the fields of one post."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from lib.feature.attribute_values import AttributeValue
+from lib.feature.attributes import Attribute
 from lib.moderation.author import AUTHORS
 from lib.moderation.media.hashes import Known, Near
 from lib.moderation.policies import ACTIONS
@@ -53,12 +55,20 @@ _NONE = frozenset(("und", "mul", "mis", "zxx", "root"))
 __all__ = ["ACTIONS", "NUMBERS", "RULES_FILE", "TEXTS", "language_known", "row_of", "rule_fields"]
 
 
-def rule_fields(features: Iterable[str] = AUTHORS.names) -> dict[str, type]:
-    """The fields a rule may read: the author's features and the post's numbers, and its texts."""
+def rule_fields(
+    features: Iterable[str] = AUTHORS.names, attributes: Sequence[Attribute] = ()
+) -> dict[str, type]:
+    """The fields a rule may read: the author's features and the post's numbers, and its texts.
+
+    Args:
+        features: of the author.
+        attributes: that a post may have: categories are texts, flags 0 or 1.
+    """
     return {
         **dict.fromkeys(features, float),
         **dict.fromkeys(NUMBERS, float),
         **dict.fromkeys(TEXTS, str),
+        **{each.name: str if each.type == "category" else float for each in attributes},
     }
 
 
@@ -70,6 +80,7 @@ def row_of(
     near: Near | None = None,
     hits: Iterable[Hit] = (),
     failed_media: int = 0,
+    attributes: Iterable[Attribute] = (),
 ) -> Row:
     """What the rules read of one post.
 
@@ -80,6 +91,7 @@ def row_of(
         near: the nearest listed entry by looks.
         hits: of the lists in its text.
         failed_media: of its media, how many could not be fetched or decoded.
+        attributes: that posts may have; categories are texts, flags 0 or 1.
     """
     actions = [hit.action for hit in hits]
     return {
@@ -97,7 +109,12 @@ def row_of(
         "language_known": float(post.language is None or language_known(post.language)),
         "author_id": post.author_id,
         "language": post.language,
+        **{each.name: _readable(post.attributes.get(each.name)) for each in attributes},
     }
+
+
+def _readable(value: AttributeValue | None) -> float | str | None:
+    return float(value) if isinstance(value, bool) else value
 
 
 def language_known(tag: str) -> bool:

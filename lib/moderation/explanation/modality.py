@@ -11,7 +11,10 @@ from lib.moderation.post import MODALITIES
 
 
 def explain_modalities(
-    fusion: Fusion, answers: Mapping[str, ModalityAnswer], presence: Marks
+    fusion: Fusion,
+    answers: Mapping[str, ModalityAnswer],
+    presence: Marks,
+    features: Floats | None = None,
 ) -> dict[str, Floats]:
     """By modality (n, policies): what it adds to the calibrated log-odds beside the others.
 
@@ -23,13 +26,14 @@ def explain_modalities(
         fusion: puts modalities together.
         answers: by modality, a row for each post.
         presence: (n, modalities).
+        features: (n, attributes), where the model reads attributes.
     """
-    log_odds = fusion.answer(answers, presence)
+    log_odds = fusion.answer(answers, presence, features)
     contributions = {}
     for column, name in enumerate(MODALITIES):
         is_present = presence[:, column] == Presence.PRESENT
         without = presence.copy()
         without[is_present, column] = Presence.ABSENT
-        rest = fusion.answer(answers, without)
+        rest = fusion.answer(answers, without, features)
         contributions[name] = np.where(is_present[:, None], log_odds - rest, 0.0)
     return contributions

@@ -10,6 +10,7 @@ import numpy as np
 
 from lib.calibration import sigmoid
 from lib.experiment.challenger import Challenger
+from lib.feature.attributes import read_attributes
 from lib.moderation.model.fitting import Runtime
 from lib.moderation.model.fusion_version import (
     FusionModelVersion,
@@ -21,6 +22,8 @@ from lib.moderation.model.inputs import PostInputs
 from lib.moderation.model.model import load_image, load_text, load_video
 from lib.moderation.model.outputs import Floats, ModalityAnswer
 from lib.moderation.post import MODALITIES
+from lib.moderation.post_attributes import served_difference
+from lib.registry import ArtifactError
 
 Scored = tuple[Floats, str]
 """Probabilities (policies,) of a post, and the version that they are of."""
@@ -46,11 +49,11 @@ class PostScorer:
         return [self._answer(packed) for packed in inputs]
 
     def _answer(self, packed: bytes) -> dict[str, Any]:
-        presence, payloads = msgpack.unpackb(packed)
+        presence, payloads, attributes = msgpack.unpackb(packed)
         answers = {name: self._modality(name, _payload(each)) for name, each in payloads.items()}
-        marks = np.array([presence], dtype=np.int8)
-        fused: Floats = sigmoid(self._version.fusion.answer(answers, marks))[0]
-        policies = self._version.fusion.policies
+        marks, fusion = np.array([presence], dtype=np.int8), self._version.fusion
+        fused: Floats = sigmoid(fusion.answer(answers, marks, fusion.encoded([attributes])))[0]
+        policies = fusion.policies
         probabilities = dict(zip(policies, fused.tolist(), strict=True))
         score = max(probabilities[name] for name in self._policies)
         return {"score": score, "probabilities": probabilities}
@@ -68,9 +71,23 @@ class PostScorer:
 
 
 def load(directory: Path, options: Mapping[str, Any]) -> Challenger:
-    """See `lib.experiment.challenger.Loader`; `policies`: ids of those that are enforced."""
+    """See `lib.experiment.challenger.Loader`.
+
+    Args:
+        directory: of the artifact.
+        options: `policies`, ids of those that are enforced, and `attributes` of the service's
+            posts, as `write_attributes` makes them.
+
+    Raises:
+        ArtifactError: it cannot be used, or reads other attributes.
+    """
     runtime = Runtime(device="cpu", threads=1)
     version = load_fusion_version(directory, tuple(options["policies"]))
+    served = read_attributes(options["attributes"])
+    if differs := served_difference(version.fusion.attributes, served):
+        raise ArtifactError(
+            f"{directory.name} reads other attributes of posts than the service takes: {differs}"
+        )
     models = {name: _LOADERS[name](directory, runtime) for name in version.views.modalities}
     views = {**asdict(version.views), "modalities": list(version.views.modalities)}
     scorer = PostScorer(version, models, options["policies"])
@@ -95,7 +112,7 @@ def pack_post(views: Preprocessing, post: PostInputs) -> bytes:
     payloads = {
         name: _packed(views.of(name, post)) for name in views.modalities if present[name] == 1
     }
-    packed: bytes = msgpack.packb([marks, payloads])
+    packed: bytes = msgpack.packb([marks, payloads, dict(post.attributes)])
     return packed
 
 

@@ -21,7 +21,7 @@ from lib.moderation.policies import ACTIONS, Policies
 from lib.moderation.post import MODALITIES
 from lib.moderation.routing import REVIEW, Routing
 
-OURS = "ours"
+OURS, WITHOUT_ATTRIBUTES = "ours", "ours without attributes"
 _LEAST_OF_A_KIND = 3
 
 
@@ -37,6 +37,7 @@ class FittedModel:
         targets: (n, policies) shares of people who say that a post violates; NaN unknown.
         texts, authors, languages: of each post.
         reach: (n,) views.
+        features: (n, attributes) where the model reads attributes.
     """
 
     model: ModerationModel
@@ -48,11 +49,12 @@ class FittedModel:
     authors: NDArray[Any]
     languages: Sequence[str | None]
     reach: Floats
+    features: Floats | None = None
 
     @property
     def log_odds(self) -> Floats:
         """Calibrated log-odds (n, policies)."""
-        return self.model.fusion.answer(self.answers, self.presence)
+        return self.model.fusion.answer(self.answers, self.presence, self.features)
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,8 @@ def evaluate(fit: FittedModel, seed: int, repeats: int) -> Evaluation:
     targets, log_odds = fit.targets, fit.log_odds
     policies = fit.model.policies
     scores = baseline_scores(fit) | {OURS: log_odds}
+    if fit.features is not None:
+        scores[WITHOUT_ATTRIBUTES] = fit.model.fusion.without_attributes(fit.answers, fit.presence)
     methods = {
         name: mean_precision(method_scores, targets, policies)
         for name, method_scores in scores.items()

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from lib.calibration import Calibrator
+from lib.feature.attribute_values import AttributeValue
+from lib.feature.attributes import Attribute
+from lib.moderation.model.attribute_layer import AttributeLayer
 from lib.moderation.model.fallback_gate import SingleModalityGate
 from lib.moderation.model.fitting import Runtime
 from lib.moderation.model.inputs import Marks
@@ -103,6 +107,8 @@ class Fusion:
         guard: keeps the answer from being worse than the best single modality.
         calibrators: by policy, from raw log-odds to calibrated ones.
         runtime: where answers are computed.
+        layer: what attributes of posts add; None where the model reads none, and then all else is
+            as if there were no attributes.
     """
 
     policies: tuple[str, ...]
@@ -112,8 +118,23 @@ class Fusion:
     guard: SingleModalityGate
     calibrators: tuple[Calibrator, ...]
     runtime: Runtime
+    layer: AttributeLayer | None = None
 
-    def answer(self, answers: Mapping[str, ModalityAnswer], presence: Marks) -> Floats:
+    @property
+    def attributes(self) -> tuple[Attribute, ...]:
+        """That the model reads beside the modalities, frozen."""
+        return () if self.layer is None else self.layer.attributes
+
+    def encoded(self, values: Sequence[Mapping[str, AttributeValue]]) -> Floats | None:
+        """Features (n, attributes) of posts with these attributes; None where none are read."""
+        return None if self.layer is None else self.layer.encoded(values)
+
+    def answer(
+        self,
+        answers: Mapping[str, ModalityAnswer],
+        presence: Marks,
+        features: Floats | None = None,
+    ) -> Floats:
         """Calibrated log-odds (n, policies) of n posts.
 
         Args:
@@ -121,13 +142,37 @@ class Fusion:
                 rows of posts without that modality are not looked at.
             presence: (n, modalities), see `Presence`. A modality that no model looks at counts as
                 failed: something is there that nobody has seen.
+            features: (n, attributes), see `encoded`; needed where the model reads attributes.
 
         Raises:
             ModelError: rows differ, or a present modality has no answer.
         """
+        if self.layer is None:
+            return self.without_attributes(answers, presence)
+        spoken = self.without_attributes(answers, presence)
+        return self.layer.answer(spoken, self._rows_of(features, presence))
+
+    def without_attributes(self, answers: Mapping[str, ModalityAnswer], presence: Marks) -> Floats:
+        """Calibrated log-odds (n, policies) of the modalities alone: the model without a layer."""
         raw = self.raw(answers, presence)
         columns = [calibrator.log_odds(raw[:, p]) for p, calibrator in enumerate(self.calibrators)]
         return np.stack(columns, axis=1) if columns else raw
+
+    def attribute_contributions(
+        self,
+        answers: Mapping[str, ModalityAnswer],
+        presence: Marks,
+        features: Floats | None,
+    ) -> tuple[Floats, dict[str, Floats]]:
+        """What all attributes add (n, policies), and what each does beside the others.
+
+        The answer less the one with them at their average in training.
+        """
+        if self.layer is None:
+            return np.zeros((len(presence), len(self.policies))), {}
+        spoken = self.without_attributes(answers, presence)
+        rows = self._rows_of(features, presence)
+        return self.layer.contribution(spoken, rows), self.layer.contributions(spoken, rows)
 
     def raw(self, answers: Mapping[str, ModalityAnswer], presence: Marks) -> Floats:
         """Log-odds (n, policies) before calibration."""
@@ -151,14 +196,18 @@ class Fusion:
 
     def files(self) -> Files:
         """All that `read` needs."""
-        about = {
+        about: dict[str, Any] = {
             "policies": list(self.policies),
             "size": asdict(self.size),
             "widths": list(self.widths),
             "guard": self.guard.to_json(),
             "calibrators": [calibrator.to_json() for calibrator in self.calibrators],
         }
-        return {_ABOUT: json_bytes(about), _WEIGHTS: module_bytes(self.net)}
+        files = {_WEIGHTS: module_bytes(self.net)}
+        if self.layer is not None:
+            about["attributes"] = True
+            files |= self.layer.files()
+        return {_ABOUT: json_bytes(about)} | files
 
     @classmethod
     def read(cls, reader: Reader, runtime: Runtime) -> Fusion:
@@ -179,7 +228,15 @@ class Fusion:
             guard=SingleModalityGate.from_json(about["guard"]),
             calibrators=tuple(Calibrator.from_json(entry) for entry in about["calibrators"]),
             runtime=runtime,
+            layer=AttributeLayer.read(reader, len(policies)) if about.get("attributes") else None,
         )
+
+    def _rows_of(self, features: Floats | None, presence: Marks) -> Floats:
+        """Features, one row for each post."""
+        if features is None or len(features) != len(presence):
+            count = "none" if features is None else f"{len(features)}"
+            raise ModelError(f"attributes: expected those of {len(presence)} posts, got {count}")
+        return features
 
     def _usable_presence(self, presence: Marks) -> Marks:
         """Presence, with what no model looks at as failed."""

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from lib.calibration import Calibrator, Method, choose_method, fit_calibrator
+from lib.moderation.model.attribute_training import AttributeSamples, fit_attribute_layer
 from lib.moderation.model.fallback_gate import SingleModalityGate, fit_guard
 from lib.moderation.model.fitting import AlikeRows, decayed, masked_loss
 from lib.moderation.model.fusion import Fusion, FusionNet, fusion_inputs, stacked_odds
@@ -90,6 +91,7 @@ def fit_fusion(
     folds: Ints,
     size: FusionSize,
     run: Run,
+    samples: AttributeSamples | None = None,
 ) -> Fused:
     """A fusion, guarded and calibrated, by cross-fitting.
 
@@ -106,6 +108,8 @@ def fit_fusion(
         folds: (n,) of at least two; posts that belong together are in one.
         size: of the network.
         run: seed and place; each fold's network is a member of it.
+        samples: attributes of the posts; None where there are none. They are fitted on top of what
+            all else comes to, which is the same with and without them.
 
     Raises:
         ModelError: shapes differ, or there are fewer than two folds.
@@ -131,7 +135,11 @@ def fit_fusion(
     calibrators = tuple(_calibrator(raw[:, p], targets[:, p], folds) for p in range(len(policies)))
     columns = [calibrator.log_odds(raw[:, p]) for p, calibrator in enumerate(calibrators)]
     kept = replace(fusion, guard=guard, calibrators=calibrators)
-    return Fused(kept, np.stack(columns, axis=1))
+    fitted = Fused(kept, np.stack(columns, axis=1))
+    if samples is None:
+        return fitted
+    own = fit_attribute_layer(samples, fitted.log_odds, targets, folds, run.seed, _calibrator)
+    return Fused(replace(kept, layer=own.layer), own.log_odds)
 
 
 @dataclass(frozen=True)

@@ -84,8 +84,9 @@ class FusionModelVersion:
 
     def fused(self, post: PostInputs, answers: Mapping[str, ModalityAnswer]) -> Floats:
         """Calibrated probabilities (policies,) of one post."""
-        presence = batch_of([post]).presence
-        return np.asarray(sigmoid(self.fusion.answer(answers, presence))[0], dtype=np.float64)
+        presence, features = batch_of([post]).presence, self.fusion.encoded([post.attributes])
+        log_odds = self.fusion.answer(answers, presence, features)
+        return np.asarray(sigmoid(log_odds)[0], dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ def load_fusion_version(directory: Path, policies: tuple[str, ...]) -> FusionMod
     fusion = read_part(artifact, Fusion.read, Runtime(threads=1))
     require_policies(artifact, policies)
     presence = np.full((1, len(MODALITIES)), Presence.FAILED, dtype=np.int8)
-    tried = sigmoid(fusion.answer({}, presence))
+    tried = sigmoid(fusion.answer({}, presence, fusion.encoded([{}])))
     if not (np.isfinite(tried) & (tried >= 0.0) & (tried <= 1.0)).all():
         raise ArtifactError(f"{directory}: the model answers {tried}; expected probabilities")
     return FusionModelVersion(fusion, _preprocessing(artifact), artifact.manifest.version)

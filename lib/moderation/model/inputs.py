@@ -1,11 +1,12 @@
 """Decoded posts as the models take them."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lib.feature.attribute_values import AttributeValue
 from lib.moderation.model.outputs import Ints, ModelError, Pixels, Presence
 from lib.moderation.post import MODALITIES
 from lib.moderation.text_matching.folding import shows
@@ -26,6 +27,7 @@ class PostInputs:
             failed only where none could be decoded.
         image_frames: how many of `images` are frames of the same image, in their order; empty
             where each is an image of its own.
+        attributes: of the post by name, as they came; what is missing is left out.
     """
 
     text: str | None = None
@@ -33,6 +35,7 @@ class PostInputs:
     clip: Pixels | None = None
     failed: frozenset[str] = frozenset()
     image_frames: tuple[int, ...] = ()
+    attributes: Mapping[str, AttributeValue] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         if self.image_frames and sum(self.image_frames) != len(self.images):

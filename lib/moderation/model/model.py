@@ -10,7 +10,10 @@ from typing import Any, TypeVar
 import numpy as np
 
 from lib.calibration import sigmoid
+from lib.feature.attributes import Attribute
 from lib.moderation.model import SYSTEM
+from lib.moderation.model.attribute_inputs import attributes_in
+from lib.moderation.model.attribute_layer import ATTRIBUTES_FILE
 from lib.moderation.model.fitting import Runtime
 from lib.moderation.model.fusion import Fusion
 from lib.moderation.model.image import ImageModel
@@ -72,7 +75,9 @@ class ModerationModel:
         """Calibrated log-odds (n, policies) that a post violates each policy."""
         batch = batch_of(posts)
         return self.fusion.answer(
-            answers_of(batch, self.text, self.image, self.video), batch.presence
+            answers_of(batch, self.text, self.image, self.video),
+            batch.presence,
+            self.fusion.encoded([post.attributes for post in posts]),
         )
 
     def save(self, directory: Path | str, record: TrainingRecord) -> Manifest:
@@ -184,6 +189,20 @@ def require_policies(artifact: Artifact, policies: Sequence[str]) -> None:
             f"{artifact.directory}: no answer for {', '.join(lacking)}; it was trained for "
             f"{', '.join(known)}; train it again with the policies that are enforced"
         )
+
+
+def read_attributes_of(artifact: Artifact) -> tuple[Attribute, ...]:
+    """The attributes of posts that a model reads, without reading the model; () for none.
+
+    Raises:
+        ArtifactError: what it says of them cannot be read.
+    """
+    if ATTRIBUTES_FILE not in artifact.manifest.files:
+        return ()
+    try:
+        return attributes_in(artifact.path(ATTRIBUTES_FILE).read_bytes())
+    except (KeyError, TypeError, ValueError) as error:
+        raise ArtifactError(f"{artifact.directory}: {ATTRIBUTES_FILE}: {error}") from error
 
 
 def modalities_of(artifact: Artifact) -> tuple[str, ...]:

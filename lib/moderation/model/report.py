@@ -11,6 +11,7 @@ from lib import report
 from lib.calibration import calibration_error_by_chance, reliability
 from lib.contract.matches import table_match_warnings
 from lib.moderation.model import evaluation
+from lib.moderation.model.attribute_report import attribute_facts, attribute_sections
 from lib.moderation.model.comparison import OURS, Evaluation, FittedModel, ordered
 from lib.moderation.model.splits import PostSplit
 
@@ -76,6 +77,7 @@ def training_report(subject: Subject, findings: Evaluation) -> report.Report:
             _policies(metrics),
             _coverage(fit),
             _fusion(compared),
+            *attribute_sections(metrics.get("attributes", {})),
             _calibration(fit, metrics),
             _excluded(subject, metrics),
             _data(subject),
@@ -120,6 +122,7 @@ def facts(
         "parts": subject.split.counts,
         "test_from_us": subject.split.test_from_us,
         "rows": {name: subject.note[name] for name in names},
+        **({"attributes": own} if (own := attribute_facts(fit, subject.seed)) else {}),
     }
 
 
