@@ -11,13 +11,15 @@ from jobs.cluster.admission import Request, await_workers, with_gpus
 from jobs.framework.cluster import shuffle_partitions, start_ray
 from jobs.framework.row_folder import RowFolder
 from jobs.model_source import model_directory
-from jobs.moderation.post_events import POST, by_post, to_events
+from jobs.moderation.post_events import POST, by_post, map_to_events
 from jobs.moderation.score import NOTE, ScoreConfig
-from jobs.moderation.scoring import ANSWERS, MediaScorer, ModelLocation, PostScorer
+from jobs.moderation.scoring import MediaScorer, ModelLocation, PostScorer, answers_schema
 from jobs.moderation.sources import intakes, read_policies, table_lines
 from lib.contract import ContractError
+from lib.feature.attributes import Attribute
 from lib.moderation.contracts import MEDIA, POSTS
 from lib.moderation.model import SYSTEM
+from lib.moderation.model.model import read_attributes_of
 from lib.moderation.policies import Policies
 from lib.registry import ArtifactError, Registry, verify_artifact
 from lib.storage import Storage, open_dataset, open_storage
@@ -30,14 +32,16 @@ def score_posts(config: ScoreConfig) -> str:
     if config.posts is None:
         raise ContractError("--posts is missing: say where the posts are")
     policies = read_policies(config.policies)
-    model_location, version = _model_location(config, policies)
+    model_location, version, attributes = _model_location(config, policies)
+    config.require_attributes(attributes)
     folder = RowFolder(open_storage(config.output), NOTE)
     folder.start()
     start_ray()
     DataContext.get_current().target_max_block_size = _BLOCK_BYTES
     request = with_gpus(Request(config.actors, 0, config.cpus_per_actor, config.gpus_per_actor))
     await_workers(request)
-    folder.write(_scored(config, model_location, request, folder.work))
+    schema = answers_schema(attributes)
+    folder.write(_scored(config, model_location, request, folder.work, schema))
     note = _note(config, policies, version, folder.work)
     folder.publish()
     folder.finish({**note, "tables": intakes(folder.storage, "quarantine")})
@@ -45,8 +49,10 @@ def score_posts(config: ScoreConfig) -> str:
     return folder.data
 
 
-def _model_location(config: ScoreConfig, policies: Policies) -> tuple[ModelLocation, str]:
-    """Where actors find the model, its version settled now: an alias may move meanwhile."""
+def _model_location(
+    config: ScoreConfig, policies: Policies
+) -> tuple[ModelLocation, str, tuple[Attribute, ...]]:
+    """Where actors find the model, its version settled now, and the attributes that it reads."""
     version = config.version
     if config.registry is not None and config.model is None:
         version = Registry(config.registry).resolve(SYSTEM, version)
@@ -54,7 +60,8 @@ def _model_location(config: ScoreConfig, policies: Policies) -> tuple[ModelLocat
         config.model, config.registry, version, policies, config.cpus_per_actor
     )
     with model_directory(SYSTEM, config.model, config.registry, version) as folder:
-        manifest = verify_artifact(folder).manifest
+        artifact = verify_artifact(folder)
+        manifest, attributes = artifact.manifest, read_attributes_of(artifact)
     lacking = sorted(set(policies.ids) - set(manifest.feature_names))
     if manifest.system != SYSTEM or lacking:
         raise ArtifactError(
@@ -62,11 +69,15 @@ def _model_location(config: ScoreConfig, policies: Policies) -> tuple[ModelLocat
             f"got one of {manifest.system} for {', '.join(manifest.feature_names)}; give the "
             "policies by --policies"
         )
-    return model_location, manifest.version
+    return model_location, manifest.version, attributes
 
 
 def _scored(
-    config: ScoreConfig, model_location: ModelLocation, request: Request, work: Storage
+    config: ScoreConfig,
+    model_location: ModelLocation,
+    request: Request,
+    work: Storage,
+    schema: pa.Schema,
 ) -> Dataset:
     quarantine = work.address("quarantine")
     work.write("quarantine/.keep", b"")
@@ -76,9 +87,7 @@ def _scored(
         "batch_format": "pyarrow",
         "batch_size": None,
     } | ({"num_gpus": request.gpus} if request.gpus > 0 else {})
-    answers = config.read(POSTS, quarantine).map_batches(
-        to_events, fn_args=(POST, ANSWERS), batch_format="pyarrow", batch_size=None
-    )
+    answers = map_to_events(config.read_posts(quarantine), POST, schema)
     if config.media is not None:
         arguments = (model_location, config.addresses(), quarantine)
         media_answers = config.read(MEDIA, quarantine).map_batches(

@@ -1,6 +1,8 @@
 """Rows that `jobs.moderation.preprocess` wrote, as models learn from them."""
 
-from collections.abc import Iterator
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,9 @@ from jobs.moderation.preprocessing import words_of
 from jobs.moderation.training_config import TrainConfig
 from jobs.moderation.tune import TuneConfig
 from lib.contract import ContractError
+from lib.feature.attribute_values import AttributeValue
+from lib.feature.attributes import Attribute, read_attributes, write_attributes
+from lib.moderation.model.attribute_training import AttributeSamples
 from lib.moderation.model.inputs import Marks
 from lib.moderation.model.model_config import ModelConfig
 from lib.moderation.model.outputs import Floats, Ints, Pixels, Presence
@@ -24,6 +29,7 @@ from lib.moderation.model.splits import PostSplit, split_authors, split_posts
 from lib.moderation.model.tokens import Tokens
 from lib.moderation.policies import Policies
 from lib.moderation.post import MODALITIES
+from lib.moderation.post_attributes import attribute_rows, features_of, frozen_attributes
 from lib.monitoring.request_columns import value_at
 from lib.storage import Storage, open_dataset, open_storage, split_address
 
@@ -77,6 +83,65 @@ class PreparedDataset:
     def at_us(self) -> Ints:
         """(n,) when they were posted, microseconds since 1970, UTC."""
         return np.asarray(self.posts["event_time"].cast(pa.int64()).to_numpy())
+
+    @property
+    def attributes(self) -> tuple[Attribute, ...]:
+        """Attributes of the posts, as their mapping declares them; not frozen."""
+        return read_attributes(self.attribute_entries)
+
+    @property
+    def attribute_entries(self) -> list[dict[str, Any]]:
+        """The same as plain JSON values."""
+        return list(self.note.get("attributes", ()))
+
+    def reading(self, attributes: Sequence[Attribute]) -> PreparedDataset:
+        """The same posts with the attributes of a model, whose vocabularies are learnt anew.
+
+        Raises:
+            ContractError: the posts lack one, or have it of another type.
+        """
+        own = {each.name: each.type for each in self.attributes}
+        for each in attributes:
+            if own.get(each.name) != each.type:
+                raise ContractError(
+                    f"attribute '{each.name}': expected type {each.type}, as the model reads it, "
+                    f"got {own.get(each.name, 'no such attribute')}; declare it in the mapping of "
+                    "posts"
+                )
+        entries = write_attributes(
+            replace(each, vocabulary=(), encoding="value") for each in attributes
+        )
+        return replace(self, note={**self.note, "attributes": entries})
+
+    def samples(self, split: PostSplit) -> AttributeSamples | None:
+        """Attributes of the posts that fusion learns from; None where posts have none.
+
+        Vocabularies are those of the posts that teach.
+
+        Raises:
+            AttributeFaultError: a category has too many values.
+        """
+        if not self.attributes:
+            return None
+        teaching, rows, rated = (
+            split.rows(*names) for names in (("members", "fusion"), ("fusion",), ("members",))
+        )
+        frozen = frozen_attributes(self.attributes, self.posts.take(pa.array(teaching)))
+        return AttributeSamples(
+            attributes=frozen,
+            features=self.features(rows, frozen),
+            authors=self.posts["author_id"].take(pa.array(rows)).to_numpy(),
+            rated_features=self.features(rated, frozen),
+            rated_targets=self.targets[rated],
+        )
+
+    def features(self, rows: Ints, attributes: Sequence[Attribute]) -> Floats:
+        """Features (n, attributes) of some posts, by frozen attributes."""
+        return features_of(self.posts.take(pa.array(rows)), attributes)
+
+    def attribute_rows(self, rows: Ints) -> list[dict[str, AttributeValue]]:
+        """Attributes of some posts by name, as they came."""
+        return attribute_rows(self.posts.take(pa.array(rows)), self.attributes)
 
     @property
     def labelled(self) -> NDArray[np.bool_]:

@@ -64,6 +64,7 @@ def fit_final(
         "size": size.to_json(),
         "seed": config.seed,
         "modalities": modalities,
+        "attributes": dataset.attribute_entries,
     }
     if config.engine == "process":
         train_members(plan, Backend(Runtime(threads=config.cpus_per_worker)))
@@ -116,4 +117,5 @@ def _put_together(
         authors=dataset.posts["author_id"].take(rows).to_numpy(),
         languages=dataset.posts["language"].take(rows).to_pylist(),
         reach=dataset.reach[rows],
+        features=dataset.features(rows, fusion.attributes) if fusion.attributes else None,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -11,8 +11,10 @@ import pyarrow.compute as pc
 from jobs.framework.cluster import gather_rows
 from lib.contract import ContractError
 from lib.declaration import did_you_mean
+from lib.feature.attributes import Attribute
 from lib.moderation.contracts import LABELS, POSTS
 from lib.moderation.policies import Policies
+from lib.moderation.post_attributes import attribute_schema
 
 if TYPE_CHECKING:
     from ray.data import Dataset
@@ -28,6 +30,11 @@ _LABEL = pa.schema([LABELS.schema.field(name) for name in LABELS.names if name n
 FACTS = pa.schema([*POSTS.schema, _WHAT, *_MEDIUM, *_LABEL])
 
 
+def events_schema(attributes: Iterable[Attribute]) -> pa.Schema:
+    """Of facts about posts that have attributes."""
+    return pa.schema([*FACTS, *attribute_schema(attributes)])
+
+
 def to_events(table: pa.Table, kind: int, schema: pa.Schema = FACTS) -> pa.Table:
     """Rows of a table as facts, or as facts and more, with nulls where they say nothing."""
     count = table.num_rows
@@ -41,9 +48,11 @@ def to_events(table: pa.Table, kind: int, schema: pa.Schema = FACTS) -> pa.Table
     return pa.table(columns, schema=schema)
 
 
-def map_to_events(rows: Dataset, kind: int) -> Dataset:
+def map_to_events(rows: Dataset, kind: int, schema: pa.Schema = FACTS) -> Dataset:
     """The same over Ray."""
-    return rows.map_batches(to_events, fn_args=(kind,), batch_format="pyarrow", batch_size=None)
+    return rows.map_batches(
+        to_events, fn_args=(kind, schema), batch_format="pyarrow", batch_size=None
+    )
 
 
 def by_post(rows: Dataset, partitions: int) -> Dataset:

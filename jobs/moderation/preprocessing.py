@@ -22,6 +22,7 @@ from jobs.moderation.post_events import (
     MEDIUM,
     POST,
     by_post,
+    events_schema,
     map_to_events,
     policies_in,
     refuse_unknown_policies,
@@ -31,6 +32,7 @@ from jobs.moderation.row_builder import RowBuilder
 from jobs.moderation.sources import intakes, read_policies, table_lines
 from lib.contract import ContractError
 from lib.contract.end_of_data import end_of_data
+from lib.feature.attributes import write_attributes
 from lib.moderation.contracts import LABELS, MEDIA, POSTS
 from lib.moderation.media.duplicates import repeated_posts
 from lib.moderation.model.model_config import ModelConfig, read_size_option
@@ -94,6 +96,7 @@ def _inputs(config: PreprocessConfig, size: ModelConfig, policies: Policies) -> 
         "shape": DecodeSpec.of(size).stored,
         "words": words_of(size),
         "allow": list(config.allow),
+        **({"attributes": write_attributes(config.attributes())} if config.attributes() else {}),
     }
 
 
@@ -142,14 +145,16 @@ def _computed(
     context = DataContext.get_current()
     context.target_max_block_size = _BLOCK_BYTES
     quarantine, work = folder.quarantine, folder.work
-    facts = map_to_events(config.read(POSTS, quarantine), POST)
+    attributes = config.attributes()
+    schema = events_schema(attributes)
+    facts = map_to_events(config.read_posts(quarantine), POST, schema)
     if config.media is not None:
-        facts = facts.union(map_to_events(decoded(config, size, work), MEDIUM))
+        facts = facts.union(map_to_events(decoded(config, size, work), MEDIUM, schema))
     if config.labels is not None:
         labels = config.read(LABELS, quarantine)
         refuse_unknown_policies(policies_in(labels), policies)
-        facts = facts.union(map_to_events(labels, LABEL))
-    builder = RowBuilder(policies, quarantine, size.text)
+        facts = facts.union(map_to_events(labels, LABEL, schema))
+    builder = RowBuilder(policies, quarantine, size.text, attributes)
     estimated = config.estimated_rows(POSTS, MEDIA, LABELS)
     rows = by_post(facts, shuffle_partitions(config.partitions, estimated)).map_batches(
         builder.rows, batch_format="pyarrow", batch_size=None, zero_copy_batch=True

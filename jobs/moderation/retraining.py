@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,12 @@ from lib.moderation.contracts import LABELS
 from lib.moderation.model import SYSTEM
 from lib.moderation.model.comparison import overall_precision
 from lib.moderation.model.inputs import PostInputs
-from lib.moderation.model.model import ModerationModel, load_model
+from lib.moderation.model.model import (
+    ModerationModel,
+    load_model,
+    open_artifact,
+    read_attributes_of,
+)
 from lib.moderation.model.outputs import Floats, Ints, Presence
 from lib.moderation.outcomes import PostOutcomes
 from lib.moderation.post import MODALITIES
@@ -70,6 +76,17 @@ class PostRetraining(label_tables.LabelledRetraining):
         count.marks["number"] = reviews.until
         total = reviews.rows.num_rows + filed.num_rows
         return label_tables.new_labels(count, total, {LABELS.name: path})
+
+    def comparable(self, settings: TrainConfig, champion: Champion) -> TrainConfig:
+        """See `LabelledRetraining`; attributes stay those of a champion that reads any."""
+        attributes = read_attributes_of(open_artifact(champion.directory))
+        if not attributes:
+            return settings
+        settings.require_attributes(attributes)
+        names = {each.name for each in attributes}
+        if extra := [each.name for each in settings.attributes() if each.name not in names]:
+            print(f"attributes that the champion does not read are left out: {', '.join(extra)}")
+        return replace(settings, attributes_of=str(champion.directory))
 
     def _train(self, config: RetrainConfig, settings: TrainConfig) -> TrainedModel:
         trained = trained_by(settings)
@@ -117,11 +134,13 @@ def inputs_of(dataset: PreparedDataset, rows: Ints) -> list[PostInputs]:
             media.setdefault((kind, row), []).append(pixels)
     presence, texts = dataset.presence[rows], dataset.texts(rows)
     inputs = []
-    for row, text, marks in zip(rows.tolist(), texts, presence, strict=True):
+    attributes = dataset.attribute_rows(rows)
+    posts = zip(rows.tolist(), texts, presence, attributes, strict=True)
+    for row, text, marks, own in posts:
         failed = [m for k, m in enumerate(MODALITIES) if marks[k] == Presence.FAILED]
         clips = media.get(("video", row), [None])
         images = tuple(media.get(("image", row), ()))
-        inputs.append(PostInputs(text or None, images, clips[0], frozenset(failed)))
+        inputs.append(PostInputs(text or None, images, clips[0], frozenset(failed), attributes=own))
     return inputs
 
 

@@ -1,6 +1,7 @@
 """Facts of posts become rows: one for each post, with its presence and what people said of it."""
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -15,6 +16,7 @@ from jobs import ingestion
 from jobs.moderation.post_events import LABEL, MEDIUM, POST
 from jobs.moderation.sources import write_matches
 from lib.contract import QUARANTINE_REASON, TIME, MatchCounts
+from lib.feature.attributes import Attribute, contract_column
 from lib.moderation.active_learning.pool import text_keys
 from lib.moderation.contracts import LABELS, POSTS
 from lib.moderation.model.inputs import Marks
@@ -23,6 +25,7 @@ from lib.moderation.model.outputs import Floats, Ints, Presence
 from lib.moderation.model.tokens import encoder_directory, pretrained_tokenizer, tokenise
 from lib.moderation.policies import Policies
 from lib.moderation.post import MODALITIES
+from lib.moderation.post_attributes import attribute_schema, column_names, renamed
 from lib.moderation.text_matching.folding import shows
 
 EMPTY_POST = "post: neither a text nor an image nor a video"
@@ -32,7 +35,7 @@ OLD_VERSION = "policy_version: given under another version of the policy"
 _SURE_COLUMNS = ("post_id", "kind", "place")
 
 
-def rows_schema(policies: int) -> pa.Schema:
+def rows_schema(policies: int, attributes: Iterable[Attribute] = ()) -> pa.Schema:
     """Schema of the rows: posts, presence of each modality, and a target for each policy."""
     return pa.schema(
         [
@@ -42,6 +45,7 @@ def rows_schema(policies: int) -> pa.Schema:
             *((f"{name}_presence", pa.int8()) for name in MODALITIES),
             ("targets", pa.list_(pa.float32(), policies)),  # share of people; NaN unknown
             ("label_known_at", TIME),  # when the last label became known
+            *attribute_schema(attributes),
         ]
     )
 
@@ -54,18 +58,19 @@ class RowBuilder:
         policies: in the order of targets.
         quarantine: folder or URI for what belongs to no post.
         words: of what texts become word pieces; None leaves that out.
+        attributes: that posts have beside the columns of the contract.
     """
 
     policies: Policies
     quarantine: str
     words: TextSize | None = None
+    attributes: tuple[Attribute, ...] = ()
 
     def rows(self, facts: pa.Table) -> pa.Table:
         """One row for each post of facts that hold all of its own."""
         if not facts.num_rows:
-            return rows_schema(len(self.policies.ids)).empty_table()
-        post_facts = facts.filter(pc.equal(facts["what"], POST)).select(list(POSTS.names))
-        posts = ingestion.deduplicate(post_facts, POSTS, "post_id", f"{self.quarantine}/posts")
+            return rows_schema(len(self.policies.ids), self.attributes).empty_table()
+        posts = self._posts(facts.filter(pc.equal(facts["what"], POST)))
         media = _first_of_each(facts.filter(pc.equal(facts["what"], MEDIUM)))
         labels = facts.filter(pc.equal(facts["what"], LABEL))
         name = _group_name(facts)
@@ -78,7 +83,17 @@ class RowBuilder:
         labels = self._of_read_posts(labels, posts.filter(pa.array(empty)), name)
         targets, known_at = self._targets(posts, labels)
         table = _row_table(posts, presence, targets, known_at, self._tokens(posts))
+        for field in attribute_schema(self.attributes):
+            table = table.append_column(field, posts[field.name])
         return table.filter(pa.array(~empty))
+
+    def _posts(self, facts: pa.Table) -> pa.Table:
+        """Each post once; what contradicts itself, also in an attribute, is set aside."""
+        names = [*POSTS.names, *column_names(self.attributes)]
+        posts = renamed(facts.select(names), self.attributes, back=True)
+        contract = POSTS.with_columns([contract_column(each) for each in self.attributes])
+        once = ingestion.deduplicate(posts, contract, "post_id", f"{self.quarantine}/posts")
+        return renamed(once, self.attributes)
 
     def _tokens(self, posts: pa.Table) -> pa.Array:
         """Word pieces of each text as the pretrained encoder takes them."""

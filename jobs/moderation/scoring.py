@@ -1,7 +1,7 @@
 """Actors that hold a model, and what they make of media and of posts."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from jobs import ingestion
 from jobs.model_source import model_directory
 from jobs.moderation.media_decoding import DecodeSpec, decode_one
-from jobs.moderation.post_events import FACTS, MEDIUM
+from jobs.moderation.post_events import FACTS, MEDIUM, events_schema
 from jobs.moderation.row_builder import RowBuilder
 from lib.calibration import sigmoid
 from lib.contract import QUARANTINE_REASON
+from lib.feature.attributes import Attribute
 from lib.moderation.media.limits import MediaError
 from lib.moderation.media.media_fetcher import MediaFetcher
 from lib.moderation.model import SYSTEM
@@ -27,12 +28,17 @@ from lib.moderation.model.model import ModerationModel, load_model
 from lib.moderation.model.outputs import ModalityAnswer, Presence
 from lib.moderation.policies import Policies
 from lib.moderation.post import MODALITIES
+from lib.moderation.post_attributes import features_of
 from lib.moderation.routing import Routing
 
-ANSWERS = pa.schema(
-    [*FACTS, ("embedding", pa.list_(pa.float32())), ("odds", pa.list_(pa.float64()))]
-)
+_ANSWER_FIELDS = [("embedding", pa.list_(pa.float32())), ("odds", pa.list_(pa.float64()))]
+ANSWERS = pa.schema([*FACTS, *_ANSWER_FIELDS])
 """Facts, and what a model said of each piece of a medium."""
+
+
+def answers_schema(attributes: Iterable[Attribute]) -> pa.Schema:
+    """The same of posts that have attributes."""
+    return pa.schema([*events_schema(attributes), *_ANSWER_FIELDS])
 
 
 @dataclass(frozen=True)
@@ -89,7 +95,7 @@ class MediaScorer:
             answers += self._answers(kind, some)
         self._set_aside(media, answers)
         rows = [answer | {"what": MEDIUM} for answer in answers]
-        return pa.Table.from_pylist(rows, schema=ANSWERS)
+        return pa.Table.from_pylist(rows, schema=answers_schema(self._model.fusion.attributes))
 
     def _answers(self, kind: str, some: list[Any]) -> list[dict[str, Any]]:
         model = self._model.image if kind == "image" else self._model.video
@@ -132,12 +138,13 @@ class PostScorer:
 
     def __init__(self, model_location: ModelLocation, quarantine: str, price: float) -> None:
         self._model, self._policies = model_location.load(), model_location.policies
-        self._builder = RowBuilder(model_location.policies, quarantine)
+        self._attributes = self._model.fusion.attributes
+        self._builder = RowBuilder(model_location.policies, quarantine, attributes=self._attributes)
         self._routing = Routing(model_location.policies, price)
 
     def __call__(self, answers: pa.Table) -> pa.Table:
         """Rows of `scores_schema`, one for each post."""
-        facts = answers.select(FACTS.names)
+        facts = answers.select(events_schema(self._attributes).names)
         if not facts.num_rows:
             return scores_schema(self._policies.ids).empty_table()
         pieces = answers.filter(
@@ -181,7 +188,8 @@ class PostScorer:
         presence: Marks,
         faulty: NDArray[np.bool_],
     ) -> pa.Table:
-        log_odds = self._model.fusion.answer(answers, presence)
+        features = features_of(rows, self._attributes)
+        log_odds = self._model.fusion.answer(answers, presence, features)
         order = [self._model.policies.index(name) for name in self._policies.ids]
         probabilities = sigmoid(log_odds)[:, order]
         # a post is never allowed where some of it, be it one image of several, was not seen

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+
 from jobs import ingestion
+from jobs.framework.attributes import attribute_fault, require_attributes
 from jobs.framework.paths import InputPath
 from jobs.framework.tables import TableSources, table_summaries
 from lib.contract import Contract, ContractError, MatchCounts
 from lib.contract.matches import table_match_warnings
 from lib.declaration.yaml_document import decode_yaml
-from lib.moderation.contracts import CONTRACTS, MEDIA
+from lib.feature.attributes import Attribute, AttributeFaultError
+from lib.moderation.contracts import CONTRACTS, MEDIA, POSTS
 from lib.moderation.media.media_fetcher import AddressError, MediaFetcher
 from lib.moderation.policies import POLICIES_FILE, Policies, load_policies
+from lib.moderation.post_attributes import declared_attributes, renamed
 from lib.storage import Storage, open_storage
 
 _MATCHES = "matches"
@@ -64,6 +69,39 @@ class Sources(TableSources):
         read_policies(self.policies)
         self.addresses()
         self.check_mappings()
+        self.attributes()
+
+    def attributes(self) -> tuple[Attribute, ...]:
+        """Attributes that the mapping of posts declares, not frozen.
+
+        Raises:
+            ContractError: one cannot be meant, with its line.
+        """
+        try:
+            return declared_attributes(self.mapping(POSTS).contract)
+        except AttributeFaultError as error:
+            raise attribute_fault(self.mapping_posts, error) from error
+
+    def require_attributes(self, attributes: Sequence[Attribute]) -> None:
+        """Refuse posts without an attribute that a model reads.
+
+        Raises:
+            ContractError: the message names it.
+        """
+        if attributes:
+            require_attributes(attributes, self.mapping(POSTS).contract)
+
+    def read_posts(self, quarantine: str) -> ray.data.Dataset:
+        """Posts that pass their contract, attributes under the names of `column_names`."""
+        attributes = self.attributes()
+
+        def rename(posts: pa.Table) -> pa.Table:
+            return renamed(posts, attributes)
+
+        posts = self.read(POSTS, quarantine)
+        if not attributes:
+            return posts
+        return posts.map_batches(rename, batch_format="pyarrow", batch_size=None)
 
     def read(self, contract: Contract, quarantine: str) -> ray.data.Dataset:
         """Rows of a table that pass its contract.

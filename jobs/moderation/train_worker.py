@@ -15,6 +15,7 @@ import numpy as np
 
 from jobs.moderation.dataset import PreparedDataset, find_rows, rows_with
 from jobs.moderation.distributed import Backend, SharedRun
+from lib.feature.attributes import read_attributes
 from lib.moderation.model.fitting import Runtime
 from lib.moderation.model.fusion import unseen_as_failed
 from lib.moderation.model.fusion_training import fit_fusion
@@ -42,11 +43,13 @@ def train_members(plan: Mapping[str, Any], backend: Backend) -> None:
     """Fit everything that is not there yet.
 
     Args:
-        plan: `rows` and `storage` (addresses), `size`, `seed`, and `modalities` to fit.
+        plan: `rows` and `storage` (addresses), `size`, `seed`, `modalities` to fit, and
+            `attributes` of posts that fusion reads.
         backend: who does it; all of them call this.
     """
     storage = open_storage(plan["storage"])
-    dataset, size = find_rows(plan["rows"]), read_size(plan["size"], "plan")
+    size = read_size(plan["size"], "plan")
+    dataset = find_rows(plan["rows"]).reading(read_attributes(plan["attributes"]))
     training = _Training(dataset, read_split(storage), size, int(plan["seed"]), backend, storage)
     for name in plan["modalities"]:
         if not storage.exists(f"{name}/finished"):
@@ -91,7 +94,8 @@ class _Training:
         presence = unseen_as_failed(self.dataset.presence[rows], blind)
         policies, targets = self.dataset.policies.ids, self.dataset.targets[rows]
         run = self._run("fusion", every=max(1, size.learning.epochs))
-        fused = fit_fusion(answers, presence, targets, policies, self.split.fold[rows], size, run)
+        folds, samples = self.split.fold[rows], self.dataset.samples(self.split)
+        fused = fit_fusion(answers, presence, targets, policies, folds, size, run, samples)
         if self.backend.rank == 0:
             self._keep(fused.fusion.files(), "fusion")
             thresholds = thresholds_of(fused.log_odds, targets, policies)

@@ -4,9 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from jobs.framework.attributes import attribute_fault
 from jobs.framework.options import shared_options
 from jobs.framework.step_cache import StepCache
 from jobs.framework.training import Training, align, decimals
+from jobs.model_source import model_directory
 from jobs.moderation.dataset import PreparedDataset, find_rows, quarantine_of, split_dataset
 from jobs.moderation.fitting import fit_final, modalities_to_fit
 from jobs.moderation.preprocess import PreprocessConfig
@@ -14,8 +16,10 @@ from jobs.moderation.preprocessing import write_rows
 from jobs.moderation.sources import table_lines
 from jobs.moderation.training_config import TrainConfig
 from lib.calibration import sigmoid
+from lib.feature.attributes import AttributeFaultError
 from lib.moderation.model import SYSTEM
 from lib.moderation.model.comparison import Evaluation, FittedModel, evaluate, ordered
+from lib.moderation.model.model import open_artifact, read_attributes_of
 from lib.moderation.model.model_config import ModelConfig, read_size_option
 from lib.moderation.model.report import Subject, training_report
 from lib.moderation.model.splits import PARTS, PostSplit
@@ -58,8 +62,8 @@ class TrainingResult:
     def reference(self) -> ModelReference:
         """What monitoring compares with: scores of test posts, their languages and media.
 
-        Scores are the highest and those by policy. The model reads posts, not numbers, so there are
-        no features; a training's posts are not as many a day as a service's.
+        Scores are the highest and those by policy. Features are those of attributes, of which a
+        model may have none; a training's posts are not as many a day as a service's.
         """
         rows, fit = self.split.rows("test"), self.fit
         scores = sigmoid(fit.log_odds)
@@ -68,8 +72,9 @@ class TrainingResult:
         )
         by_policy = {f"score {name}": scores[:, k] for k, name in enumerate(fit.model.policies)}
         languages = self.dataset.posts["language"].take(rows).to_numpy()
+        names = [each.feature_name for each in fit.model.fusion.attributes]
         block = RowBlock(
-            np.empty((len(rows), 0)),
+            np.empty((len(rows), 0)) if fit.features is None else fit.features,
             self.dataset.at_us[rows],
             fit.authors,
             violates.astype(np.float64),
@@ -81,7 +86,7 @@ class TrainingResult:
                 **{f"score {k}": f"{ANSWER}policies.{k}.probability" for k in fit.model.policies},
             },
         )
-        return remember(SYSTEM, "author_id", (), [block], volume_is_served=False)
+        return remember(SYSTEM, "author_id", names, [block], volume_is_served=False)
 
 
 def train_model(config: TrainConfig) -> str:
@@ -104,7 +109,11 @@ def trained_by(config: TrainConfig) -> TrainingResult:
     size = read_size_option(config.size)
     training = Training.start(SYSTEM, config)
     step = training.step
-    dataset, split = split_dataset(rows_of(config, size), config)
+    dataset, split = split_dataset(_as_read(rows_of(config, size), config), config)
+    try:
+        dataset.samples(split)
+    except AttributeFaultError as error:
+        raise attribute_fault(config.mapping_posts, error) from error
     counts = ", ".join(f"{count:,} {name}" for name, count in split.counts.items())
     step(f"{len(dataset):,} posts: {counts}")
     stages = StepCache(training.output, inputs_of(config, dataset, size))
@@ -129,6 +138,15 @@ def rows_of(config: TrainConfig, size: ModelConfig) -> PreparedDataset:
     return find_rows(output, size)
 
 
+def _as_read(dataset: PreparedDataset, config: TrainConfig) -> PreparedDataset:
+    """The posts with the attributes of the model that the options name, if they name one."""
+    if config.attributes_of is None:
+        return dataset
+    with model_directory(SYSTEM, config.attributes_of, None, "") as folder:
+        attributes = read_attributes_of(open_artifact(folder))
+    return dataset.reading(attributes)
+
+
 def inputs_of(
     config: TrainConfig, dataset: PreparedDataset, size: ModelConfig
 ) -> dict[str, object]:
@@ -141,6 +159,7 @@ def inputs_of(
         "parts": list(PARTS),
         "engine": [config.engine, config.num_workers, config.min_workers],
         "seed": config.seed,
+        **({} if config.attributes_of is None else {"attributes": dataset.attribute_entries}),
     }
 
 

@@ -43,6 +43,9 @@ class TrainConfig(TrainingOptions, Sources):
     """choice of the test posts: author-time, the newest posts of authors outside the training;
     author, all posts of such authors; time, the newest posts of all authors; random, for data
     without authors and times"""
+    attributes_of: InputPath | None = None
+    """folder or URI of a model whose attributes of posts are read instead of all that the mapping
+    declares; a retraining takes those of the champion"""
 
     def check(self) -> None:
         """See `JobOptions`."""

@@ -57,7 +57,8 @@ TOP = _keys(
     ),
     columns=("one entry for each column of the contract", "columns: {example_id: {from: id}}"),
     attributes=(
-        "typed columns of `transactions`, `customers`, `machines` or `rows` beside the contract's",
+        "typed columns of `transactions`, `customers`, `machines`, `posts` or `rows` beside the "
+        "contract's",
         "attributes: {channel: {from: channel, type: category}}",
     ),
     aggregate=(

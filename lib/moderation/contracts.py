@@ -40,6 +40,7 @@ POSTS = Contract(
         _count("reach", "views so far, or expected"),
     ),
     key=("post_id",),
+    takes_attributes=True,
 )  # fmt: skip
 
 MEDIA = Contract(

@@ -148,6 +148,13 @@ def test_flags_in_columns_of_their_own_become_labels_by_unpivot(tmp_path: Path):
     assert suggestion.checked.left_out == 6 * posts.JIGSAW_UNJUDGED
 
 
+def test_a_column_beside_texts_may_be_their_label(tmp_path: Path):
+    posts.write_spam(tmp_path)
+    suggestion = suggested(tmp_path / "spam.csv", "moderation.posts")
+    assert entries(suggestion, "attributes")["v1"]["type"] == "category"
+    assert "if people decided it of the text it is a label" in doubts(suggestion, "v1")
+
+
 # times
 
 

@@ -31,7 +31,7 @@ def text(contract: Contract) -> str:
     )
 
 
-READ = ("transactions", "customers", "machines", "rows")
+READ = ("transactions", "customers", "machines", "posts", "rows")
 
 
 @pytest.mark.parametrize("contract", [c for c in ALL if c.name not in READ], ids=lambda c: c.name)
@@ -46,6 +46,6 @@ def test_attributes_that_nothing_reads_are_refused(contract: Contract) -> None:
 
 
 @pytest.mark.parametrize("contract", [c for c in ALL if c.name in READ], ids=lambda c: c.name)
-def test_attributes_of_payments_customers_machines_and_rows_are_read(contract: Contract) -> None:
+def test_attributes_of_tables_with_subjects_are_read(contract: Contract) -> None:
     mapping = parse_mapping(text(contract), [contract], "own.yaml")
     assert mapping.contract.attributes == ("colour", "weight")

@@ -95,7 +95,8 @@ def sort_leftovers(
         if _is_sensor(choice, profile):
             sorted_out.sensors.append(_sensor(name, profile, usual))
         else:
-            sorted_out.attributes.append(_attribute(name, profile, usual))
+            entry = _attribute(name, profile, usual)
+            sorted_out.attributes.append(entry.doubting(*_maybe_label(choice, profile)))
     return sorted_out
 
 
@@ -157,6 +158,15 @@ def _unread(choice: Choice, profile: ColumnProfile) -> str | None:
     if contract.takes_attributes or _is_sensor(choice, profile):
         return None
     return f"nothing reads attributes of the table '{contract.name}' yet"
+
+
+def _maybe_label(choice: Choice, profile: ColumnProfile) -> list[str]:
+    """That a column beside texts may be their label, which is often in the same file."""
+    has_texts = any(column.multiline for column in choice.candidate.contract.columns)
+    is_label = profile.kind == "flag" or (profile.kind == "text" and profile.distinct <= _FEW_CODES)
+    if not has_texts or not is_label:
+        return []
+    return ["if people decided it of the text it is a label: leave it out here"]
 
 
 def _is_sensor(choice: Choice, profile: ColumnProfile) -> bool:
