@@ -149,6 +149,7 @@ class PostPage:
         policies: those that the post may break first.
         has_policy_texts: whether it was decided by the policies whose texts are shown.
         author: what was known of the author then: name, value (None is missing), unit.
+        attributes: of the post, by name, as they were sent.
         timeline: posts of the author around it, the latest first.
         history: what people did, the latest first.
     """
@@ -159,6 +160,7 @@ class PostPage:
     policies: tuple[PolicyLine, ...]
     has_policy_texts: bool
     author: tuple[tuple[str, float | None, str], ...]
+    attributes: tuple[tuple[str, str], ...]
     timeline: tuple[PostLine, ...]
     history: tuple[HistoryLine, ...]
 
@@ -277,12 +279,28 @@ def read_post(source: SystemSource, post_id: str, reviewer: str) -> PostPage | N
         policies=_policies(decision),
         has_policy_texts=decision.answer.get("policies_version") == packaged_policies().label,
         author=tuple(
-            (name, value if math.isfinite(value) else None, _UNITS.get(name, ""))
+            (name, value if math.isfinite(value) else None, _UNITS[name])
             for name, value in decision.features.items()
+            if name in _UNITS
         ),
+        attributes=_attributes(decision),
         timeline=tuple(posts.values()),
         history=read_history(source, post_id),
     )
+
+
+def _attributes(decision: Decision) -> tuple[tuple[str, str], ...]:
+    """Attributes of a post by name, as texts."""
+    sent = decision.request.get("attributes")
+    if not isinstance(sent, Mapping):
+        return ()
+    return tuple((name, _attribute_text(value)) for name, value in sent.items())
+
+
+def _attribute_text(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _content(source: SystemSource, decision: Decision) -> PostContent:

@@ -135,7 +135,8 @@ def _table(
 
 def _value(decision: Decision, name: str, kind: type) -> object:
     """What the decision saw of a field; None where it is missing or was not recorded."""
-    for values in (decision.features, decision.request, decision.entities):
+    attributes = decision.request.get("attributes")
+    for values in (decision.features, decision.request, decision.entities, attributes):
         value = values.get(name) if isinstance(values, Mapping) else None
         if value is not None:
             return _typed(value, kind)

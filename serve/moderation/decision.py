@@ -1,13 +1,15 @@
 """How one post is judged: read, held against rules, models, routing, review, record."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from lib.concurrency.bounded_executor import BoundedExecutor, SizedExecutor
 from lib.concurrency.keyed_lock import KeyedLock
+from lib.feature.attribute_values import attribute_states, encode_attributes
+from lib.feature.attributes import Attribute
 from lib.moderation.author import AUTHORS
 from lib.moderation.decision_policy import (
     DecisionResult,
@@ -22,6 +24,7 @@ from lib.moderation.model.fusion_version import FusionModelVersion
 from lib.moderation.model.inputs import PostInputs
 from lib.moderation.model.outputs import Floats
 from lib.moderation.policy_bundle import PolicyBundle
+from lib.moderation.post import Post
 from lib.moderation.prepared_post import PreparedPost
 from lib.moderation.result import ModerationResult
 from lib.moderation.review_price import ReviewPricer
@@ -50,13 +53,19 @@ class PostModerator(Decider):
         parts: of the application.
         dependencies: what it works with beside them.
         video_at_once: whether the answer waits for the video.
+        attributes: that posts may have.
     """
 
     def __init__(
-        self, parts: ServiceParts, dependencies: Dependencies, video_at_once: bool
+        self,
+        parts: ServiceParts,
+        dependencies: Dependencies,
+        video_at_once: bool,
+        attributes: Sequence[Attribute] = (),
     ) -> None:
         super().__init__(parts, AUTHORS.digest)
         self._dependencies, self._video_at_once = dependencies, video_at_once
+        self._attributes = tuple(attributes)
         self._texts = SizedExecutor(*TEXT_THREADS)
         self._packing = BoundedExecutor("challenger inputs", 1)
         self.review_price = 0.0
@@ -98,7 +107,7 @@ class PostModerator(Decider):
             context,
             answer.model_dump(mode="json"),
             result.verdict,
-            result.history,
+            {**result.history, **self._attribute_features(post)},
             "model" if result.history else "store",
             subject_id=post.post_id,
             entities={"author_id": post.author_id},
@@ -167,6 +176,7 @@ class PostModerator(Decider):
             near=prepared.near_match,
             hits=word_hits,
             failed_media=len(prepared.undecoded),
+            attributes=self._attributes,
         )
         rules = self._active_rules.current.select(history is not None)
         verdict = rules.evaluate(facts, prepared.post.post_id)
@@ -258,8 +268,25 @@ class PostModerator(Decider):
             return replace(result, choice=replace(result.choice, method="fallback"))
         return result
 
+    @property
+    def _read_attributes(self) -> tuple[Attribute, ...]:
+        """Attributes with the vocabularies of the model in force; without one, those of the start.
+
+        A model that came since has the same attributes, maybe with other values.
+        """
+        model = self._dependencies.model_slot.current
+        return self._attributes if model is None else model.fusion.attributes
+
+    def _attribute_features(self, post: Post) -> dict[str, float]:
+        """Features of a post's attributes, by name, as monitoring compares them."""
+        attributes = self._read_attributes
+        values = encode_attributes(attributes, post.attributes).tolist()
+        return dict(zip((each.feature_name for each in attributes), values, strict=True))
+
     def _count_details(self, result: ModerationResult) -> None:
         meter = self._meter
+        for name, state in attribute_states(self._read_attributes, result.prepared.post.attributes):
+            meter.count(metrics.ATTRIBUTES, name, state)
         for name, policy in result.policies.items():
             if policy.action != "ALLOW":
                 meter.count(metrics.POLICIES, name, policy.action)

@@ -1,7 +1,7 @@
 """What the moderation application counts."""
 
 from serve.framework import Metric
-from serve.framework.metrics import MILLISECONDS, common_metrics
+from serve.framework.metrics import MILLISECONDS, attribute_states, common_metrics
 
 POLICIES = "forewarn_moderation_policies"
 UNDECODED = "forewarn_moderation_undecoded"
@@ -9,6 +9,7 @@ HITS = "forewarn_moderation_hits"
 RETRIES = "forewarn_moderation_retries"
 STAGE_MS = "forewarn_moderation_stage_ms"
 APPEALS = "forewarn_moderation_appeals"
+ATTRIBUTES = "forewarn_moderation_attributes"
 BATCH_POSTS = "forewarn_moderation_batch_posts"
 
 BATCH = Metric(
@@ -26,5 +27,6 @@ INSTRUMENTS = (
     Metric(RETRIES, "posts that were decided before"),
     Metric(STAGE_MS, "time of a stage of a decision, ms", ("stage",), MILLISECONDS),
     Metric(APPEALS, "appeals of authors", ("outcome",)),
+    attribute_states(ATTRIBUTES, "posts sent"),
     BATCH,
 )

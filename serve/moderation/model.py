@@ -246,19 +246,16 @@ class ModelRunner:
         """What of a post speaks for a policy: which modality mattered, and what within each.
 
         Returns:
-            `probability`; `modalities`, what each adds to the log-odds beside the others; and by
-            name the explanation of each modality that is present.
+            `probability`; `modalities`, what each adds to the log-odds beside the others, and all
+            attributes; by name the explanation of each modality that is present; and `attributes`,
+            what each of them adds beside the others.
 
         Raises:
             ModelUnavailableError: as `run`.
         """
         output = await self.run(model, post)
         index = model.fusion.policies.index(policy)
-        adds = explain_modalities(model.fusion, output.answers, batch_of([post]).presence)
-        explanation: dict[str, Any] = {
-            "probability": float(output.probabilities[index]),
-            "modalities": {name: float(adds[name][0, index]) for name in output.payloads},
-        }
+        explanation = _contributions(model, output, post, index)
         try:
             async with asyncio.timeout(self._timeout):
                 for name, payload in output.payloads.items():
@@ -292,3 +289,21 @@ class ModelRunner:
         ]
         odds = np.array([answer.log_odds[0, index] for answer in await asyncio.gather(*answers)])
         return [int(some.argmax()) for some in np.split(odds, np.cumsum(counts)[:-1])]
+
+
+def _contributions(
+    model: FusionModelVersion, output: ModelOutput, post: PostInputs, index: int
+) -> dict[str, Any]:
+    """Probability of a policy, and what modalities and attributes add to its log-odds."""
+    fusion, answers = model.fusion, output.answers
+    presence, features = batch_of([post]).presence, fusion.encoded([post.attributes])
+    adds = explain_modalities(fusion, answers, presence, features)
+    explanation: dict[str, Any] = {
+        "probability": float(output.probabilities[index]),
+        "modalities": {name: float(adds[name][0, index]) for name in output.payloads},
+    }
+    if fusion.attributes:
+        together, single = fusion.attribute_contributions(answers, presence, features)
+        explanation["modalities"]["attributes"] = float(together[0, index])
+        explanation["attributes"] = {name: float(own[0, index]) for name, own in single.items()}
+    return explanation

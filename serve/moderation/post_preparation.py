@@ -19,7 +19,7 @@ from lib.moderation.media.media_store import MediaStore
 from lib.moderation.model.inputs import PostInputs
 from lib.moderation.model.outputs import Pixels
 from lib.moderation.post import Media, Post
-from lib.moderation.prepared_post import POST_FIELDS, PreparedPost, UndecodedAnswer
+from lib.moderation.prepared_post import PreparedPost, UndecodedAnswer, kept_fields
 from serve.framework import Metrics, Problem
 from serve.framework.profiles import ProfileRepository
 from serve.moderation import metrics
@@ -100,14 +100,13 @@ class PostPreparer:
             request: as `PreparedPost.row` made it.
         """
         started = time.perf_counter()
-        row = {name: request[name] for name in POST_FIELDS}
         contents = {
             key: await self._storing.run(self.media_store.read, digest)
             for key, digest in request["media"].items()
         }
         media_by_key = {key: Media(content) for key, content in contents.items() if content}
         images = tuple(media for key, media in media_by_key.items() if key != "video")
-        post = Post(**row, images=images, video=media_by_key.get("video"))
+        post = Post(**kept_fields(request), images=images, video=media_by_key.get("video"))
         pieces = await asyncio.gather(*(self._piece(*entry) for entry in media_by_key.items()))
         missing = [
             _Piece(key, Media(None, "kept"), fault=MediaError("not_found", "it is not kept"))
@@ -164,6 +163,7 @@ class PostPreparer:
                 clip=clip,
                 failed=frozenset(failed),
                 image_frames=tuple(map(len, images)),
+                attributes=post.attributes,
             ),
             kept={piece.place: piece.digest for piece in pieces if piece.digest is not None},
             undecoded=tuple(undecoded),
@@ -185,6 +185,7 @@ def post_of(request: PostRequest, created_at_us: int) -> Post:
         language=request.language,
         reports=request.reports,
         reach=request.reach,
+        attributes=request.sent_attributes or {},
     )
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Path, Query
+from pydantic import TypeAdapter
 from starlette.responses import Response
 
 from serve.framework import Context, Gateway, RequestContext, Route, Router, new_gateway
@@ -25,7 +26,6 @@ from serve.framework.review_schemas import (
 from serve.framework.routes import ENCODED, MISSING, PathIdParam
 from serve.moderation.review import REFUSALS
 from serve.moderation.schemas import (
-    POST,
     AppealRequest,
     AppealResponse,
     ClaimedItem,
@@ -38,6 +38,7 @@ from serve.moderation.schemas import (
     PostResponse,
     PostView,
     QueueStatsResponse,
+    post_model,
 )
 from serve.moderation.service import ModerationService
 
@@ -57,8 +58,10 @@ def build_gateway(service: ModerationService, names_request: bool = True) -> Gat
 def _post_routes(service: ModerationService) -> list[Route]:
     router = Router("posts", "moderation")
     limits = {"responses": CONFLICT, "body_bytes": service.args.body_bytes}
+    new_post: Any = post_model(service.attributes)
+    adapter: TypeAdapter[PostRequest] = TypeAdapter(new_post)
 
-    @router.direct("/posts", "score", "Moderate a post", PostRequest, PostResponse, **limits)
+    @router.direct("/posts", "score", "Moderate a post", new_post, PostResponse, **limits)
     async def moderate(body: bytes, context: RequestContext) -> bytes:
         """Decide whether a post is allowed, reviewed or removed.
 
@@ -66,7 +69,7 @@ def _post_routes(service: ModerationService) -> list[Route]:
         A post with a video may be PENDING: `GET /posts/{post_id}` returns the decision later. The
         same post sent again gets the stored answer.
         """
-        post = await service.parsing.parse(POST, body)
+        post = await service.parsing.parse(adapter, body)
         del body  # of megabytes in base 64, while decoders take their memory
         return await service.decider.moderate(post, context)
 
@@ -89,7 +92,7 @@ def _post_routes(service: ModerationService) -> list[Route]:
             str | None, Query(description="Id of the policy. Default: the most probable one.")
         ] = None,
     ) -> ExplanationResponse:
-        """Return the words, image regions and video segments that indicate a violation."""
+        """Return the words, image regions, video segments and attributes of a violation."""
         return await service.posts.explain(post_id, policy, context)
 
     refusals = MISSING | CONFLICT

@@ -6,6 +6,7 @@ import base64
 import binascii
 import hashlib
 import io
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import (
@@ -14,11 +15,12 @@ from pydantic import (
     EncoderProtocol,
     Field,
     JsonValue,
-    TypeAdapter,
     model_validator,
 )
 
 from lib.contract.fields import Count, Id, Moment, Note, PathId
+from lib.feature.attribute_values import AttributeValue
+from lib.feature.attributes import Attribute
 from lib.moderation.post import LONGEST_TEXT, MOST_IMAGES
 from lib.moderation.prepared_post import UndecodedAnswer
 from lib.moderation.result import HitAnswer, ModerationResult, PolicyAnswer
@@ -26,6 +28,10 @@ from lib.moderation.text_matching.folding import shows
 from lib.records.json_codec import write_json
 from serve.framework import response_fields as fields
 from serve.framework.asgi import RequestContext
+from serve.framework.attribute_models import (
+    sent_attributes_of,
+    with_attributes,
+)
 from serve.framework.review_schemas import (
     LANGUAGE,
     CaseEntry,
@@ -138,17 +144,38 @@ class PostRequest(fields.RequestBody):
         few MB, without holding Python's lock.
         """
         content = {
-            **self.model_dump(mode="json", exclude={"images", "video"}),
+            **self.model_dump(mode="json", exclude={"images", "video", "attributes"}),
+            **({"attributes": own} if (own := self.sent_attributes) else {}),
             "images": [image.digest for image in self.images],
             "video": None if self.video is None else self.video.digest,
         }
         return hashlib.blake2b(write_json(content), digest_size=_DIGEST_BYTES).hexdigest()
+
+    @property
+    def sent_attributes(self) -> dict[str, AttributeValue] | None:
+        """Attributes by name, unknown ones left out; None if none were sent."""
+        return sent_attributes_of(self)
 
     @model_validator(mode="after")
     def _something(self) -> PostRequest:
         if not (shows(self.text) or self.images or self.video):
             raise ValueError("the post is empty: expected a text, an image or a video")
         return self
+
+
+def post_model(attributes: Sequence[Attribute] = ()) -> type[PostRequest]:
+    """The model of a post to moderate.
+
+    Args:
+        attributes: that a post may have.
+    """
+    return with_attributes(
+        PostRequest,
+        "post",
+        attributes,
+        "Attributes of the post that the model was trained with; each may be left out, which says "
+        "that it is not known.",
+    )
 
 
 class PostResponse(BaseModel):
@@ -175,6 +202,11 @@ class PostResponse(BaseModel):
     presence: dict[str, Literal["present", "absent", "failed"]] = Field(
         description="State of each modality of the post (`text`, `image`, `video`): present, "
         "absent, or present and not decodable."
+    )
+    attributes: dict[str, str | bool | float] = Field(
+        {},
+        description="Attributes of the post, as they were sent; those that are not known are left "
+        "out. Empty if the model was trained without attributes.",
     )
     hits: list[HitAnswer] = Field(description="Matches of word lists and of known media.")
     undecoded: list[UndecodedAnswer] = Field(
@@ -204,6 +236,7 @@ class PostResponse(BaseModel):
             policy=choice.policy,
             policies=result.policies,
             presence=result.presence,  # type: ignore[arg-type]
+            attributes=dict(result.prepared.post.attributes),
             hits=result.hits,
             undecoded=list(result.prepared.undecoded),
             model_version=result.model_version,
@@ -332,10 +365,8 @@ class ExplanationResponse(BaseModel):
     model_version: str = Field(description="Version of the model that was explained.")
     explanation: dict[str, JsonValue] = Field(
         description="`probability` of a violation; `modalities`, the contribution of each modality "
-        "to the log-odds; and by modality its words, heat maps (PNG in Base64) or video segments "
-        "with their contributions."
+        "to the log-odds, and of all attributes together; by modality its words, heat maps (PNG in "
+        "Base64) or video segments with their contributions; and `attributes`, the contribution of "
+        "each."
     )
     request_id: fields.RequestId
-
-
-POST: TypeAdapter[PostRequest] = TypeAdapter(PostRequest)

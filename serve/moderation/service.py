@@ -6,11 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from lib.feature.attributes import Attribute, write_attributes
 from lib.moderation.media.limits import Limits
 from lib.moderation.media.media_fetcher import MediaFetcher
 from lib.moderation.media.media_store import MediaStore
 from lib.moderation.model import SYSTEM
 from lib.moderation.model.fusion_version import FusionModelVersion, load_fusion_version
+from lib.moderation.model.model import open_artifact, read_attributes_of
+from lib.moderation.post_attributes import served_difference
 from lib.moderation.review.queue import PostReviewQueue
 from lib.moderation.rules import ACTIONS, NUMBERS, RULES_FILE, TEXTS, rule_fields
 from lib.records.review import ReviewStore
@@ -19,7 +22,7 @@ from lib.review.salt import read_salt
 from lib.review.settings import ReviewSettings
 from lib.storage import open_storage
 from serve.framework import Metrics
-from serve.framework.model_slot import ModelSlot
+from serve.framework.model_slot import ModelSlot, RestartRequiredError, read_at_start
 from serve.framework.reloadable import ActiveRules
 from serve.framework.service import RiskService, ServiceStart
 from serve.framework.settings import UserConfig
@@ -52,7 +55,10 @@ class ModerationService(RiskService):
         self, start: ServiceStart[ModerationSettings], modalities: ModalityClient | None = None
     ) -> None:
         self.args = args = start.args
-        active_rules = ActiveRules(rule_fields(), RULES_FILE, ACTIONS, {*NUMBERS, *TEXTS})
+        self.attributes = read_at_start(SYSTEM, args, _attributes_in, ())
+        own = {each.name for each in self.attributes}
+        fields = rule_fields(attributes=self.attributes)
+        active_rules = ActiveRules(fields, RULES_FILE, ACTIONS, {*NUMBERS, *TEXTS, *own})
         super().__init__(SYSTEM, start, active_rules)
         self.active_policies = ActivePolicies()
         # at once: a model is only taken where it answers for the policies in force
@@ -65,7 +71,7 @@ class ModerationService(RiskService):
         self._loop: asyncio.AbstractEventLoop | None = None
         dependencies = self._dependencies(start.meter)
         self.preparer, self.review = dependencies.preparer, dependencies.review
-        self.decider = PostModerator(self.parts, dependencies, args.video_at_once)
+        self.decider = PostModerator(self.parts, dependencies, args.video_at_once, self.attributes)
         media = args.media
         self.posts = PostService(self.decision_store, dependencies, lambda: open_storage(media))
         self.outcomes = self.new_outcomes(self.review.queue, self.posts.apply_outcome)
@@ -95,7 +101,10 @@ class ModerationService(RiskService):
 
     def challenger_kind(self) -> ChallengerKind:
         """See `RiskService`."""
-        options = {"policies": list(self.active_policies.current.policies.ids)}
+        options = {
+            "policies": list(self.active_policies.current.policies.ids),
+            "attributes": write_attributes(self.attributes),
+        }
         loader = "lib.moderation.model.challenger:load"
         return ChallengerKind(loader, options, ("REMOVE",), ("REVIEW",))
 
@@ -125,6 +134,12 @@ class ModerationService(RiskService):
         return self.model_slot.current is not None
 
     def _load(self, directory: Path) -> FusionModelVersion:
+        if differs := served_difference(_attributes_in(directory), self.attributes):
+            raise RestartRequiredError(
+                f"{directory.name} reads other attributes of posts than the model that this "
+                f"service started with: {differs}; start the service again with this model, then "
+                "send its attributes"
+            )
         model, active_model = (
             load_fusion_version(directory, self.active_policies.current.policies.ids),
             self.model_slot.current,
@@ -153,3 +168,12 @@ class ModerationService(RiskService):
         except Exception as error:
             future.cancel()
             self.log.write("members-unprepared", "error", error=repr(error))
+
+
+def _attributes_in(directory: Path) -> tuple[Attribute, ...]:
+    """The attributes of posts that a model reads.
+
+    Raises:
+        ArtifactError: it is damaged, or of another system.
+    """
+    return read_attributes_of(open_artifact(directory))

@@ -73,6 +73,7 @@ def test_every_count_is_on_a_panel_or_in_an_alert() -> None:
         "forewarn_churn_attributes",
         "forewarn_fraud_attributes",
         "forewarn_maintenance_attributes",
+        "forewarn_moderation_attributes",
         "forewarn_fraud_unknown_payment_methods",
     }
 

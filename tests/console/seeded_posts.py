@@ -46,6 +46,7 @@ NEAR = {
     "text": None,
     "distance": 12,
 }
+ATTRIBUTES = {"group": "garden & home", "account_age": 3.5, "is_verified": True}
 FEATURES = {"posts_by_author_7d": 12.0, "removals_by_author_90d": 2.0, "is_new_author": 0.0}
 
 
@@ -112,7 +113,8 @@ def seed_posts(url: str, folder: Path, ids: Callable[[int], str]) -> None:
         TEXT,
         decision="REVIEW",
         score=0.71,
-        request={"media": media, "undecoded": ["images.1"]},
+        request={"media": media, "undecoded": ["images.1"], "attributes": ATTRIBUTES},
+        features={**FEATURES, "group_code": 2.0, "account_age": 3.5, "is_verified": 1.0},
         answer={
             "decision": "REVIEW",
             "hits": [HIT, NEAR],

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from lib.console.decision_search import DecisionFilter
 from lib.console.posts import content_of, mark_spans, policy_lines, posts_csv, read_post, read_posts
 from tests.console.seeded import NOW, Seeded
-from tests.console.seeded_posts import HIT, OTHERS, TEXT
+from tests.console.seeded_posts import FEATURES, HIT, OTHERS, TEXT
 from tests.records.review_factories import HOUR, LEASE, AlwaysGolden, close, golden_item, item
 
 POST, AUTHOR = "t8000", "t8100"
@@ -73,6 +73,9 @@ def test_a_post_shows_what_matched_its_media_and_the_policies(lived: Seeded) -> 
     assert shown.policies[0].description.startswith("Attacks or dehumanises people")
     assert shown.has_policy_texts
     assert ("removals_by_author_90d", 2.0, "posts") in shown.author
+    assert [name for name, _, _ in shown.author] == list(FEATURES)
+    sent = (("group", "garden & home"), ("account_age", "3.5"), ("is_verified", "yes"))
+    assert shown.attributes == sent
     assert [post.id for post in shown.timeline] == [POST, *(f"t{number}" for number in OTHERS)]
 
 
