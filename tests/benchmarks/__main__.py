@@ -40,6 +40,7 @@ ALWAYS: dict[str, tuple[str, ...]] = {
     "strangers": (),
     "challenger": (),
     "fraud_attributes": (),
+    "moderation_attributes": (),
     "outages": (),
     "console": ("--rounds", "4"),
 }
