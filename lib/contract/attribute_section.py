@@ -58,6 +58,7 @@ def attribute_column(
         high=bounds[1],
         max_length=LONGEST_ID_BYTES,
         lenient=True,
+        printable=True,
     )
 
 

@@ -129,6 +129,17 @@ class Contract:
             return cells
         return in_turn(cells, replace(self, key=(), merges=False)._checked(cells.good, None))
 
+    def adjust(self, table: pa.Table) -> pa.Table:
+        """The rows of `table` with the contract's columns and types, before any is set aside.
+
+        Faulty values of lenient columns are missing; why is in `value_adjustments` of each row.
+
+        Raises:
+            ContractError: a required column is absent, or a type cannot stand for the declared.
+        """
+        adjusted, adjustments = self._adjusted(table)
+        return adjusted.append_column(VALUE_ADJUSTMENTS, adjustments.column())
+
     def check_keys(self, table: pa.Table) -> Checked:
         """The same of rows that have each passed `check`: only their keys are left to judge.
 
@@ -161,10 +172,8 @@ class Contract:
         return replace(self, columns=tuple(columns), together=(), either=(), precedes=())
 
     def _checked(self, table: pa.Table, original: pa.Table | None) -> Checked:
-        reasons, adjustments = RowReasons(table.num_rows), Adjustments(table.num_rows)
-        if VALUE_ADJUSTMENTS in table.column_names:
-            adjustments.add_each(as_array(table[VALUE_ADJUSTMENTS]))
-        typed = set_missing(self._typed(table), self.columns, self.together, adjustments)
+        reasons = RowReasons(table.num_rows)
+        typed, adjustments = self._adjusted(table)
         if QUARANTINE_REASON in table.column_names:
             reasons.mark_each(as_array(table[QUARANTINE_REASON]))
         self._mark_rows(typed, reasons)
@@ -199,6 +208,13 @@ class Contract:
         if column.fallback is not None and values.null_count:
             values = pc.coalesce(values, earlier[column.fallback])
         return values
+
+    def _adjusted(self, table: pa.Table) -> tuple[pa.Table, Adjustments]:
+        adjustments = Adjustments(table.num_rows)
+        if VALUE_ADJUSTMENTS in table.column_names:
+            adjustments.add_each(as_array(table[VALUE_ADJUSTMENTS]))
+        typed = set_missing(self._typed(table), self.columns, self.together, adjustments)
+        return typed, adjustments
 
     def _mark_rows(self, typed: pa.Table, reasons: RowReasons) -> None:
         for column in self.columns:

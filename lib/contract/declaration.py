@@ -55,6 +55,7 @@ class Column:
             is out of range becomes missing and is counted, and the row stays. Not where missing
             says something of its own (no refusal, one use, nothing paid).
         multiline: texts of people, which may hold line ends.
+        printable: texts that hold no control characters, as those of ids never do.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Column:
     fallback: str | None = None
     lenient: bool = False
     multiline: bool = False
+    printable: bool = False
 
     @property
     def is_identifier(self) -> bool:

@@ -72,9 +72,10 @@ def _text_faults(column: Column, values: pa.Array) -> Iterator[Fault]:
     yield as_mask(pc.equal(lengths, 0)), f"{column.name}: empty"
     too_long = as_mask(pc.greater(lengths, column.max_length))
     yield too_long, f"{column.name}: longer than {column.max_length} bytes"
-    if column.is_identifier and _may_hold_control_characters(values):
+    if (column.is_identifier or column.printable) and _may_hold_control_characters(values):
         control = as_mask(pc.match_substring_regex(values, CONTROL_CHARACTERS))
-        yield control, f"{column.name}: holds control characters, which no identifier may"
+        kind = "identifier" if column.is_identifier else "category"
+        yield control, f"{column.name}: holds control characters, which no {kind} may"
     if column.values:
         is_allowed = pc.is_in(values, value_set=pa.array(column.values, type=pa.string()))
         other = as_mask(pc.and_(pc.is_valid(values), pc.invert(is_allowed)))

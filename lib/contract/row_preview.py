@@ -73,8 +73,9 @@ def preview_rows(mapping: Mapping, raw: pa.Table, most: int = 10) -> list[RowPre
             quarantined[_INDEX].to_pylist(), quarantined[QUARANTINE_REASON].to_pylist(), strict=True
         )
         reasons = {index: reason for index, reason in pairs if index is not None}
+    adjusted = mapping.row_contract.adjust(converted)
     return [
-        _row(mapping, selected.slice(index, 1), converted.slice(index, 1), reasons.get(index, ""))
+        _row(mapping, selected.slice(index, 1), adjusted.slice(index, 1), reasons.get(index, ""))
         for index in _chosen(selected.num_rows, sorted(reasons), most)
     ]
 
@@ -87,13 +88,13 @@ def _chosen(rows: int, bad: Sequence[int], most: int) -> list[int]:
     return sorted({*few, *(int(index) for index in spread)})
 
 
-def _row(mapping: Mapping, selected: pa.Table, converted: pa.Table, reason: str) -> RowPreview:
+def _row(mapping: Mapping, selected: pa.Table, adjusted: pa.Table, reason: str) -> RowPreview:
     cells = tuple(
-        CellPreview(*_before(mapping, rule, selected), rule.target.name, _after(converted, rule))
+        CellPreview(*_before(mapping, rule, selected), rule.target.name, _after(adjusted, rule))
         for rule in mapping.rules
         if rule.target.name in mapping.contract.names
     )
-    notes = converted[VALUE_ADJUSTMENTS][0].as_py() or []
+    notes = adjusted[VALUE_ADJUSTMENTS][0].as_py() or []
     return RowPreview(_location(selected), cells, reason, tuple(notes))
 
 
@@ -123,8 +124,8 @@ def _before(mapping: Mapping, rule: ColumnRule, selected: pa.Table) -> tuple[str
     return ", ".join(names), ", ".join(value_text(value) for value in values)
 
 
-def _after(converted: pa.Table, rule: ColumnRule) -> str:
-    return value_text(converted[rule.target.name][0].as_py())
+def _after(adjusted: pa.Table, rule: ColumnRule) -> str:
+    return value_text(adjusted[rule.target.name][0].as_py())
 
 
 def value_text(value: Any) -> str:

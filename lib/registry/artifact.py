@@ -170,7 +170,9 @@ def verify_artifact(directory: Path | str) -> Artifact:
     folder = Path(directory)
     path = folder / MANIFEST
     if not path.is_file():
-        raise ArtifactError(f"{folder}: no {MANIFEST}; expected the directory of a trained model")
+        raise ArtifactError(
+            f"{folder}: no {MANIFEST}; expected the directory of a trained model{_below(folder)}"
+        )
     manifest = parse_manifest(path.read_bytes(), str(path))
     present = {entry.name for entry in folder.iterdir()} - {MANIFEST}
     if foreign := sorted(present - set(manifest.files)):
@@ -211,6 +213,14 @@ def read_parameter(
     if value is None:
         raise ArtifactError(f"{directory}: its manifest has no {what}")
     return value
+
+
+def _below(folder: Path) -> str:
+    """Where below a folder the newest model lies, as in the output of a training or a registry."""
+    for pattern in (f"*/{MANIFEST}", f"*/*/{MANIFEST}", f"*/*/*/{MANIFEST}"):
+        if manifests := sorted(folder.glob(pattern)):
+            return f", such as {manifests[-1].parent}"
+    return ""
 
 
 def _write_file(path: Path, source: bytes | Path) -> FileEntry:

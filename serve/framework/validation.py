@@ -122,7 +122,7 @@ def _message(error: Mapping[str, Any], adapter: TypeAdapter[Any] | None) -> str:
     if kind == "json_invalid":
         return f"expected JSON: {error['ctx']['error']}"
     if kind == "extra_forbidden":
-        return "unknown field" + _value_text(error) + _suggestion(str(error["loc"][-1]), adapter)
+        return "unknown field" + _value_text(error) + _suggestion(error["loc"], adapter)
     message = str(error["msg"]).removeprefix("Value error, ")
     return message[:1].lower() + message[1:] + ("" if ", got " in message else _value_text(error))
 
@@ -138,19 +138,31 @@ def _value_text(error: Mapping[str, Any]) -> str:
     return f", got {text[: _LONGEST_SHOWN + 2]}"
 
 
-def _suggestion(name: str, adapter: TypeAdapter[Any] | None) -> str:
-    field_names = sorted(_field_names(getattr(adapter, "_type", None)))
+def _suggestion(location: Sequence[int | str], adapter: TypeAdapter[Any] | None) -> str:
+    name = str(location[-1])
+    models = _models_at(getattr(adapter, "_type", None), location[:-1])
+    field_names = sorted({field for model in models for field in model.model_fields})
     near = difflib.get_close_matches(name, field_names, n=1, cutoff=0.5)
     if near:
         return f"; did you mean {near[0]!r}?"
     return f"; known are {', '.join(field_names)}" if field_names else ""
 
 
-def _field_names(kind: Any) -> set[str]:
-    """Names of the fields of a model, or of the models that a list or union is made of."""
+def _models_at(kind: Any, location: Sequence[int | str]) -> set[type[BaseModel]]:
+    """The models that may stand at a place of a value of the type `kind`."""
+    models = _models(kind)
+    for part in location:
+        fields = [model.model_fields[part] for model in models if part in model.model_fields]
+        inner = set[type[BaseModel]]().union(*(_models(field.annotation) for field in fields))
+        models = inner or models  # the number of an item and the tag of a union are no fields
+    return models
+
+
+def _models(kind: Any) -> set[type[BaseModel]]:
+    """A model, or the models that a list or union is made of."""
     if isinstance(kind, type) and issubclass(kind, BaseModel):
-        return set(kind.model_fields)
-    return set[str]().union(*(_field_names(part) for part in getattr(kind, "__args__", ())))
+        return {kind}
+    return set[type[BaseModel]]().union(*(_models(part) for part in getattr(kind, "__args__", ())))
 
 
 def system_clock() -> int:

@@ -7,6 +7,8 @@ import pytest
 
 from lib.contract import Column, Contract, ContractError, parse_mapping, text_column, time_column
 from lib.contract.attribute_section import attribute_type
+from lib.contract.row_preview import preview_rows
+from lib.contract.scalar import identifier_fault
 
 PAYMENTS = Contract(
     name="payments",
@@ -62,6 +64,30 @@ def test_a_value_that_cannot_be_read_is_missing_and_counted_and_its_row_stays():
     adjusted = " ".join(checked.adjustments)
     assert "account_age" in adjusted
     assert "merchant_category" in adjusted
+
+
+def test_a_category_that_no_request_may_hold_is_missing_in_files_too():
+    sent = ["a\tb", "a\nb", "a\x85b", "é b"]
+    checked = parse_mapping(TEXT, [PAYMENTS]).check(
+        source(mcc=sent, age=["1"] * 4, guest=["Y"] * 4)
+    )
+    kept = checked.good["merchant_category"].to_pylist()
+    assert kept == [value if identifier_fault(value) is None else None for value in sent]
+    assert kept[-1] == "é b"
+    assert checked.adjustments == {
+        "merchant_category: holds control characters, which no category may; set to missing": 3
+    }
+
+
+def test_a_preview_shows_what_a_faulty_value_becomes_and_why():
+    rows = source(mcc=["a\tb"], age=["-1"], guest=["Y"])
+    (preview,) = preview_rows(parse_mapping(TEXT, [PAYMENTS]), rows)
+    after = {cell.column: cell.after for cell in preview.cells}
+    assert (after["merchant_category"], after["account_age"]) == ("–", "–")
+    assert preview.reason == ""
+    assert [note.partition(":")[0] for note in preview.adjustments] == [
+        "merchant_category", "account_age",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -96,6 +96,16 @@ def test_a_missing_file_is_named(model: Path) -> None:
         verify_artifact(model)
 
 
+def test_a_folder_above_models_is_refused_with_the_newest_below_it(
+    tmp_path: Path, write_model: WriteModel
+) -> None:
+    model = tmp_path / "registry" / "fraud" / "versions" / "v"
+    write_model(model)
+    for folder in (model.parent, tmp_path / "registry"):
+        with pytest.raises(ArtifactError, match=f"such as {model}$"):
+            verify_artifact(folder)
+
+
 def test_a_file_the_manifest_does_not_list_is_named(model: Path) -> None:
     (model / "extra.json").write_text("{}")
     with pytest.raises(ArtifactError, match=r"not listed in the manifest: extra\.json"):

@@ -168,6 +168,15 @@ async def test_bad_attributes_are_refused_by_name(
     assert field in answer.text
 
 
+async def test_an_unknown_attribute_is_refused_with_those_that_the_model_reads(
+    fraud: Running,
+) -> None:
+    answer = await fraud.client.post(SCORE, json=payment(attributes={"zzz": 1}))
+    (error,) = answer.json()["errors"]
+    assert error["message"].startswith("unknown field, got 1; known are account_age, category, ")
+    assert "user_id" not in error["message"]
+
+
 async def test_the_same_payment_with_another_attribute_is_another_payment(fraud: Running) -> None:
     sent = with_attributes(v2=1.0)
     first = await decided(fraud, sent)
