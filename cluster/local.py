@@ -165,7 +165,7 @@ def local_head(
             _await(head, process, log)
             yield head
         finally:
-            _end(process)
+            end_session(process)
             _forget(head)
 
 
@@ -267,17 +267,36 @@ def _forget(head: LocalHead) -> None:
         note.unlink(missing_ok=True)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Ends the head's process group: politely, then for certain."""
-    for sign in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            os.killpg(process.pid, sign)
-        except ProcessLookupError:
-            return
-        try:
-            process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            continue
+def end_session(process: subprocess.Popen[bytes], seconds: float = _STOP_SECONDS) -> None:
+    """Ends a process that began a session, and all that is left of the session.
+
+    What Ray starts has process groups of its own: a proxy that is killed leaves its HAProxy, which
+    would hold the service's port.
+
+    Args:
+        process: started with `start_new_session`.
+        seconds: that its process group has to end by itself.
+    """
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(seconds)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    for pid in _session_members(process.pid):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    process.wait()
+
+
+def _session_members(session: int) -> list[int]:
+    """The processes of a session, where the system lists processes as files."""
+    members = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(ProcessLookupError):
+            if os.getsid(int(entry.name)) == session:
+                members.append(int(entry.name))
+    return members
 
 
 if __name__ == "__main__":
