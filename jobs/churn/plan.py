@@ -45,6 +45,9 @@ class PlanConfig(TableSources):
     records: str | None = None
     """URL of the records database: scores that people set, and whether they stopped interventions;
     default: the plan knows of neither"""
+    uplift: InputPath | None = None
+    """folder or URI, as written by jobs.churn.score_uplift: effects by customer, of playbooks whose
+    experiment tells customers apart; default: what the playbooks assume"""
     holdout_name: str = "churn"
     """name of the experiment; another name draws another control group"""
     currency: str = ""

@@ -17,15 +17,23 @@ from lib.churn.customer_steps import CustomerStep
 from lib.churn.health_repository import HealthRepository
 from lib.churn.intervention_repository import InterventionRepository
 from lib.churn.interventions.daily import DailyPlan, log_of, plan_day
-from lib.churn.interventions.effects import Effect, churned_customers, effects_of, revised_effects
+from lib.churn.interventions.effects import (
+    Effect,
+    MeasuredShare,
+    churned_customers,
+    effects_of,
+    measured_shares,
+)
 from lib.churn.interventions.plan import Budget
 from lib.churn.interventions.playbooks import Playbooks, load_playbooks, switched_off
 from lib.churn.interventions.report import plan_report
 from lib.churn.model.scores import PROBABILITIES, read_scores
 from lib.churn.overrides import scores_in_force, with_overrides
+from lib.churn.target import Floats
 from lib.churn.vocabulary import ChurnError
 from lib.declaration import read_yaml_text
 from lib.storage import Storage, open_dataset, open_storage, write_parquet
+from lib.uplift.scores import read_uplift
 
 _SHOWN = 10
 
@@ -79,19 +87,21 @@ def plan_interventions(config: PlanConfig) -> str:
     output = open_storage(config.output)
     at_us = parse_time("as_of", note["as_of"])
     history = _history(output, at_us)
-    effects, shares = _past_effects(config, playbooks, history, note, at_us)
+    falls, uplift_lines = _falls(config, scores, playbooks)
+    effects, measured = _past_effects(config, history, note, at_us)
     day = plan_day(
-        scores, names, playbooks, limits, config.economics, at_us, history, shares,
+        scores, names, playbooks, limits, config.economics, at_us, history, measured, falls,
         salt=config.holdout_name,
     )  # fmt: skip
     log = log_of(day, playbooks, at_us)
     written = write_parquet(log, output, f"plan/{note['as_of'][:10]}.parquet")
+    notes = [*set_by_people.lines(log), *uplift_lines]
     report = plan_report(
         day, log, scores, playbooks, limits, config.economics, note["as_of"], effects,
-        config.currency, set_by_people.lines(log),
+        config.currency, notes,
     )  # fmt: skip
     store_report(report, output)
-    print(_closing_lines(day, log, limits, playbooks, effects, set_by_people.lines(log)))
+    print(_closing_lines(day, log, limits, playbooks, effects, notes))
     print(f"plan:       {written}")
     for name in ("report.html", "report.json"):
         print(f"report:     {output.shown(name)}")
@@ -119,6 +129,25 @@ def _set_by_people(records: str | None, scores: pa.Table, note: Mapping[str, Any
     return _SetByPeople(scores, overridden, stop)
 
 
+def _falls(
+    config: PlanConfig, scores: pa.Table, playbooks: Playbooks
+) -> tuple[Floats | None, list[str]]:
+    """Effects by customer of experiments, and what is not taken of them, in words."""
+    if config.uplift is None or not playbooks.playbooks:
+        return None, []
+    uplift = read_uplift(config.uplift)
+    ids = [playbook.id for playbook in playbooks.playbooks]
+    falls = uplift.falls(scores["customer_id"].to_pylist(), ids)
+    known = int((~np.isnan(falls)).any(axis=1).sum())
+    lines = [f"effects of an experiment are known of {known:,} of {scores.num_rows:,} customers"]
+    lines += [
+        f"{arm}: its experiment does not tell customers apart; the playbook's effect is assumed"
+        for arm, is_enough in uplift.suffices.items()
+        if arm in ids and not is_enough
+    ]
+    return falls, lines
+
+
 def _history(output: Storage, at_us: int) -> pa.Table | None:
     """Plans of earlier days; one of the same day is made anew."""
     if not output.files("plan"):
@@ -130,19 +159,18 @@ def _history(output: Storage, at_us: int) -> pa.Table | None:
 
 def _past_effects(
     config: PlanConfig,
-    playbooks: Playbooks,
     history: pa.Table | None,
     note: dict[str, Any],
     at_us: int,
-) -> tuple[dict[str, Effect], dict[str, float]]:
-    """What earlier plans changed, and the effects revised by it."""
+) -> tuple[dict[str, Effect], dict[str, MeasuredShare]]:
+    """What earlier plans changed, as a fall of the chance and as a share of it."""
     if config.churn is None or history is None:
         return {}, {}
     mapping = mapping_for(CHURN, config.mapping_churn, config.churn)
     churn = read_whole(mapping, config.churn, may_be_empty=True)
     left = churned_customers(history, churn, int(note["window_days"]), at_us)
     effects = effects_of(history, left)
-    return effects, revised_effects(playbooks, history, effects)
+    return effects, measured_shares(history, effects)
 
 
 def _closing_lines(

@@ -12,6 +12,7 @@ from lib.maintenance.contracts import CONTRACTS as MAINTENANCE
 from lib.moderation.contracts import CONTRACTS as MODERATION
 from lib.static_table.contracts import CONTRACTS as ROWS
 from lib.static_table.contracts import SYSTEM as STATIC_TABLE
+from lib.uplift.contracts import EXPERIMENT
 
 _LIB = Path(__file__).parents[2] / "lib"
 CONTRACTS: dict[str, tuple[Contract, ...]] = {
@@ -21,7 +22,7 @@ CONTRACTS: dict[str, tuple[Contract, ...]] = {
     "moderation": MODERATION,
 }
 """By system."""
-ON_REQUEST: dict[str, tuple[Contract, ...]] = {STATIC_TABLE: ROWS}
+ON_REQUEST: dict[str, tuple[Contract, ...]] = {STATIC_TABLE: ROWS, "uplift": (EXPERIMENT,)}
 """Contracts of tables without times: any table with a label fits, so none is guessed."""
 
 

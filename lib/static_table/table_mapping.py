@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NoReturn
 
-from lib.contract import ContractError, Mapping, parse_mapping
+from lib.contract import Contract, ContractError, Mapping, parse_mapping
 from lib.contract.source_files import Paths
 from lib.contract.suggestion.entry import UNSURE, comment, scalar
 from lib.contract.suggestion.suggestion import Suggestion, suggest
@@ -89,12 +89,15 @@ class TableMapping:
         )
 
 
-def read_table_mapping(path: str | Path, beside: str | None = None) -> TableMapping:
+def read_table_mapping(
+    path: str | Path, beside: str | None = None, contract: Contract = ROWS
+) -> TableMapping:
     """The mapping file at `path`.
 
     Args:
         path: of the YAML file.
         beside: folder or URI of the data, where files of a `lookup` lie; default: the mapping's.
+        contract: of the table.
 
     Raises:
         ContractError: the file is absent or wrong, or names no attributes, with the line.
@@ -103,16 +106,19 @@ def read_table_mapping(path: str | Path, beside: str | None = None) -> TableMapp
     if not file.is_file():
         raise ContractError(f"there is no mapping file '{path}'; give the path of a YAML file")
     text = read_yaml_text(file, file.name, ContractError)
-    return parse_table_mapping(text, file.name, str(file.parent) if beside is None else beside)
+    folder = str(file.parent) if beside is None else beside
+    return parse_table_mapping(text, file.name, folder, contract)
 
 
-def parse_table_mapping(text: str, origin: str, beside: str = ".") -> TableMapping:
+def parse_table_mapping(
+    text: str, origin: str, beside: str = ".", contract: Contract = ROWS
+) -> TableMapping:
     """The mapping in `text`; see `read_table_mapping`."""
     section = parse_section(text, origin)
     for key in ("pivot", "unpivot", "aggregate"):
         if key in section.entries:
             section.fail("a table without times has a row for each thing already", key)
-    mapping = parse_mapping(text, (ROWS,), origin, beside)
+    mapping = parse_mapping(text, (contract,), origin, beside)
     if not mapping.contract.attributes:
         section.fail(
             "needs the section 'attributes': the columns that the model may use, such as "
@@ -223,7 +229,7 @@ def _without_lines(text: str, names: Dictionary[str, str]) -> str:
 def scoring_mapping(mapping: Mapping) -> Mapping:
     """The same mapping for rows without a label: their id and attributes alone.
 
-    Conditions of `where` on a column of the label are dropped: it is not known yet.
+    Conditions of `where` on a column of what is not known yet, such as the label, are dropped.
     """
     attributes = [mapping.contract[name] for name in mapping.contract.attributes]
     contract = replace(
@@ -232,6 +238,7 @@ def scoring_mapping(mapping: Mapping) -> Mapping:
         attributes=mapping.contract.attributes,
     )
     rules = tuple(rule for rule in mapping.rules if rule.target.name in contract.names)
-    label = {name for rule in mapping.rules if rule.target.name == LABEL for name in rule.needs}
-    where = tuple(condition for condition in mapping.where if condition.column not in label)
+    unknown = {*mapping.contract.names} - {*contract.names}
+    later = {name for rule in mapping.rules if rule.target.name in unknown for name in rule.needs}
+    where = tuple(condition for condition in mapping.where if condition.column not in later)
     return replace(mapping, contract=contract, rules=rules, where=where)

@@ -11,7 +11,7 @@ from lib.churn.intervention_repository import (
     InterventionOutcome,
     InterventionRepository,
 )
-from lib.churn.interventions.effects import Effect, effects_of, revised_effects
+from lib.churn.interventions.effects import Effect, MeasuredShare, effects_of, measured_shares
 from lib.churn.interventions.outcome_labels import (
     leaver_labels,
     log_of_interventions,
@@ -140,13 +140,13 @@ class InterventionOutcomes:
             request_id=request_id,
         )
 
-    def revised_effects(self, past: Sequence[Intervention]) -> dict[str, float]:
-        """By playbook with enough outcomes, the revised relative fall of the probability."""
+    def measured_shares(self, past: Sequence[Intervention]) -> dict[str, MeasuredShare]:
+        """By playbook with enough outcomes, the relative fall of the probability."""
         if not past:
             return {}
         left, _ = self._outcomes(past)
         log = log_of_interventions(past)
-        return revised_effects(self._active_playbooks.playbooks, log, effects_of(log, left))
+        return measured_shares(log, effects_of(log, left))
 
     async def _record_leavers(self, entries: Sequence[InterventionOutcome]) -> None:
         """Keep that customers left as labels of the decisions about them."""

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import pyarrow as pa
@@ -17,6 +17,7 @@ from lib.churn.intervention_repository import (
     UnknownInterventionError,
 )
 from lib.churn.interventions.daily import HISTORY
+from lib.churn.interventions.effects import MeasuredShare
 from lib.churn.interventions.outcome_labels import log_of_interventions
 from lib.churn.overrides import scores_in_force, with_overrides
 from lib.concurrency.bounded_executor import BoundedExecutor
@@ -154,14 +155,14 @@ class InterventionService:
         for _ in range(_TRIES):
             enabled = await self._is_enabled()
             past = await self._threads.run(self.repository.list_since, since)
-            effects = await self._threads.run(self.outcomes.revised_effects, past)
-            payload = await self._threads.run(self._payload, request, table, past, effects, at_us)
+            measured = await self._threads.run(self.outcomes.measured_shares, past)
+            payload = await self._threads.run(self._payload, request, table, past, measured, at_us)
             payload["playbooks"] = self._active_playbooks.text_if(enabled)
             solved = await self._solver.solve(payload)
             if "refused" in solved:
                 raise Problem.of_field("body", solved["refused"])
             plan, chosen = await self._threads.run(
-                self._stored, plan_id, request, solved, left_out, effects, at_us, table
+                self._stored, plan_id, request, solved, left_out, at_us, table
             )
             about = {"overridden": overridden, "enabled": enabled}
             plan = replace(plan, summary={**plan.summary, **about})
@@ -199,7 +200,7 @@ class InterventionService:
         request: PlanRequest,
         scores: pa.Table,
         past: Sequence[Intervention],
-        effects: Mapping[str, float],
+        measured: Mapping[str, MeasuredShare],
         at_us: int,
     ) -> dict[str, Any]:
         history = log_of_interventions(past).select(HISTORY.names) if past else None
@@ -210,7 +211,7 @@ class InterventionService:
             "limits": {"hours": request.hours, "budget": request.budget, "most": request.most},
             "economics": self._economics,
             "at_us": at_us,
-            "effects": dict(effects),
+            "measured": {name: asdict(share) for name, share in measured.items()},
             "salt": self._salt,
         }
 
@@ -220,7 +221,6 @@ class InterventionService:
         request: PlanRequest,
         solved: Mapping[str, Any],
         left_out: Mapping[str, str],
-        effects: Mapping[str, float],
         at_us: int,
         scores: pa.Table,
     ) -> tuple[StoredPlan, list[Intervention]]:
@@ -237,8 +237,7 @@ class InterventionService:
             request=_request_fields(request),
             summary={
                 **{name: solved[name] for name in ("considered", "value", "cost", "hours")},
-                **{name: solved[name] for name in ("other_ways", "prices", "words")},
-                "effects": dict(effects),
+                **{name: solved[name] for name in ("other_ways", "prices", "words", "effects")},
                 "not_considered": dict(left_out),
                 "model_version": _version(scores),
             },

@@ -3,6 +3,7 @@
 import pyarrow as pa
 
 from lib.churn.interventions.daily import Economics, log_of, plan_day
+from lib.churn.interventions.effects import MeasuredShare
 from lib.churn.interventions.plan import Budget, shadow_prices
 from lib.churn.interventions.playbooks import load_playbooks
 from lib.churn.vocabulary import ChurnError
@@ -14,7 +15,8 @@ def solve_plan(payload: Payload) -> Payload:
 
     Args:
         payload: `scores` and `history` (Arrow streams; the latter may be None), `names`,
-            `playbooks` (YAML), `limits`, `economics`, `at_us`, `effects` by playbook, `salt`.
+            `playbooks` (YAML), `limits`, `economics`, `at_us`, `measured` (share by playbook),
+            `salt`.
     """
     scores, history = table_from(payload["scores"]), payload["history"]
     names = tuple(payload["names"])
@@ -23,9 +25,10 @@ def solve_plan(payload: Payload) -> Payload:
     except ChurnError as error:
         return {"refused": str(error)}
     playbooks = load_playbooks(payload["playbooks"], names)
+    measured = {name: MeasuredShare(**share) for name, share in payload["measured"].items()}
     day = plan_day(
         scores, names, playbooks, limits, economics, payload["at_us"],
-        None if history is None else table_from(history), payload["effects"], salt=payload["salt"],
+        None if history is None else table_from(history), measured, salt=payload["salt"],
     )  # fmt: skip
     log = log_of(day, playbooks, payload["at_us"])
     return {
@@ -35,6 +38,7 @@ def solve_plan(payload: Payload) -> Payload:
         "cost": day.plan.cost,
         "hours": day.plan.hours,
         "other_ways": day.other_ways,
+        "effects": dict(day.shares),
         "prices": shadow_prices(
             day.candidates, limits, [playbook.id for playbook in playbooks.playbooks]
         ),

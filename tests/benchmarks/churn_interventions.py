@@ -19,7 +19,8 @@ import numpy as np
 
 from lib.churn.events import stream
 from lib.churn.features import churn_features
-from lib.churn.interventions.effects import Effect, estimate_effect, revised
+from lib.churn.interventions.effects import Effect, MeasuredShare, estimate_effect
+from lib.churn.interventions.expected_falls import assumed_falls, revised_falls
 from lib.churn.interventions.plan import (
     NO_PLAYBOOK,
     Budget,
@@ -46,7 +47,6 @@ from tests.churn.tables import base_in, simulated
 TARGET = Target()
 _DAYS, _EVERY, _FIRST = 480, 30, 120
 _MARGIN, _MONTHS = 0.8, 12.0
-_DOUBT = 0.15
 _PILOT, _HOLDOUT = 0.5, 0.3
 WAYS = ("ours", "nothing", "highest_risk", "random", "best_possible")
 
@@ -70,6 +70,7 @@ class _World:
     now: Snapshots
     before: Snapshots
     probabilities: Floats
+    contributions: Floats
     chances_before: Floats
     playbooks: Playbooks
 
@@ -99,8 +100,15 @@ def world(seed: int, accounts: int) -> _World:
         )
         for part in parts
     ]
+    usual = np.nanmedian(train.matrix, axis=0)[None, :]
+    of_now, of_usual = (
+        blended(linear.contributions(rows), trees.contributions(rows)[0], settings.linear_share)
+        for rows in (parts[0].matrix, usual)
+    )
     playbooks = load_playbooks(PLAYBOOKS_FILE.read_text(), churn_features(base).names)
-    return _World(lives, parts[0], parts[1], probabilities[0], probabilities[1], playbooks)
+    return _World(
+        lives, parts[0], parts[1], probabilities[0], of_now - of_usual, probabilities[1], playbooks
+    )
 
 
 def outcome(arguments: tuple[int, int, int]) -> Outcome:
@@ -108,7 +116,7 @@ def outcome(arguments: tuple[int, int, int]) -> Outcome:
     seed, accounts, draws = arguments
     simulation = world(seed, accounts)
     draw = np.random.default_rng([seed, 9])
-    effects = _pilot(simulation, draw)
+    measured = _pilot(simulation, draw)
     limits = Budget(hours=0.10 * accounts, budget=12.0 * accounts, most=accounts // 20)
     mrr, indices, day = (
         simulation.now.column("mrr"),
@@ -117,7 +125,15 @@ def outcome(arguments: tuple[int, int, int]) -> Outcome:
     )
     open_to = simulation.playbooks.qualified(simulation.now.names, simulation.now.matrix)
     true = _true_uplift(simulation, indices, day)
-    ours = _candidates(simulation, mrr, simulation.probabilities[:, None] * effects, open_to)
+    assumed = assumed_falls(
+        simulation.playbooks, simulation.now.names, simulation.probabilities,
+        simulation.contributions,
+    )  # fmt: skip
+    first = plan_interventions(_candidates(simulation, mrr, assumed, open_to), limits)
+    falls, _ = revised_falls(
+        simulation.playbooks, assumed, simulation.probabilities, first.chosen, measured
+    )
+    ours = _candidates(simulation, mrr, falls, open_to)
     real = _candidates(simulation, mrr, true, open_to)
     plans = {
         "ours": plan_interventions(ours, limits),
@@ -126,7 +142,7 @@ def outcome(arguments: tuple[int, int, int]) -> Outcome:
         "random": random_plan(ours, limits, seed),
         "best_possible": plan_interventions(real, limits),
     }
-    covered, power = _coverage(simulation, indices, day, plans["ours"].chosen, effects, draw, draws)
+    covered, power = _coverage(simulation, indices, day, plans["ours"].chosen, falls, draw, draws)
     return Outcome(
         value={name: _true_value(real, plan.chosen) for name, plan in plans.items()},
         violations=sum(len(violations(real, limits, plan)) for plan in plans.values()),
@@ -165,12 +181,12 @@ def _true_value(real: Candidates, chosen: Ints) -> float:
     return float(real.value[rows, chosen[rows]].sum())
 
 
-def _pilot(simulation: _World, draw: np.random.Generator) -> Floats:
-    """Assumed effects, revised by a pilot two months earlier in which chance decided."""
+def _pilot(simulation: _World, draw: np.random.Generator) -> dict[str, MeasuredShare]:
+    """What a pilot two months earlier showed, in which chance decided, by playbook."""
     indices, day = simulation.account_indices(simulation.before), _DAYS - 60
     open_to = simulation.playbooks.qualified(simulation.before.names, simulation.before.matrix)
     idle = chances_to_leave(simulation.lives, indices, day, TARGET.window_days, None)
-    effects = []
+    measured = {}
     for index, playbook in enumerate(simulation.playbooks.playbooks):
         rows = np.flatnonzero(open_to[:, index])
         treated = draw.random(len(rows)) < _PILOT
@@ -179,12 +195,11 @@ def _pilot(simulation: _World, draw: np.random.Generator) -> Floats:
         )
         left = (draw.random(len(rows)) < np.where(treated, with_it, idle[rows])).astype(float)
         if not len(rows) or treated.all() or not treated.any():
-            effects.append(playbook.effect)
             continue
         probabilities = simulation.chances_before[rows]
-        estimate = estimate_effect(left, treated, np.full(len(rows), _PILOT), probabilities)
-        effects.append(revised(playbook.effect, _DOUBT, estimate, float(probabilities.mean())))
-    return np.array(effects)
+        effect = estimate_effect(left, treated, np.full(len(rows), _PILOT), probabilities)
+        measured[playbook.id] = MeasuredShare.of(effect, float(probabilities.mean()))
+    return measured
 
 
 def _coverage(
@@ -192,7 +207,7 @@ def _coverage(
     indices: Ints,
     day: int,
     chosen: Ints,
-    effects: Floats,
+    falls: Floats,
     draw: np.random.Generator,
     draws: int,
 ) -> tuple[float, float]:
@@ -211,7 +226,7 @@ def _coverage(
         ]
     )
     truth, probabilities = float((idle - helped).mean()), simulation.probabilities[rows]
-    expected = float((probabilities * effects[chosen[rows]]).mean())
+    expected = float(falls[rows, chosen[rows]].mean())
     estimates: list[Effect] = []
     for _ in range(draws):
         treated = draw.random(len(rows)) >= _HOLDOUT

@@ -14,12 +14,13 @@ from lib.churn.features import churn_features
 from lib.churn.interventions.daily import Economics, is_held_out, log_of, plan_day
 from lib.churn.interventions.effects import (
     Effect,
+    MeasuredShare,
     churned_customers,
     effects_of,
     estimate_effect,
-    revised,
-    revised_effects,
+    measured_shares,
 )
+from lib.churn.interventions.expected_falls import assumed_falls, revised_falls
 from lib.churn.interventions.plan import (
     NO_PLAYBOOK,
     Budget,
@@ -31,6 +32,7 @@ from lib.churn.interventions.plan import (
 )
 from lib.churn.interventions.playbooks import PLAYBOOKS_FILE, PlaybookError, load_playbooks
 from lib.churn.interventions.report import plan_report
+from lib.churn.model.scores import contributions_in, scores_table
 from lib.churn.vocabulary import ChurnError
 from lib.feature import DAY
 from lib.report import render_page
@@ -198,15 +200,13 @@ def test_a_comparison_that_cannot_be_made_is_refused():
 def test_assumed_effects_give_way_to_what_was_seen():
     sure = Effect(0.01, 0.0, 0.02, 1000, 1000, 0.01, 0.9)
     unsure = Effect(0.01, -0.5, 0.52, 10, 10, 0.5, 0.1)
-    assert revised(0.4, 0.15, sure, 0.2) == pytest.approx(0.05, abs=0.02)
-    assert revised(0.4, 0.15, unsure, 0.2) == pytest.approx(0.4, abs=0.02)
+    assert MeasuredShare.of(sure, 0.2).revise(0.4) == pytest.approx(0.05, abs=0.02)
+    assert MeasuredShare.of(unsure, 0.2).revise(0.4) == pytest.approx(0.4, abs=0.02)
 
 
 def day_of(history: pa.Table | None = None, at_us: int = 400 * DAY, **options: object) -> object:
     customer_rows = rows()[1]
     last = customer_rows.take(customer_rows.at_us == customer_rows.at_us.max())
-    from lib.churn.model.scores import scores_table  # noqa: PLC0415
-
     scores = scores_table(trained(), last)
     playbooks = load_playbooks(TEXT, last.names)
     limits = Budget(hours=60.0, budget=5000.0)
@@ -277,5 +277,66 @@ def test_outcomes_of_earlier_plans_revise_what_is_assumed():
     assert np.isnan(churned_customers(log, churn, 60, now + 30 * DAY)).all()
     effects = effects_of(log, left)
     assert effects["training"].value == pytest.approx(1.0)
-    playbooks = load_playbooks(TEXT, NAMES)
-    assert revised_effects(playbooks, log, effects)["training"] > 0.6
+    measured = measured_shares(log, effects)
+    assert measured["training"].value > 1.0
+    assert measured["training"].revise(0.35) > 0.6
+
+
+def test_an_intervention_is_expected_to_help_where_the_trouble_is_that_it_treats():
+    playbooks = load_playbooks(
+        TEXT.replace("treats: [adoption, engagement]", "treats: [adoption, nps_last]"), NAMES
+    )
+    book = [playbook.id for playbook in playbooks.playbooks].index("training")
+    contributions = np.zeros((4, len(NAMES)))
+    contributions[1, NAMES.index("active_users_30d")] = 1.5
+    contributions[2, NAMES.index("escalated_tickets_90d")] = 1.5
+    contributions[3, NAMES.index("nps_last")] = -1.5
+    probabilities = np.full(4, 0.3)
+    falls = assumed_falls(playbooks, NAMES, probabilities, contributions)
+    odds = 0.3 / 0.7 * np.exp(-0.35 * 1.5)
+    assert falls[:, book] == pytest.approx([0.0, 0.3 - odds / (1.0 + odds), 0.0, 0.0])
+    unknown = assumed_falls(playbooks, NAMES, probabilities, None)
+    assert unknown[:, book] == pytest.approx(0.3 * 0.35)
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(0.0, 1.5), st.floats(0.01, 1.0))
+def test_a_revision_keeps_falls_within_the_chance_and_their_order(
+    seed: int, value: float, error: float
+):
+    draw = np.random.default_rng(seed)
+    playbooks = load_playbooks(PLAYBOOKS_FILE.read_text(), NAMES)
+    probabilities = draw.uniform(0.0, 1.0, 30)
+    contributions = draw.normal(0.0, 1.0, (30, len(NAMES)))
+    falls = assumed_falls(playbooks, NAMES, probabilities, contributions)
+    assert ((falls >= 0.0) & (falls <= probabilities[:, None])).all()
+    chosen = draw.integers(-1, len(playbooks.playbooks), 30)
+    measured = {"training": MeasuredShare(value, error)}
+    revised, shares = revised_falls(playbooks, falls, probabilities, chosen, measured)
+    book = [playbook.id for playbook in playbooks.playbooks].index("training")
+    assert set(shares) == {"training"}
+    assert ((revised >= 0.0) & (revised <= probabilities[:, None])).all()
+    unchanged = np.delete(revised, book, axis=1)
+    assert np.array_equal(unchanged, np.delete(falls, book, axis=1))
+    rows = chosen == book
+    if rows.any() and falls[rows, book].sum() > 0.0:
+        before = falls[rows, book].sum() / probabilities[rows].sum()
+        assert (shares["training"] > before) == (min(value, 0.95) > before) or np.isclose(
+            shares["training"], before
+        )
+
+
+def test_a_playbook_that_treats_an_unknown_feature_is_refused_with_a_hint():
+    text = PLAYBOOKS_FILE.read_text().replace("[adoption, engagement]", "[adoptoin]")
+    with pytest.raises(PlaybookError, match=r"training: treats: .*'adoptoin'; did you mean 'adop"):
+        load_playbooks(text, NAMES)
+
+
+def test_scores_carry_what_each_feature_adds():
+    customer_rows = rows()[1].take(np.arange(len(rows()[1])) < 20)
+    scores = scores_table(trained(), customer_rows)
+    added = contributions_in(scores)
+    usual = trained().contributions(trained().usual[None, :])
+    assert np.array_equal(added, trained().contributions(customer_rows.matrix) - usual)
+    assert contributions_in(scores.drop_columns(["contributions"])) is None
+    none = scores_table(trained(), customer_rows.take(np.zeros(20, dtype=np.bool_)))
+    assert contributions_in(none).shape == (0, len(customer_rows.names))

@@ -1,7 +1,7 @@
 """The plan of a day from scores: who may get what, what is planned, and what is logged of it."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,8 +9,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from lib.churn.interventions import plan as plans
+from lib.churn.interventions.effects import MeasuredShare
+from lib.churn.interventions.expected_falls import assumed_falls, revised_falls
 from lib.churn.interventions.playbooks import Playbooks
-from lib.churn.model.scores import features_in
+from lib.churn.model.scores import contributions_in, features_in
 from lib.churn.target import Floats, Ints
 from lib.churn.vocabulary import ChurnError
 from lib.contract import TIME
@@ -56,6 +58,7 @@ class DailyPlan:
         propensity: chance of each chosen customer to be treated.
         chances: (customers,) to leave untreated.
         uplift: (customers, playbooks) expected fall of the chance.
+        shares: by playbook with outcomes, the mean share of the chance that goes, revised by them.
         other_ways: expected value of other ways to choose, in currency units.
     """
 
@@ -65,6 +68,7 @@ class DailyPlan:
     propensity: float
     probabilities: Floats
     uplift: Floats
+    shares: Mapping[str, float]
     other_ways: dict[str, float]
 
 
@@ -76,7 +80,8 @@ def plan_day(
     economics: Economics,
     at_us: int,
     history: pa.Table | None = None,
-    effects: dict[str, float] | None = None,
+    measured: Mapping[str, MeasuredShare] | None = None,
+    falls: Floats | None = None,
     salt: str = "churn",
     seed: int = 7,
 ) -> DailyPlan:
@@ -93,25 +98,27 @@ def plan_day(
         economics: what staying is worth.
         at_us: the day, microseconds UTC.
         history: earlier plans, for cool-downs; columns of `HISTORY`.
-        effects: by playbook, share of the chance that goes, where it is known better than assumed.
+        measured: by playbook, the share of the chance that outcomes show to go.
+        falls: (customers, playbooks) of the chance, where an experiment tells them; NaN elsewhere.
         salt: names the experiment; see `is_held_out`.
         seed: of the random way that is shown beside the plan.
     """
     customers = tuple(scores["customer_id"].to_pylist())
     probabilities = scores["chance"].to_numpy()
     mrr = np.nan_to_num(scores["mrr"].fill_null(0.0).to_numpy())
-    matrix = features_in(scores, names)
-    shares = np.array([(effects or {}).get(book.id, book.effect) for book in playbooks.playbooks])
-    expected = probabilities[:, None] * shares
-    open_to = playbooks.qualified(names, matrix) & ~_cooling(customers, playbooks, at_us, history)
-    candidates = plans.candidates_of(
-        customers,
-        expected,
-        mrr * economics.margin * economics.months,
-        mrr * _MONTHS_A_YEAR,
-        open_to,
-        playbooks,
-    )
+    worth, yearly = mrr * economics.margin * economics.months, mrr * _MONTHS_A_YEAR
+    qualified = playbooks.qualified(names, features_in(scores, names))
+    open_to = qualified & ~_cooling(customers, playbooks, at_us, history)
+
+    def candidates_with(uplift: Floats) -> plans.Candidates:
+        return plans.candidates_of(customers, uplift, worth, yearly, open_to, playbooks)
+
+    expected = _expected_falls(playbooks, names, scores, falls)
+    shares: Mapping[str, float] = {}
+    if measured:
+        chosen = plans.plan_interventions(candidates_with(expected), limits).chosen
+        expected, shares = revised_falls(playbooks, expected, probabilities, chosen, measured)
+    candidates = candidates_with(expected)
     plan = plans.plan_interventions(candidates, limits)
     return DailyPlan(
         candidates=candidates,
@@ -120,12 +127,30 @@ def plan_day(
         propensity=1.0 - playbooks.holdout,
         probabilities=probabilities,
         uplift=expected,
-        other_ways={
-            "do nothing": 0.0,
-            "highest risk first": plans.highest_risk_first(candidates, limits, probabilities).value,
-            "random": plans.random_plan(candidates, limits, seed).value,
-        },
+        shares=shares,
+        other_ways=_other_ways(candidates, limits, probabilities, seed),
     )
+
+
+def _other_ways(
+    candidates: plans.Candidates, limits: plans.Budget, probabilities: Floats, seed: int
+) -> dict[str, float]:
+    return {
+        "do nothing": 0.0,
+        "highest risk first": plans.highest_risk_first(candidates, limits, probabilities).value,
+        "random": plans.random_plan(candidates, limits, seed).value,
+    }
+
+
+def _expected_falls(
+    playbooks: Playbooks, names: tuple[str, ...], scores: pa.Table, falls: Floats | None
+) -> Floats:
+    """What experiments say where they say something, else what the playbooks assume."""
+    probabilities = scores["chance"].to_numpy()
+    assumed = assumed_falls(playbooks, names, probabilities, contributions_in(scores))
+    if falls is None:
+        return assumed
+    return np.where(np.isnan(falls), assumed, np.minimum(falls, probabilities[:, None]))
 
 
 def is_held_out(customer_id: str, share: float, salt: str) -> bool:

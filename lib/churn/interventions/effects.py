@@ -1,6 +1,9 @@
 """What interventions changed, from outcomes of those who got one and of those held out."""
 
+from __future__ import annotations
+
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +11,6 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from scipy.stats import norm, t
 
-from lib.churn.interventions.playbooks import Playbooks
 from lib.churn.target import Floats
 from lib.churn.vocabulary import ChurnError
 from lib.evaluation import Interval
@@ -16,6 +18,8 @@ from lib.feature import DAY
 
 _LEVEL, _POWER = 0.95, 0.80
 _DOUBT = 0.15
+MOST_SHARE = 0.95
+"""The largest share of a chance to leave that any intervention is expected to take away."""
 _FEWEST = 30
 
 
@@ -89,19 +93,38 @@ def estimate_effect(
     )
 
 
-def revised(expected: float, doubt: float, effect: Effect, mean_chance: float) -> float:
-    """An assumed effect revised by what was seen, each weighted by its precision.
+@dataclass(frozen=True)
+class MeasuredShare:
+    """The share of the chance to leave that an intervention took away, as its outcomes show it.
 
-    Args:
-        expected: assumed, as the share of the chance to leave that goes.
-        doubt: standard deviation of that assumption.
-        effect: seen, as a fall of the chance.
-        mean_chance: foreseen, of those whom it was seen on.
+    Attributes:
+        value: the share; below 0 where the chance rose.
+        error: its standard error.
     """
-    estimate = effect.value / mean_chance
-    error = (effect.high - effect.low) / (2.0 * float(norm.ppf(0.5 + _LEVEL / 2.0)) * mean_chance)
-    weight = doubt**2 / (doubt**2 + error**2)
-    return float(np.clip(expected + weight * (estimate - expected), 0.0, 0.95))
+
+    value: float
+    error: float
+
+    @classmethod
+    def of(cls, effect: Effect, mean_chance: float) -> MeasuredShare:
+        """The share that a fall of the chance is.
+
+        Args:
+            effect: seen, as a fall of the chance.
+            mean_chance: foreseen, of those whom it was seen on.
+        """
+        width = (effect.high - effect.low) / (2.0 * float(norm.ppf(0.5 + _LEVEL / 2.0)))
+        return cls(effect.value / mean_chance, width / mean_chance)
+
+    def revise(self, expected: float, doubt: float = _DOUBT) -> float:
+        """An assumed share revised by this one, each weighted by its precision, 0 to 0.95.
+
+        Args:
+            expected: assumed, as the share of the chance to leave that goes.
+            doubt: standard deviation of that assumption.
+        """
+        weight = doubt**2 / (doubt**2 + self.error**2)
+        return float(np.clip(expected + weight * (self.value - expected), 0.0, MOST_SHARE))
 
 
 def _arm(
@@ -169,19 +192,16 @@ def effects_of(log: pa.Table, left: Floats) -> dict[str, Effect]:
     return effects
 
 
-def revised_effects(
-    playbooks: Playbooks, log: pa.Table, effects: dict[str, Effect]
-) -> dict[str, float]:
-    """By playbook, the assumed share of the chance that goes, revised by what was seen."""
+def measured_shares(log: pa.Table, effects: Mapping[str, Effect]) -> dict[str, MeasuredShare]:
+    """By playbook with enough outcomes, the share of the chance that it took away.
+
+    Args:
+        log: of earlier plans; see `log_of`.
+        effects: of its playbooks, see `effects_of`.
+    """
     books = np.array(log["playbook"].to_pylist(), dtype=np.str_)
     probabilities = log["chance"].to_numpy()
     return {
-        playbook.id: revised(
-            playbook.effect,
-            _DOUBT,
-            effects[playbook.id],
-            float(probabilities[books == playbook.id].mean()),
-        )
-        for playbook in playbooks.playbooks
-        if playbook.id in effects
+        name: MeasuredShare.of(effect, float(probabilities[books == name].mean()))
+        for name, effect in effects.items()
     }

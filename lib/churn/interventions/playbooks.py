@@ -12,8 +12,9 @@ import yaml
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from lib.churn.features import group_of
 from lib.churn.target import Floats
-from lib.declaration import load_declaration, repeated
+from lib.declaration import did_you_mean, load_declaration, repeated
 from lib.rules import ExpressionError, read_expression
 from lib.rules.columns import Columns
 from lib.rules.condition import Condition
@@ -39,7 +40,15 @@ class Playbook(BaseModel):
         0.0, ge=0, le=1, description="further cost as a share of a year's revenue, of a discount"
     )
     hours: float = Field(ge=0, description="of the team")
-    effect: float = Field(gt=0, lt=1, description="share of the chance to leave that goes")
+    effect: float = Field(
+        gt=0,
+        lt=1,
+        description="share of the chance to leave that goes; with `treats` the share of what the "
+        "treated features add to the log-odds",
+    )
+    treats: tuple[str, ...] = Field(
+        (), description="features, or groups of them, whose trouble it takes away"
+    )
     evidence: str = Field(min_length=1, description="where the effect's number comes from")
     cool_down_days: int = Field(0, ge=0, description="before the customer gets any of it again")
     most: int | None = Field(None, ge=0, description="of it in one plan")
@@ -106,6 +115,12 @@ def load_playbooks(text: str, names: Iterable[str], origin: str = "playbooks") -
     enabled = tuple(playbook for playbook in read.playbooks if playbook.enabled and read.enabled)
     conditions = []
     for playbook in read.playbooks:
+        known = (*fields, *dict.fromkeys(group_of().values()))
+        if unknown := [name for name in playbook.treats if name not in known]:
+            hint = did_you_mean(unknown[0], known)
+            raise PlaybookError(
+                f"{origin}: {playbook.id}: treats: unknown feature {unknown[0]!r}; {hint}"
+            )
         try:
             condition = read_expression(playbook.who, fields)
             conditions += [condition] if playbook in enabled else []

@@ -159,12 +159,16 @@ def _effects(playbooks: Playbooks, effects: dict[str, Effect]) -> report.Section
         if effect := effects.get(playbook.id):
             interval = f"{effect.value:+.1%} ({effect.low:+.1%} to {effect.high:+.1%})"
             measured = (interval, effect.treated, effect.held_out, f"{effect.detectable:.1%}")
-        rows.append((playbook.words, f"{playbook.effect:.0%}", playbook.evidence, *measured))
+        of_what = " of what it treats" if playbook.treats else ""
+        expected = f"{playbook.effect:.0%}{of_what}"
+        rows.append((playbook.words, expected, playbook.evidence, *measured))
     header = (
         *("playbook", "expected reduction", "evidence", "measured reduction of the probability"),
         *("treated", "control", "smallest detectable reduction"),
     )
     text = (
+        "The expected reduction of a playbook that says what it treats is a share of what those "
+        "features add to the customer's log-odds; that of any other, a share of the probability. "
         "The measured reduction is the difference between treated customers and customers of the "
         "randomly drawn control group. With few customers the interval is wide and most effects "
         "are not detectable, which is no evidence of no effect. Some thousand customers rarely "

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 NOTE = "scores.json"
 PROBABILITIES = "score_probabilities"
 """Field of the note: which probability a health score is worth, see `HealthReference.chances`."""
+CONTRIBUTIONS = "contributions"
 KEYS = ("customer_id", "as_of", "chance", "score", "band", "flagged", "mrr", "segment", "reasons")
 
 
@@ -33,7 +34,9 @@ def scores_table(model: ChurnModel, rows: Snapshots) -> pa.Table:
         `customer_id`, `as_of`, `chance` to leave within the target's window, health `score` and
         `band`, its five components (null where nothing is told), `flagged` (among the riskiest that
         the team can look after), `mrr` (currency units), `segment`, `reasons` (JSON, the strongest
-        first), and every feature, so that an answer can be held against what it was made of.
+        first), every feature, so that an answer can be held against what it was made of, and
+        `contributions`, what each of these adds to the log-odds beside that of the usual customer,
+        in their order.
     """
     probabilities = model.probabilities(rows.matrix) if len(rows) else np.zeros(0)
     contributions = model.contributions(rows.matrix) if len(rows) else rows.matrix
@@ -68,7 +71,11 @@ def scores_table(model: ChurnModel, rows: Snapshots) -> pa.Table:
         f"feature:{name}": _nullable(rows.matrix[:, column])
         for column, name in enumerate(rows.names)
     }
-    return pa.table(columns | features)
+    width = len(rows.names)
+    beyond = contributions - model.contributions(model.usual[None, :])
+    flat = pa.array(np.ascontiguousarray(beyond, dtype=np.float64).reshape(-1))
+    adds = {CONTRIBUTIONS: pa.FixedSizeListArray.from_arrays(flat, width)}
+    return pa.table(columns | features | adds)
 
 
 def score_customers(model: ChurnModel, sights: Sequence[CustomerFeatures]) -> pa.Table:
@@ -92,6 +99,17 @@ def features_in(table: pa.Table, names: tuple[str, ...]) -> Floats:
     """The features (rows, features) that a table of scores carries, NaN where missing."""
     columns = [table[f"feature:{name}"].fill_null(float("nan")).to_numpy() for name in names]
     return np.column_stack(columns)
+
+
+def contributions_in(table: pa.Table) -> Floats | None:
+    """What each feature adds to the log-odds beside that of the usual customer (rows, features).
+
+    None in tables without it.
+    """
+    if CONTRIBUTIONS not in table.column_names:
+        return None
+    column = table[CONTRIBUTIONS].combine_chunks()
+    return np.asarray(column.flatten().to_numpy().reshape(len(column), column.type.list_size))
 
 
 def _nullable(values: Floats) -> pa.Array:
