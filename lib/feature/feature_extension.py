@@ -22,12 +22,7 @@ from lib.feature.attributes import (
     write_attributes,
 )
 from lib.feature.declaration import FeatureSet
-from lib.feature.feature_file import (
-    ColumnKind,
-    FeatureFile,
-    columns_by_value,
-    load_features,
-)
+from lib.feature.feature_reader import ColumnKind, FeatureFile, columns_by_value, load_features
 
 FEATURES_FILE = "features.json"
 """Name of the file in an artifact that says what its model reads."""

@@ -20,7 +20,8 @@ from lib.feature import (
     replay,
 )
 from lib.feature.expression_formula import ExpressionFormula
-from lib.feature.feature_file import FeatureFileError, load_features
+from lib.feature.feature_file import FeatureFileError
+from lib.feature.feature_reader import load_features
 from tests.feature.shop_events import BASE, COLUMNS, TIME, table_of
 
 FILE = """

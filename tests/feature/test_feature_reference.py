@@ -7,7 +7,8 @@ from typing import get_args
 
 import yaml
 
-from lib.feature.feature_file import AggregateName, FeatureDeclaration, load_features
+from lib.feature.feature_file import AggregateName, FeatureDeclaration
+from lib.feature.feature_reader import load_features
 from lib.feature.feature_reference import AGGREGATES, example_file, key_meanings, reference
 from tests.feature.shop_events import BASE, COLUMNS
 
