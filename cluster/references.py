@@ -8,12 +8,19 @@ from pathlib import Path
 
 from lib.contract.mapping_reference import reference as mapping_reference
 from lib.declaration.marked_section import with_section
+from lib.feature.feature_reference import library_reference
 from lib.feature.feature_reference import reference as feature_reference
+from lib.fraud.amounts import AmountScale
+from lib.fraud.feature_library import payment_library
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS: dict[str, tuple[str, Callable[[], str]]] = {
     "lib/contract/README.md": ("reference of mapping files", mapping_reference),
     "lib/feature/README.md": ("reference of feature files", feature_reference),
+    "lib/fraud/README.md": (
+        "names in feature files",
+        lambda: library_reference(payment_library(AmountScale())),
+    ),
 }
 """By document: the name of its section, and what makes it."""
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from jobs.framework.attributes import attribute_fault, require_attributes
+from jobs.framework.feature_files import read_feature_file
 from jobs.framework.paths import InputPath, LocalInput
 from jobs.fraud.sources import Sources
 from jobs.model_source import model_directory
 from lib.contract import Contract, ContractError
-from lib.declaration import read_yaml_text
 from lib.feature.attributes import AttributeFaultError, attributes_of
 from lib.feature.feature_extension import FeatureExtension
 from lib.feature.feature_file import FeatureFileError
@@ -47,10 +46,7 @@ class FeatureOptions(Sources):
             return self._of_model(scale, mapping.contract)
         text, origin = "", "features.yaml"
         if self.feature_file is not None:
-            path = Path(self.feature_file)
-            text, origin = read_yaml_text(path, path.name, ContractError), path.name
-            if not text.strip():
-                raise ContractError(f"{origin}: expected a list 'features', got an empty file")
+            text, origin = read_feature_file(self.feature_file)
         extension = FeatureExtension(attributes_of(mapping.contract), text, origin)
         try:
             return PaymentFeatures(scale, extension)

@@ -8,6 +8,7 @@ from lib.declaration.yaml_model import (
     check_declaration,
     load_declaration,
     load_over,
+    load_packaged,
     locate,
 )
 
@@ -19,6 +20,7 @@ __all__ = [
     "entry_of",
     "load_declaration",
     "load_over",
+    "load_packaged",
     "locate",
     "read_yaml",
     "read_yaml_text",

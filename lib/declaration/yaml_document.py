@@ -123,6 +123,23 @@ def construct_yaml(node: yaml.Node) -> Any:
         raise _document_error(error) from error
 
 
+def read_packaged_yaml(text: str) -> Any:
+    """The plain values of a document of the product itself, in compiled code where there is some.
+
+    Raises:
+        DocumentError: the text is no YAML, or there is no compiled code.
+    """
+    if not yaml.__with_libyaml__:
+        raise DocumentError("PyYAML was built without libyaml")
+    loader = yaml.CSafeLoader(text)
+    try:
+        return loader.get_single_data()
+    except yaml.YAMLError as error:
+        raise _document_error(error) from error
+    finally:
+        loader.dispose()
+
+
 def check_keys(node: yaml.Node) -> None:
     """Refuse a key that stands twice in a section, of which YAML would keep the last silently.
 

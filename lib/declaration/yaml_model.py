@@ -1,5 +1,6 @@
 """YAML into a model: a fault is named with its line, field, expected and actual value."""
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, TypeVar, get_args, get_type_hints
@@ -14,6 +15,7 @@ from lib.declaration.yaml_document import (
     compose_yaml,
     construct_yaml,
     line_of,
+    read_packaged_yaml,
 )
 
 Model = TypeVar("Model")
@@ -53,6 +55,19 @@ def load_declaration(
         ValueError: `error`, of the first fault.
     """
     return load_over(text, model, origin, lambda content: content, error)
+
+
+def load_packaged(
+    text: str, model: type[Model], origin: str, error: type[ValueError] = DeclarationError
+) -> Model:
+    """Read YAML of the product itself: as `load_declaration`, and fast where it has no fault.
+
+    Raises:
+        ValueError: `error`, of the first fault.
+    """
+    with contextlib.suppress(DocumentError, ValidationError):
+        return TypeAdapter(model).validate_python(read_packaged_yaml(text))
+    return load_declaration(text, model, origin, error)
 
 
 def load_over(

@@ -104,13 +104,13 @@ class NewestValue:
 
     Args:
         quantity: whole multiples of the resolution.
-        present: 1 for events that have a value.
+        present: 1 for events that have a value; None where all have.
         horizon: how far back to look, microseconds.
         resolution: of the quantity.
     """
 
     quantity: Quantity
-    present: Quantity
+    present: Quantity | None
     horizon: int
     resolution: float
 

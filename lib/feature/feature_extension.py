@@ -12,7 +12,6 @@ from functools import cached_property
 from typing import Any
 
 from lib.contract import Contract
-from lib.contract.declaration import TIME
 from lib.feature.attributes import (
     Attribute,
     AttributeFaultError,
@@ -22,7 +21,8 @@ from lib.feature.attributes import (
     write_attributes,
 )
 from lib.feature.declaration import FeatureSet
-from lib.feature.feature_reader import ColumnKind, FeatureFile, columns_by_value, load_features
+from lib.feature.feature_library import ColumnKind, FeatureLibrary, column_kinds
+from lib.feature.feature_reader import FeatureFile, columns_by_value, load_features
 
 FEATURES_FILE = "features.json"
 """Name of the file in an artifact that says what its model reads."""
@@ -83,6 +83,7 @@ class ExtendedFeatures:
         extension: what is added.
         target: how rates by attributes are measured.
         facts: columns of the tables that say what became known.
+        library: what the system gives feature files by name.
 
     Raises:
         AttributeFaultError: an attribute has the name of a packaged feature.
@@ -94,6 +95,7 @@ class ExtendedFeatures:
     extension: FeatureExtension
     target: TargetRate
     facts: tuple[str, ...] = ()
+    library: FeatureLibrary | None = None
 
     def __post_init__(self) -> None:
         meanings = dict.fromkeys(self.base.input_columns(), "a column of events")
@@ -138,8 +140,8 @@ class ExtendedFeatures:
 
     @property
     def names_of_file(self) -> tuple[str, ...]:
-        """Features that the feature file declares."""
-        return tuple(feature.name for feature in self._file.features) if self._file else ()
+        """Features that the feature file declares and models read."""
+        return self._file.names if self._file else ()
 
     @property
     def tiles(self) -> Mapping[str, int]:
@@ -156,13 +158,8 @@ class ExtendedFeatures:
             return None
         base = replace(self.base, features=(*self.base.features, *self._attributes))
         text, origin = self.extension.text, self.extension.origin
-        return load_features(text, origin, base, self._columns(), self._reserved)
+        return load_features(text, origin, base, self._columns(), self._reserved, self.library)
 
     def _columns(self) -> dict[str, ColumnKind]:
-        kinds: dict[str, ColumnKind] = {}
-        never = (self.base.time_column, self.base.id_column, self.base.received_column)
-        for column in self.contract.columns:
-            if column.name in never or column.type == TIME:
-                continue
-            kinds[column.name] = "category" if str(column.type) == "string" else "number"
+        kinds = column_kinds(self.contract, self.base)
         return kinds | {each.name: each.type for each in self.extension.attributes}

@@ -5,7 +5,9 @@ import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from lib.feature.feature_file import AGGREGATE_MAY, AGGREGATE_NEEDS, FeatureDeclaration
+from lib.feature.feature_file import AGGREGATE_MAY, AGGREGATE_NEEDS, FORMS, FeatureDeclaration
+from lib.feature.feature_library import FeatureLibrary
+from lib.feature.feature_reader import parameters_of
 
 AGGREGATES: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
@@ -54,14 +56,26 @@ AGGREGATES: Mapping[str, tuple[str, str]] = MappingProxyType(
             "{name: minutes_since_device, unit: minutes, key: [device], aggregate: minutes_since, "
             "horizon: 30d}",
         ),
+        "streak": (
+            "of the run of events with a fact that a key's settled events end with",
+            "{name: frauds_in_a_row_by_device, unit: orders, key: [device], aggregate: streak, "
+            "part: count, of: revenue, fact: fraud, window: 28d, behind: 7d, hop: 1d}",
+        ),
     }
 )
 """By name: what is computed, and an entry of a file."""
 
-EXPRESSION = (
-    "{name: orders_share, unit: share, expression: orders_by_device_1d / (orders_by_user_7d + 1)}"
+OTHERS: Mapping[str, str] = MappingProxyType(
+    {
+        "expression": "{name: orders_share, unit: share, "
+        "expression: orders_by_device_1d / (orders_by_user_7d + 1)}",
+        "formula": "{name: basket_share, unit: share, "
+        "inputs: [basket_before_by_user, basket_sum_by_user_7d], formula: share}",
+        "categories": "{name: channel_code, unit: code, column: channel, "
+        "categories: [web, shop], hidden: true}",
+    }
 )
-"""An entry over features that are declared before it."""
+"""Entries without an aggregate, by the key that tells what they are."""
 
 
 def reference() -> str:
@@ -78,15 +92,40 @@ def reference() -> str:
             "\n".join(keys),
             "\n".join(aggregates),
             "An example of each, of events with the texts `user`, `device` and `channel` and the "
-            "number `basket`; a test reads it:",
+            "number `basket`, and of a system that has a quantity `revenue` and a formula `share`; "
+            "a test reads it:",
             f"```yaml\n{example_file()}```",
         ]
     )
 
 
+def library_reference(library: FeatureLibrary) -> str:
+    """What feature files of a system may name, as Markdown.
+
+    Args:
+        library: of the system; names that only packaged files may use are left out.
+    """
+    published = library.published()
+    quantities = ["| quantity (`of`, `only`) | is |", "| --- | --- |"]
+    quantities += [f"| `{name}` | {each.meaning} |" for name, each in published.quantities.items()]
+    records = ["| record | remembers | is |", "| --- | --- | --- |"]
+    for name, record in published.records.items():
+        remembered = [
+            of
+            for of, named in published.quantities.items()
+            if any(named.quantity is each for each in record.quantities)
+        ]
+        records.append(f"| `{name}` | {_listed(remembered)} | {record.meaning} |")
+    formulas = ["| formula | inputs | is |", "| --- | --- | --- |"]
+    for name, formula in published.formulas.items():
+        meaning = " ".join((inspect.getdoc(formula) or "").split("\n\n")[0].split())
+        formulas.append(f"| `{name}` | {_listed(parameters_of(formula))} | {meaning} |")
+    return "\n\n".join("\n".join(table) for table in (quantities, records, formulas))
+
+
 def example_file() -> str:
-    """A feature file with an entry of each aggregate, and an expression."""
-    entries = [*(entry for _, entry in AGGREGATES.values()), EXPRESSION]
+    """A feature file with an entry of each kind."""
+    entries = [*(entry for _, entry in AGGREGATES.values()), *OTHERS.values()]
     return "features:\n" + "".join(f"- {_wrapped(entry)}\n" for entry in entries)
 
 
@@ -104,7 +143,8 @@ def _takers(key: str) -> str:
         return _listed(takers)
     if key in ("key", "aggregate"):
         return "every aggregate"
-    return "expressions" if key == "expression" else "all"
+    forms = [form for form, keys in FORMS.items() if key in (form, *keys)]
+    return _listed(forms) if forms else "all"
 
 
 def _listed(names: Sequence[str]) -> str:

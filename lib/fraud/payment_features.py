@@ -22,13 +22,12 @@ from lib.feature.attributes import (
 from lib.feature.feature_extension import FEATURES_FILE, ExtendedFeatures, FeatureExtension
 from lib.fraud.amounts import AmountScale
 from lib.fraud.contracts import LABELS, TRANSACTIONS
-from lib.fraud.features import LABEL_DELAY, RATE_PRIOR, RATE_STRENGTH, fraud_features
+from lib.fraud.feature_library import payment_library
+from lib.fraud.features import fraud_features
 from lib.fraud.rules import rule_fields
 from lib.registry import Artifact, ArtifactError
 
-FRAUD_RATE = TargetRate(
-    "fraud", Window(30 * DAY, DAY, behind=LABEL_DELAY), RATE_PRIOR, RATE_STRENGTH
-)
+FRAUD_RATE = TargetRate("fraud", Window(30 * DAY, DAY, behind=7 * DAY), prior=0.01, strength=10.0)
 """How the fraud rate by an attribute is measured: labels of 30 days that are a week old."""
 
 
@@ -54,7 +53,8 @@ class PaymentFeatures:
     def _extended(self) -> ExtendedFeatures:
         base = fraud_features(self.scale)
         facts = (*LABELS.names, "declined_from")
-        return ExtendedFeatures(base, TRANSACTIONS, self.extension, FRAUD_RATE, facts)
+        library = payment_library(self.scale)
+        return ExtendedFeatures(base, TRANSACTIONS, self.extension, FRAUD_RATE, facts, library)
 
     @property
     def feature_set(self) -> FeatureSet:

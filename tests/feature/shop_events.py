@@ -2,10 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
 
-from lib.feature import DAY, Count, Direct, Feature, FeatureSet, Window
+from lib.feature import (
+    DAY,
+    Count,
+    Direct,
+    Feature,
+    FeatureSet,
+    OnlineFeatures,
+    Quantity,
+    SqliteStore,
+    Window,
+    events,
+    replay,
+)
+from lib.feature.exact_arithmetic import ratio, square_root
+from lib.feature.feature_library import (
+    FeatureLibrary,
+    NamedQuantity,
+    NamedRecord,
+    SquaredQuantity,
+)
 
 TIME = pa.timestamp("us", "UTC")
 
@@ -32,6 +54,43 @@ COLUMNS = {
     "guest": "flag",
     "price": "number",
 }
+
+
+def as_integer(price):
+    return price.astype(np.int64) if isinstance(price, np.ndarray) else int(price)
+
+
+def is_large(price):
+    flag = price >= 50.0
+    return flag.astype(np.int64) if isinstance(flag, np.ndarray) else int(flag)
+
+
+def share(part, total):
+    """`part / total`; missing where there is no total."""
+    return ratio(part, total)
+
+
+def root(number):
+    """Square root of a number that is not negative."""
+    return square_root(number)
+
+
+REVENUE = Quantity("revenue", ("price",), as_integer)
+LARGE = Quantity("large", ("price",), is_large)
+_SQUARES = Quantity("revenue_squared", ("price",), as_integer, squared=True)
+LIBRARY = FeatureLibrary(
+    formulas={"share": share, "root": root},
+    column_formulas={"amount": amount},
+    quantities={
+        "revenue": NamedQuantity(
+            REVENUE, "what was paid, EUR", squared=SquaredQuantity(REVENUE, _SQUARES, 1.0)
+        ),
+        "large": NamedQuantity(LARGE, "1 of an order of 50 EUR or more"),
+    },
+    records={"order": NamedRecord((REVENUE,), LARGE, "the newest large order")},
+    packaged_only=frozenset(("root",)),
+    lasting_keys=frozenset([("user",)]),
+)
 
 
 def table_of(seed: int, count: int) -> pa.Table:
@@ -64,3 +123,13 @@ def table_of(seed: int, count: int) -> pa.Table:
             "fraud_until": pa.nulls(count, TIME),
         }
     )
+
+
+def online_rows(features: FeatureSet, table: pa.Table, file: Path) -> Iterator[dict[str, float]]:
+    """Values of each event as profiles give them."""
+    online, store = OnlineFeatures(features), SqliteStore(file)
+    for step in replay(online, events(table)):
+        reply = store.exchange(step.exchange)
+        if step.event is not None:
+            yield online.read(step.event, reply).values
+    store.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,18 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.feature import (
-    FeatureSet,
-    OnlineFeatures,
-    SqliteStore,
-    compute,
-    events,
-    replay,
-)
+from lib.feature import compute
 from lib.feature.expression_formula import ExpressionFormula
 from lib.feature.feature_file import FeatureFileError
 from lib.feature.feature_reader import load_features
-from tests.feature.shop_events import BASE, COLUMNS, TIME, table_of
+from tests.feature.shop_events import BASE, COLUMNS, TIME, online_rows, table_of
 
 FILE = """
 features:
@@ -45,15 +37,6 @@ features:
 - {name: basket_against_mean, unit: ratio, expression: last_basket_by_user / basket_mean_by_user_7d}
 - {name: is_large_and_new, unit: 0 or 1, expression: amount > 50 and is_new_channel == 1}
 """
-
-
-def online_rows(features: FeatureSet, table: pa.Table, file: Path) -> Iterator[dict[str, float]]:
-    online, store = OnlineFeatures(features), SqliteStore(file)
-    for step in replay(online, events(table)):
-        reply = store.exchange(step.exchange)
-        if step.event is not None:
-            yield online.read(step.event, reply).values
-    store.close()
 
 
 @pytest.mark.parametrize("seed", range(3))

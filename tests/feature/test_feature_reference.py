@@ -7,10 +7,17 @@ from typing import get_args
 
 import yaml
 
-from lib.feature.feature_file import AggregateName, FeatureDeclaration
+from lib.feature.feature_file import FORMS, AggregateName, FeatureDeclaration
 from lib.feature.feature_reader import load_features
-from lib.feature.feature_reference import AGGREGATES, example_file, key_meanings, reference
-from tests.feature.shop_events import BASE, COLUMNS
+from lib.feature.feature_reference import (
+    AGGREGATES,
+    OTHERS,
+    example_file,
+    key_meanings,
+    library_reference,
+    reference,
+)
+from tests.feature.shop_events import BASE, COLUMNS, LIBRARY
 
 
 def test_every_key_of_an_entry_has_a_meaning():
@@ -24,8 +31,19 @@ def test_every_aggregate_has_an_example_that_loads():
     text = example_file()
     assert [entry.get("aggregate") for entry in yaml.safe_load(text)["features"]] == [
         *AGGREGATES,
-        None,
+        *[None] * len(OTHERS),
     ]
-    file = load_features(text, "features.yaml", BASE, COLUMNS)
-    assert len(file.features) == len(AGGREGATES) + 1
+    assert set(OTHERS) == set(FORMS) - {"aggregate"}
+    file = load_features(text, "features.yaml", BASE, COLUMNS, library=LIBRARY)
+    assert len(file.features) == len(AGGREGATES) + len(OTHERS)
     assert text in reference()
+
+
+def test_what_a_system_gives_by_name_is_listed_without_what_is_for_packaged_files():
+    text = library_reference(LIBRARY)
+    assert "| `revenue` | what was paid, EUR |" in text
+    assert "| `order` | `revenue` | the newest large order |" in text
+    assert (
+        "| `share` | `part`, `total` | `part / total`; missing where there is no total. |" in text
+    )
+    assert "root" not in text

@@ -9,14 +9,22 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lib.fraud.features import STREAK
+from lib.feature import Feature
+from lib.fraud.features import FRAUD
 from tests.fraud.handbook.ours import INPUTS, SPANS
 from tests.fraud.handbook.protocol import DAY, WEEK, Payments
 
 NEW_CARD_MEAN = 50.0  # currency units, for a card without settled payments
 NEW_TERMINAL_DAYS = 30.0  # since its last good payment, for a terminal without one
 DAYS_OF_SPANS = np.array([1.0, 2.0, 4.0, 7.0])  # that each of SPANS adds to the one before
-HALF_TILE_DAYS = STREAK.hop / 2 / (DAY * 1_000_000)  # ages are told to the start of a tile
+_STREAK_HOP = next(
+    feature.window.hop
+    for feature in FRAUD.features
+    if isinstance(feature, Feature)
+    and feature.name == "fraud_streak_by_merchant"
+    and feature.window
+)
+HALF_TILE_DAYS = _STREAK_HOP / 2 / (DAY * 1_000_000)  # ages are told to the start of a tile
 LIKELIHOOD_BOUNDS = (-3.0, 15.0)  # one amount's natural log: no single payment decides alone
 EVIDENCE_BOUND = 30.0  # natural log: keeps the exponential finite
 MOST_STREAK = 3.0  # further frauds in a row tell nothing new
