@@ -6,6 +6,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from lib.churn.feature_library import customer_library
+from lib.churn.vocabulary import CustomerVocabulary
 from lib.contract.mapping_reference import reference as mapping_reference
 from lib.declaration.marked_section import with_section
 from lib.feature.feature_reference import library_reference
@@ -20,6 +22,10 @@ DOCUMENTS: dict[str, tuple[str, Callable[[], str]]] = {
     "lib/fraud/README.md": (
         "names in feature files",
         lambda: library_reference(payment_library(AmountScale())),
+    ),
+    "lib/churn/README.md": (
+        "names in feature files",
+        lambda: library_reference(customer_library(CustomerVocabulary())),
     ),
 }
 """By document: the name of its section, and what makes it."""

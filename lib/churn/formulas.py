@@ -69,13 +69,13 @@ def at_least_nothing(first: Value, second: Value) -> Value:
 def trend_of_month(last_30d: Value, last_90d: Value) -> Value:
     """The last 30 days against a usual 30 of the 60 before: 1 is unchanged; missing of nothing."""
     before = (last_90d - last_30d) / 2.0
-    return choose(last_90d <= 0.0, NAN, (last_30d + 1.0) / (before + 1.0))
+    return choose(last_90d <= 0.0, NAN, ratio(last_30d + 1.0, before + 1.0))
 
 
 def trend_of_week(last_7d: Value, last_30d: Value) -> Value:
     """The last 7 days against a usual 7 of the 23 before: 1 is unchanged; missing of nothing."""
     before = (last_30d - last_7d) * 7.0 / 23.0
-    return choose(last_30d <= 0.0, NAN, (last_7d + 1.0) / (before + 1.0))
+    return choose(last_30d <= 0.0, NAN, ratio(last_7d + 1.0, before + 1.0))
 
 
 def against_pace(days_since: Value, events: Value, tenure_days: Value) -> Value:
