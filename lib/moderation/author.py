@@ -1,46 +1,21 @@
-"""Features of an author's history, declared once for training and serving.
+"""Features of an author's history, declared once for training and serving in a feature file.
 
-Events are posts. What is decided about them becomes known later, as facts: `removed` (withdrawn
-when an appeal is upheld, and then it never counted) and `restored` (an appeal was upheld). Windows
-end at the post and leave it out.
+What is decided about posts becomes known later, as facts: `removed` (withdrawn when an appeal is
+upheld, and then it never counted) and `restored` (an appeal was upheld).
 """
 
 import hashlib
+from pathlib import Path
 
-from lib.feature import (
-    DAY,
-    HOUR,
-    MINUTE,
-    Age,
-    Count,
-    DistinctCount,
-    Feature,
-    FeatureSet,
-    IsFirstSeen,
-    Rate,
-    Window,
-)
+from lib.feature import FeatureSet
+from lib.feature.feature_library import FeatureLibrary
+from lib.feature.feature_reader import read_packaged
 from lib.moderation.text_matching.folding import fold
 
-AUTHOR = ("author_id",)
-WORDING = ("wording_key",)
-AUTHOR_WORDING = ("author_id", "wording_key")
-
-REMOVAL_PRIOR = 0.02
-"""Share of posts that are removed of an author of whom nothing is known."""
-
-REMOVAL_STRENGTH = 20.0
-"""Posts that the prior weighs as much as."""
+FEATURES_YAML = Path(__file__).with_name("author_features.yaml")
 
 SHORTEST_WORDING = 12
 """Folded characters below which a text is nothing of its own ("thank you")."""
-
-LAST_1H = Window(HOUR, MINUTE)
-LAST_24H = Window(DAY, HOUR)
-LAST_7D = Window(7 * DAY, HOUR)
-LAST_30D = Window(30 * DAY, DAY)
-LAST_90D = Window(90 * DAY, DAY)
-FAMILIAR_FOR = 365 * DAY
 
 
 def wording_key(text: str | None) -> str | None:
@@ -56,46 +31,21 @@ def wording_key(text: str | None) -> str | None:
     return hashlib.sha256(wording.encode()).hexdigest()[:32]
 
 
-def _author() -> tuple[Feature, ...]:
-    rate = Rate("removed", REMOVAL_PRIOR, REMOVAL_STRENGTH)
-    posts = tuple(
-        Feature(f"posts_by_author_{label}", "posts", AUTHOR, Count(), window)
-        for label, window in {
-            "1h": LAST_1H,
-            "24h": LAST_24H,
-            "7d": LAST_7D,
-            "30d": LAST_30D,
-        }.items()
+def _author_features() -> FeatureSet:
+    empty = FeatureSet(
+        name="moderation",
+        version=1,
+        features=(),
+        id_column="post_id",
+        facts=("removed", "restored"),
     )
-    removals = tuple(
-        Feature(f"removals_by_author_{w.label}", "posts", AUTHOR, Count(fact="removed"), w)
-        for w in (LAST_7D, LAST_30D, LAST_90D)
+    file = read_packaged(
+        FEATURES_YAML,
+        empty,
+        {"author_id": "category", "wording_key": "category"},
+        FeatureLibrary(),
     )
-    return (
-        *posts,
-        Feature("posts_by_author", "posts", AUTHOR, Count()),
-        *removals,
-        Feature("removal_rate_by_author_90d", "share", AUTHOR, rate, LAST_90D),
-        Feature("restored_by_author_90d", "posts", AUTHOR, Count(fact="restored"), LAST_90D),
-        Feature("minutes_since_last_post", "minutes", AUTHOR, Age(FAMILIAR_FOR)),
-        Feature("is_new_author", "0 or 1", AUTHOR, IsFirstSeen(FAMILIAR_FOR)),
-    )
+    return file.extend(empty)
 
 
-def _wording() -> tuple[Feature, ...]:
-    """How often the same was said; missing (NaN) where a post says nothing of its own."""
-    return (
-        Feature("repeats_by_author_24h", "posts", AUTHOR_WORDING, Count(), LAST_24H),
-        Feature("repeats_24h", "posts", WORDING, Count(), LAST_24H),
-        Feature("repeating_authors_24h", "authors", WORDING, DistinctCount("author_id"), LAST_24H),
-        Feature("removed_repeats_30d", "posts", WORDING, Count(fact="removed"), LAST_30D),
-    )
-
-
-AUTHORS = FeatureSet(
-    name="moderation",
-    version=1,
-    features=(*_author(), *_wording()),
-    id_column="post_id",
-    facts=("removed", "restored"),
-)
+AUTHORS = _author_features()

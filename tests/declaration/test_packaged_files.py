@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from lib.churn.features import FEATURES_YAML as CUSTOMERS
 from lib.declaration import DeclarationError, load_declaration, load_packaged
 from lib.feature.feature_file import FeatureList
 from lib.fraud.features import FEATURES_YAML as PAYMENTS
+from lib.moderation.author import FEATURES_YAML as POSTS
 
 
-@pytest.mark.parametrize("path", [PAYMENTS], ids=lambda path: path.parent.name)
+@pytest.mark.parametrize("path", [PAYMENTS, CUSTOMERS, POSTS], ids=lambda path: path.parent.name)
 def test_a_packaged_file_has_no_fault(path):
     text = path.read_text(encoding="utf-8")
     assert load_packaged(text, FeatureList, "f") == load_declaration(text, FeatureList, "f")
