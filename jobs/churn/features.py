@@ -8,7 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from jobs import ingestion
-from jobs.churn.sources import Sources, Stream, by_customer, intakes, read_stream
+from jobs.churn.feature_options import FeatureOptions
+from jobs.churn.sources import Stream, by_customer, intakes, read_stream
 from jobs.churn.table_counts import customer_counts, note_customers, table_lines, table_warnings
 from jobs.framework.command import run_job
 from jobs.framework.paths import OutputPath
@@ -24,7 +25,7 @@ NOTE = "features.json"
 
 
 @dataclass(frozen=True, kw_only=True)
-class FeaturesConfig(Sources):
+class FeaturesConfig(FeatureOptions):
     """Compute training rows: features of customers at snapshot times, and whether they left.
 
     Rows that break a contract go to OUTPUT/quarantine with a reason; contradictions between tables
@@ -68,12 +69,17 @@ def main(config: FeaturesConfig) -> str:
     return data
 
 
-def write_features(config: FeaturesConfig, base: CustomerVocabulary | None = None) -> str:
+def write_features(
+    config: FeaturesConfig,
+    base: CustomerVocabulary | None = None,
+    feature_text: str | None = None,
+) -> str:
     """The folder of rows, computed unless it is there for the same inputs already.
 
     Args:
         config: of the job.
         base: vocabularies, of a model; None takes those that the customers show.
+        feature_text: a feature file instead of that of the options, where there is no base.
 
     Raises:
         ContractError: a column is missing or of the wrong type, or there is nothing to read.
@@ -81,12 +87,13 @@ def write_features(config: FeaturesConfig, base: CustomerVocabulary | None = Non
     """
     config.check()
     folder = RowFolder(open_storage(config.output), NOTE)
-    inputs = _inputs(config, base)
+    text = config.feature_text() if feature_text is None else feature_text
+    inputs = _inputs(config, base, text)
     if not config.overwrite and folder.has(inputs):
         return folder.data
     started = time.monotonic()
     folder.start()
-    stream = read_stream(config, folder.quarantine, base)
+    stream = read_stream(config, folder.quarantine, base, text)
     counted = _computed(config, stream, folder)
     folder.publish()
     note = {
@@ -108,7 +115,9 @@ def write_features(config: FeaturesConfig, base: CustomerVocabulary | None = Non
     return folder.data
 
 
-def _inputs(config: FeaturesConfig, base: CustomerVocabulary | None) -> dict[str, Any]:
+def _inputs(
+    config: FeaturesConfig, base: CustomerVocabulary | None, feature_text: str
+) -> dict[str, Any]:
     """What the rows depend on."""
     return {
         "data_fingerprint": ingestion.fingerprint_of(config.files),
@@ -117,6 +126,7 @@ def _inputs(config: FeaturesConfig, base: CustomerVocabulary | None) -> dict[str
         "warm_up_days": config.warm_up_days,
         "until": config.until,
         "declared_base": None if base is None else base.to_yaml(),
+        "feature_file": (feature_text or None) if base is None else None,
     }
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from jobs.churn.sources import Sources
+from jobs.churn.feature_options import FeatureOptions
 from jobs.churn.training_config import TrainConfig
 from jobs.framework.command import run_job
 from jobs.framework.retraining_options import RetrainingOptions
@@ -29,7 +29,7 @@ class RetrainConfig(RetrainingOptions, TrainConfig):
         if self.learn_until is not None:
             raise ContractError("--learn-until: expected none: retraining chooses it")
         self.check_shares()
-        Sources.check(self)
+        FeatureOptions.check(self)
 
 
 def main(config: RetrainConfig) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from jobs.framework.retrained_system import Champion, NewLabels, TrainedModel
 from lib.churn.contracts import CHURN, INVOICES, USAGE
 from lib.churn.features import base_tables
 from lib.churn.model import SYSTEM
-from lib.churn.model.model import ChurnModel, load_model
+from lib.churn.model.model import ChurnModel, base_in, load_model
 from lib.churn.outcomes import LEFT, NOTICE, CustomerOutcomes
 from lib.churn.snapshots import Snapshots
 from lib.churn.target import NEVER
@@ -70,9 +70,10 @@ class CustomerRetraining:
     def train(self, config: RetrainConfig, labels: NewLabels, champion: Champion) -> TrainedModel:
         """See `RetrainedSystem`; learns as if it were the begin of the slice."""
         config = replace(config, **label_tables.as_options(labels))
-        source = _computed(config, _ROWS, None)
+        source = _computed(config, _ROWS, None, champion)
         start = _start(config, source, champion)
         more: dict[str, Any] = {"features": source_folder(config, _ROWS), "customers": None}
+        more["feature_file"] = None
         more["learn_until"] = time_text(start)
         settings = shared_options(TrainConfig, config, **more, registry=None, alias="none")
         train_model(settings)
@@ -81,7 +82,7 @@ class CustomerRetraining:
     def compare(self, trained: TrainedModel, challenger: Path, champion: Champion) -> Comparison:
         """See `RetrainedSystem`; on snapshot times from the begin of the slice on."""
         config, start = trained.context
-        source = _computed(config, _ROWS, None)
+        source = _computed(config, _ROWS, None, champion)
         rows = _after(source.rows, start)
         own = _scored(load_model(challenger), rows)
         other = _scored(*_champion_rows(config, source, start, champion))
@@ -123,10 +124,13 @@ def source_folder(config: RetrainConfig, name: str) -> str:
     return open_storage(config.output).address(name)
 
 
-def _computed(config: RetrainConfig, name: str, base: CustomerVocabulary | None) -> RowsSource:
-    """Rows of all snapshot times, computed unless they are there."""
+def _computed(
+    config: RetrainConfig, name: str, base: CustomerVocabulary | None, champion: Champion
+) -> RowsSource:
+    """Rows of all snapshot times, computed unless they are there; the champion's file is kept."""
     folder = source_folder(config, name)
-    write_features(shared_options(FeaturesConfig, config, output=folder), base)
+    text = None if config.feature_file is not None else base_in(champion.directory).feature_file
+    write_features(shared_options(FeaturesConfig, config, output=folder), base, text)
     return find_rows(folder)
 
 
@@ -166,7 +170,7 @@ def _champion_rows(
             "train and promote a first model of the new target by jobs.churn.train"
         )
     if model.base != source.base:
-        source = _computed(config, _CHAMPION_ROWS, model.base)
+        source = _computed(config, _CHAMPION_ROWS, model.base, champion)
     return model, _after(source.rows, start)
 
 

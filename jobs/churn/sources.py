@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -110,7 +110,10 @@ class Stream:
 
 
 def read_stream(
-    sources: Sources, quarantine: str, base: CustomerVocabulary | None = None
+    sources: Sources,
+    quarantine: str,
+    base: CustomerVocabulary | None = None,
+    feature_text: str = "",
 ) -> Stream:
     """All tables, checked, as one materialized stream.
 
@@ -118,6 +121,7 @@ def read_stream(
         sources: where they are.
         quarantine: folder or URI for rows that break a contract.
         base: vocabularies; None takes those that the customers show.
+        feature_text: the feature file where no base has one; empty without one.
 
     Raises:
         ContractError: there are no customers, or a table cannot be read.
@@ -139,6 +143,7 @@ def read_stream(
     customers = _customers(sources, mappings[CUSTOMERS.name], quarantine)
     if base is None:
         base = _shown(sources, mappings[CUSTOMERS.name].contract, customers)
+        base = replace(base, feature_file=feature_text)
     rows = ray.data.from_arrow(events_of(CUSTOMERS.name, base, customers))
     for name, mapping in mappings.items():
         if name != CUSTOMERS.name:

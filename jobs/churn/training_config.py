@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Literal, Self
 
-from jobs.churn.sources import Sources
+from jobs.churn.feature_options import FeatureOptions
 from jobs.framework.options import parse_time
 from jobs.framework.paths import InputPath
 from jobs.framework.training_options import TrainingOptions
@@ -14,7 +14,7 @@ from lib.contract import ContractError
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainConfig(TrainingOptions, Sources):
+class TrainConfig(TrainingOptions, FeatureOptions):
     """Train the churn model, compare it with baselines and publish it.
 
     Give --features (the output of jobs.churn.features), or --customers with, as far as there are
@@ -67,6 +67,11 @@ class TrainConfig(TrainingOptions, Sources):
             raise ContractError("expected either --features or --customers (with the other tables)")
         if self.features is None:
             super().check()
+        elif self.feature_file is not None:
+            raise ContractError(
+                "--feature-file belongs to --customers: --features are computed already; give it "
+                "to jobs.churn.features"
+            )
 
     def check_shares(self) -> None:
         """Refuse shares that mean nothing.

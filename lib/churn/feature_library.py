@@ -51,6 +51,12 @@ _COUNTS = {
     **{name: f"1 of the signal '{name}'" for name in SIGNALS},
 }
 
+_PACKAGED = (
+    *("days_since", "days_until", "overdue", "balance", "or_missing"),
+    *("customer", "issued_day", "issued_day_squared"),
+)
+"""Names that need what files of data sets do not read: today, or what the customer's row says."""
+
 
 def _identity(number: int) -> int:
     return number
@@ -91,7 +97,7 @@ def customer_library(base: CustomerVocabulary) -> FeatureLibrary:
             ),
         },
         groups=GROUPS,
-        packaged_only=frozenset(("customer", "issued_day", "issued_day_squared", *ATTRIBUTES)),
+        packaged_only=frozenset((*_PACKAGED, *ATTRIBUTES)),
         key_columns=frozenset((CUSTOMER,)),
         lasting_keys=frozenset([(CUSTOMER,)]),
         mixed_events=True,

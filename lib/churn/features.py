@@ -24,7 +24,8 @@ from lib.feature import Derived, Feature, FeatureSet, LastValue
 from lib.feature.aggregate_reader import LONGEST_HORIZON
 from lib.feature.attributes import Attribute, AttributeFaultError
 from lib.feature.declaration import Declaration
-from lib.feature.feature_reader import FeatureFile, read_packaged
+from lib.feature.feature_file import FeatureFileError
+from lib.feature.feature_reader import FeatureFile, load_features, locate_feature, read_packaged
 from lib.feature.measures import Distinct, Measure, quantities_of
 
 FEATURES_YAML = Path(__file__).with_name("features.yaml")
@@ -35,11 +36,47 @@ _EMPTY = FeatureSet(name="churn", version=1, features=(), id_column="event_id")
 
 @cache
 def churn_features(base: CustomerVocabulary) -> FeatureSet:
-    """The features of a base's customers, keyed by customer alone; attributes come last.
+    """The features of a base's customers, keyed by customer alone.
+
+    Attributes come after the packaged ones, and the feature file after them.
 
     Raises:
         AttributeFaultError: an attribute has a name that is taken.
+        FeatureFileError: of the feature file, with its line.
     """
+    features = _with_attributes(base)
+    file = added_features(base)
+    return features if file is None else file.extend(features)
+
+
+@cache
+def added_features(base: CustomerVocabulary, origin: str = "feature_file") -> FeatureFile | None:
+    """What the feature file of a base declares; None without one.
+
+    Args:
+        base: with the text of the file.
+        origin: its name, for messages.
+
+    Raises:
+        FeatureFileError: the first fault, with its line.
+    """
+    if not base.feature_file:
+        return None
+    features, library = _with_attributes(base), customer_library(base)
+    reserved = ROW_COLUMNS.union(SCHEMA.names)
+    file = load_features(base.feature_file, origin, features, COLUMNS, reserved, library)
+    for name in file.names:
+        if name.endswith(CODE_ENDING):
+            line = locate_feature(base.feature_file, origin, name)
+            raise FeatureFileError(
+                f"{line}: names that end in {CODE_ENDING} are those of categories; give it another "
+                "name"
+            )
+    return file
+
+
+@cache
+def _with_attributes(base: CustomerVocabulary) -> FeatureSet:
     features = [_with_places(feature, base) for feature in _packaged(base).features]
     _require_free_names(base, {feature.name for feature in features})
     return replace(_EMPTY, features=(*features, *_attributes(base)))
@@ -131,7 +168,12 @@ def _columns(measure: Measure) -> tuple[str, ...]:
 
 
 @cache
-def group_of() -> dict[str, str]:
-    """The group of each packaged feature, by name; attributes are of the group `CONTRACT`."""
+def group_of(base: CustomerVocabulary | None = None) -> dict[str, str]:
+    """The group of each packaged feature and of those that a base's file puts into one, by name.
+
+    Attributes and other features of the file are of the group `CONTRACT`.
+    """
     packaged = _packaged(CustomerVocabulary())
-    return {name: packaged.groups[name] for name in packaged.names}
+    file = None if base is None else added_features(base)
+    added = {} if file is None else file.groups
+    return {name: packaged.groups[name] for name in packaged.names} | dict(added)

@@ -27,6 +27,7 @@ from lib.feature import (
     events,
 )
 from lib.feature.attributes import Attribute
+from lib.feature.measures import measure_columns
 
 _DIGITS = 8
 _EVER = 100 * 365 * DAY
@@ -117,13 +118,17 @@ def status_of(values: Mapping[str, float]) -> CustomerStatus:
 def online_features(base: CustomerVocabulary) -> FeatureSet:
     """The features of `churn_features`, under a name that no other vocabulary has.
 
-    Profiles hold codes of segments, plans and attributes, whose meaning is the base's: after
-    another base is put in force they are empty, not wrong, until rows are sent again.
+    Profiles hold codes of segments, plans and attributes, whose meaning is the base's, and what
+    its feature file counts: after another base is put in force they are empty, not wrong, until
+    rows are sent again.
     """
     features = churn_features(base)
     text = "\x00".join(("", *base.segments, "", *base.plans))
     if base.attributes:
         text = "\x00".join((text, "", *(repr(_stored(each)) for each in base.attributes)))
+    if base.feature_file:
+        kept = (column for measure in features.measures() for column in measure_columns(measure))
+        text = "\x00".join((text, "", *kept))
     digest = hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
     return replace(features, name=f"{features.name}-{digest}")
 

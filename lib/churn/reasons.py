@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lib.churn.features import CONTRACT, group_of
+from lib.churn.features import CONTRACT, added_features, group_of
 from lib.churn.target import Floats
 from lib.churn.vocabulary import CustomerVocabulary
 from lib.feature.attributes import Attribute
@@ -47,13 +47,16 @@ def words_for(name: str, base: CustomerVocabulary | None = None) -> str:
 
     Args:
         name: of the feature.
-        base: whose attributes it may be made of.
+        base: whose attributes it may be made of, and whose feature file may declare it.
 
     >>> words_for("active_users_30d")
     'active users in the last 30 days'
     """
     if (attribute := _attribute_of(name, base)) is not None:
         return attribute.words or attribute.name.replace("_", " ")
+    file = None if base is None else added_features(base)
+    if file is not None and name in file.words:
+        return file.words[name]
     if name in _SPECIAL:
         return _SPECIAL[name]
     window = _WINDOW.search(name)
@@ -124,7 +127,7 @@ def _reason(
     is_code = name.endswith("_code") or (attribute is not None and attribute.type != "number")
     beside = "" if np.isnan(usual) or is_code else f", usually {usual:,.4g}"
     words = f"{words_for(name, base)}: {value_text}{beside}; {more} the risk"
-    return Reason(name, group_of().get(name, CONTRACT), effect, number, usual, words)
+    return Reason(name, group_of(base).get(name, CONTRACT), effect, number, usual, words)
 
 
 def _value_text(number: float, attribute: Attribute | None) -> str:

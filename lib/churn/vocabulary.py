@@ -12,6 +12,7 @@ from pydantic import ConfigDict
 from lib.declaration import load_declaration, repeated
 from lib.feature.attribute_codes import attribute_difference
 from lib.feature.attributes import Attribute
+from lib.feature.feature_reader import declared_names
 
 TABLES = ("usage", "tickets", "invoices", "payments", "surveys", "signals")
 """Of a base whose every table is told, beside the customers themselves."""
@@ -32,6 +33,7 @@ class CustomerVocabulary:
         plans: what is subscribed to, the same way.
         tables: what is told of customers, by contract's name; features of the others are missing.
         attributes: columns of customers beside those of the contract, frozen.
+        feature_file: text of a feature file of this data set; empty without one.
 
     Raises:
         ChurnError: a name comes twice, or there are more than features can be made of.
@@ -43,6 +45,7 @@ class CustomerVocabulary:
     plans: tuple[str, ...] = ()
     tables: tuple[str, ...] = TABLES
     attributes: tuple[Attribute, ...] = ()
+    feature_file: str = ""
 
     def __post_init__(self) -> None:
         for key in ("segments", "plans"):
@@ -64,7 +67,20 @@ class CustomerVocabulary:
             for key in _KEYS
             if getattr(self, key) != getattr(other, key)
         ]
-        return "; ".join(part for part in (*differing, self.attribute_difference(other)) if part)
+        return "; ".join(part for part in (*differing, self.extension_difference(other)) if part)
+
+    def extension_difference(self, other: CustomerVocabulary) -> str:
+        """What attributes and feature file the other base has instead; empty where none differ."""
+        differing = (self.attribute_difference(other), self._file_difference(other))
+        return "; ".join(part for part in differing if part)
+
+    def _file_difference(self, other: CustomerVocabulary) -> str:
+        if self.feature_file == other.feature_file:
+            return ""
+        own, others = (_listed(declared_names(base.feature_file)) for base in (self, other))
+        if own == others:
+            return f"feature file: {own}, declared otherwise"
+        return f"feature file: {own} against {others}"
 
     def attribute_difference(self, other: CustomerVocabulary) -> str:
         """What attributes the other base has instead, in words; empty where they are the same."""
@@ -75,6 +91,8 @@ class CustomerVocabulary:
         content: dict[str, Any] = {name: list(getattr(self, name)) for name in _KEYS}
         if self.attributes:
             content["attributes"] = [_written(each) for each in self.attributes]
+        if self.feature_file:
+            content["feature_file"] = self.feature_file
         return yaml.safe_dump(content, sort_keys=False)
 
 
@@ -94,6 +112,8 @@ def _written(attribute: Attribute) -> dict[str, Any]:
 
 def parse_vocabulary(text: str, origin: str = "base") -> CustomerVocabulary:
     """The base in a YAML text: `segments`, `plans`, `tables`, `attributes`, lists, all optional.
+
+    `feature_file` is the text of one.
 
     Raises:
         ChurnError: unknown keys, or something else than lists of names.

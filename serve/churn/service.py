@@ -112,13 +112,13 @@ class ChurnService(RiskService):
 
     def _load(self, directory: Path) -> ChurnModel:
         """A model of this base that can answer, tried out."""
-        if differs := base_in(directory).attribute_difference(self.base):
+        if differs := base_in(directory).extension_difference(self.base):
             # a base that is named stays the same, however often the service starts
             fault = RestartRequiredError if self.args.base is None else ArtifactError
             raise fault(
-                f"{directory.name} reads other attributes of customers than the model that this "
-                f"service started with: {differs}; start the service again with it, then send the "
-                "rows of customers again"
+                f"{directory.name} reads other attributes of customers, or another feature file, "
+                f"than the model that this service started with: {differs}; start the service "
+                "again with it, then send the rows of customers again"
             )
         model = load_model(directory, self.base)
         width = len(model.names)

@@ -24,6 +24,11 @@ pytestmark = [pytest.mark.slow, *on_two_cores(minutes=15)]
 
 DAYS, EARLY = 480, 300
 NOW = 1_795_000_000_000_000
+FILE = """features:
+- {name: tickets_14d, unit: tickets, key: [customer_id], aggregate: sum, of: opened, window: 14d,
+   hop: 1d}
+"""
+"""Of the champion; challengers keep it."""
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +41,9 @@ def early(accounts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A registry whose champion learnt that customers leave at random."""
     folder = tmp_path_factory.mktemp("early")
     files = blinded(accounts, folder / "files", EARLY)
-    return retrainings.train_champion(train.main, TrainConfig, SMALL | sources(files), folder)
+    (folder / "own.yaml").write_text(FILE)
+    options = SMALL | sources(files) | {"feature_file": str(folder / "own.yaml")}
+    return retrainings.train_champion(train.main, TrainConfig, options, folder)
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +57,7 @@ def test_a_challenger_that_sees_who_falls_silent_is_published(won) -> None:
     compared = result["detail"]["steps"][2]
     for ref in ("champion", result["version"]):
         assert registry.manifest("churn", ref).seen_until <= compared["start_us"]
+        assert registry.manifest("churn", ref).feature_names[-1] == "tickets_14d"
     assert compared["measure"] == "AUC"
     assert compared["measure_gain"]["value"] > 0
 

@@ -9,13 +9,14 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from lib.calibration import Calibrator
-from lib.churn.features import churn_features
+from lib.churn.features import added_features, churn_features
 from lib.churn.health import HealthReference
 from lib.churn.model import SYSTEM
 from lib.churn.model.linear import Linear, RobustSquash
 from lib.churn.model.trees import Trees
 from lib.churn.target import Floats, Target
 from lib.churn.vocabulary import ChurnError, CustomerVocabulary, parse_vocabulary
+from lib.feature.feature_file import FeatureFileError
 from lib.registry import (
     Artifact,
     ArtifactError,
@@ -141,7 +142,12 @@ def base_in(directory: Path | str) -> CustomerVocabulary:
     Raises:
         ArtifactError: it is damaged, or says none.
     """
-    return read_parameter(directory, "base", parse_vocabulary, ChurnError, "base of customers")
+    base = read_parameter(directory, "base", parse_vocabulary, ChurnError, "base of customers")
+    try:
+        added_features(base, f"{directory}: feature_file")
+    except FeatureFileError as error:
+        raise ArtifactError(str(error)) from error
+    return base
 
 
 def _read(artifact: Artifact, base: CustomerVocabulary) -> ChurnModel:
