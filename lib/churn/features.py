@@ -177,3 +177,10 @@ def group_of(base: CustomerVocabulary | None = None) -> dict[str, str]:
     file = None if base is None else added_features(base)
     added = {} if file is None else file.groups
     return {name: packaged.groups[name] for name in packaged.names} | dict(added)
+
+
+@cache
+def declared_words(base: CustomerVocabulary | None = None) -> dict[str, str]:
+    """How people name features, of the packaged file and of a base's, by name."""
+    file = None if base is None else added_features(base)
+    return dict(_packaged(CustomerVocabulary()).words) | dict(file.words if file else {})

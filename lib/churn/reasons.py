@@ -5,40 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lib.churn.features import CONTRACT, added_features, group_of
+from lib.churn.features import CONTRACT, declared_words, group_of
 from lib.churn.target import Floats
 from lib.churn.vocabulary import CustomerVocabulary
 from lib.feature.attributes import Attribute
 
-_SPECIAL = {
-    "tenure_days": "days since the first contract",
-    "days_to_renewal": "days to renewal",
-    "mrr": "revenue a month",
-    "seats": "seats paid for",
-    "seats_active_share": "share of paid seats that were active in the last 30 days",
-    "active_users_kept_share": "share of the quarter's users who were active in the last 30 days",
-    "features_used_kept_share": "share of the quarter's features used in the last 30 days",
-    "usage_trend_30d": "usage of the last 30 days against the 60 before (1 is unchanged)",
-    "usage_trend_7d": "usage of the last week against the weeks before (1 is unchanged)",
-    "active_days_trend_30d": "days of use in the last 30 against the 60 before (1 is unchanged)",
-    "tickets_trend_30d": "tickets of the last 30 days against the 60 before (1 is unchanged)",
-    "invoiced_trend_30d": "amounts of the last 30 days against the 60 before (1 is unchanged)",
-    "invoice_pace": "time since the last invoice, in usual gaps between two",
-    "invoice_age_mean_365d": "mean age of the year's invoices in days",
-    "invoice_age_std_365d": "spread of the year's invoices in days",
-    "invoice_gap_mean_365d": "usual days between two invoices",
-    "nps_last": "last survey score (0 to 10)",
-    "nps_mean_365d": "mean survey score of the year",
-    "nps_change": "last survey score against the year's mean",
-    "competitor_mention": "mentions of a competitor",
-    "champion_left": "champions who left",
-    "price_complaint": "complaints about the price",
-    "other": "other signals",
-    "balance_due": "balance due",
-    "overdue": "amount overdue",
-    "segment_code": "segment",
-    "plan_code": "plan",
-}
 _WINDOW = re.compile(r"_(\d+)d$")
 
 
@@ -54,14 +25,11 @@ def words_for(name: str, base: CustomerVocabulary | None = None) -> str:
     """
     if (attribute := _attribute_of(name, base)) is not None:
         return attribute.words or attribute.name.replace("_", " ")
-    file = None if base is None else added_features(base)
-    if file is not None and name in file.words:
-        return file.words[name]
-    if name in _SPECIAL:
-        return _SPECIAL[name]
+    named = declared_words(base)
+    if name in named:
+        return named[name]
     window = _WINDOW.search(name)
-    stem = _WINDOW.sub("", name)
-    plain = _SPECIAL.get(stem, stem.replace("_", " "))
+    plain = _WINDOW.sub("", name).replace("_", " ")
     return f"{plain} in the last {window[1]} days" if window else plain
 
 

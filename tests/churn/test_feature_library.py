@@ -11,6 +11,7 @@ from lib.churn.events import NUMBERS
 from lib.churn.feature_library import GROUPS, customer_library
 from lib.churn.features import FEATURES_YAML, churn_features, group_of
 from lib.churn.profiles import STANDING, online_features
+from lib.churn.reasons import words_for
 from lib.churn.vocabulary import CustomerVocabulary
 from tests.feature.formula_parity import assert_parity, rows_of
 
@@ -35,6 +36,12 @@ def test_the_file_declares_every_feature_and_its_group():
     assert group_of()["active_users_30d"] == "adoption"
     assert "usage_30d" in group_of()
     assert "opened_ever" not in group_of()
+
+
+def test_the_file_has_the_words_of_reasons():
+    assert words_for("competitor_mention_30d") == "mentions of a competitor in the last 30 days"
+    assert words_for("tenure_days") == "days since the first contract"
+    assert words_for("usage_7d") == "usage in the last 7 days"
 
 
 def test_what_says_that_a_customer_leaves_has_no_name_in_files():
