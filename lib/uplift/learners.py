@@ -193,8 +193,8 @@ def pseudo_outcomes(customers: Comparison, seed: int) -> Floats:
             trees = _fit_trees(customers.take(learnt & members), seed + number)
             probabilities[arm, others] = _probabilities(trees, customers.matrix[others])
     residual = customers.outcomes - np.where(customers.treated, probabilities[1], probabilities[0])
-    arm = np.where(customers.treated, 1.0, -1.0)
-    changes = probabilities[1] - probabilities[0] + arm * customers.weights * residual
+    direction = np.where(customers.treated, 1.0, -1.0)
+    changes = probabilities[1] - probabilities[0] + direction * customers.weights * residual
     return np.asarray(customers.sign * changes)
 
 
