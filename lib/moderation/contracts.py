@@ -72,5 +72,22 @@ LABELS = Contract(
     key=("post_id", "policy", "by", "event_time"),
 )  # fmt: skip
 
+TEXT_CASES = Contract(
+    name="text_cases",
+    columns=(
+        text_column("case_id", "names the text"),
+        Column(
+            "text", pa.string(), "what is judged", max_length=LONGEST_TEXT * _BYTES_OF_CHARACTER,
+            multiline=True,
+        ),
+        text_column("policy", "id of the policy"),
+        Column("violates", pa.bool_(), "whether the text breaks it"),
+        text_column("function", "what the text tests of a model", required=False),
+        text_column("identity", "group of people that the text is about", required=False),
+    ),
+    key=("case_id", "policy"),
+)  # fmt: skip
+"""Texts with expected answers; without `function` they are labelled texts of another source."""
+
 CONTRACTS = (POSTS, MEDIA, LABELS)
 """In the order in which they are read."""

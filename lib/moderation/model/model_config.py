@@ -64,6 +64,13 @@ class TextSize:
     """lowest layers of a pretrained encoder, its embeddings among them, that stay as they were"""
     positive_weight: float = 1.0
     """weight of violations against the rest while the encoder learns"""
+    balanced_contexts: float = 0.5
+    """sentences of `lib/moderation/identity/contexts.yaml` that are learnt for each text, where a
+    policy is about how people are treated and the texts are English; 0 leaves them out"""
+    pairing: float = 0.1
+    """weight in the encoder's loss of the difference that another identity term makes to the
+    log-odds of a context or a harmless text: Garg et al., Counterfactual fairness in text
+    classification through robustness (AIES 2019)"""
     learning: TrainingConfig = field(default_factory=lambda: TrainingConfig(epochs=2))
 
 

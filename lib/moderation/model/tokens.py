@@ -52,6 +52,10 @@ class Tokens:
         indices = rows.tolist()
         return Tokens(tuple(self.ids[k] for k in indices), tuple(self.spans[k] for k in indices))
 
+    def followed_by(self, others: Tokens) -> Tokens:
+        """Those of these texts, then of others."""
+        return Tokens(self.ids + others.ids, self.spans + others.spans)
+
     def padded(self, rows: Ints, filler: int) -> tuple[Ints, Ints]:
         """Ids and mask (rows, longest) of some texts."""
         longest = max(len(self.ids[row]) for row in rows.tolist())

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lib.moderation.identity.contexts import balanced_texts
 from lib.moderation.model.blending import fit_blend
 from lib.moderation.model.fitting import (
     AlikeRows,
@@ -67,11 +68,21 @@ class Run:
 
 @dataclass
 class TextTask:
-    """Texts to be learnt by an encoder."""
+    """Texts to be learnt by an encoder.
+
+    Attributes:
+        module: the encoder.
+        tokens: of the texts (n,), then of their partners.
+        targets: (n, policies).
+        partners: (n,) place among `tokens` of the same text with another identity term, or -1.
+        filler: id of the piece that fills a batch.
+        size, device: of the encoder.
+    """
 
     module: TextNet
     tokens: Tokens
     targets: Tensor
+    partners: Ints
     filler: int
     size: TextSize
     device: str
@@ -79,7 +90,7 @@ class TextTask:
     @property
     def lengths(self) -> Ints:
         """Word pieces of each text."""
-        return self.tokens.lengths
+        return self.tokens.lengths[: len(self.targets)]
 
     def groups(self, learning: TrainingConfig) -> list[dict[str, Any]]:
         """Pretrained weights take smaller steps than the head."""
@@ -91,15 +102,26 @@ class TextTask:
         ]
 
     def loss(self, rows: Ints, rng: np.random.Generator) -> Tensor:
-        """Mean loss; texts are not augmented."""
+        """Mean loss, and what other identity terms change; texts are not augmented."""
         del rng
-        ids, mask = self.tokens.padded(rows, self.filler)
+        own, pairing = len(rows), self.size.pairing
+        paired = np.flatnonzero(self.partners[rows] >= 0) if pairing else rows[:0]
+        ids, mask = self.tokens.padded(
+            np.concatenate([rows, self.partners[rows[paired]]]), self.filler
+        )
         logits = self.module(
             torch.from_numpy(ids).to(self.device), torch.from_numpy(mask).to(self.device)
         )
-        return masked_loss(
-            logits, self.targets[rows], self.size.learning.smoothing, self.size.positive_weight
+        targets = self.targets[rows]
+        loss = masked_loss(
+            logits[:own], targets, self.size.learning.smoothing, self.size.positive_weight
         )
+        if not len(paired):
+            return loss
+        is_known = ~torch.isnan(targets[paired])
+        differences = (logits[paired] - logits[own:]).abs() * is_known
+        total: Tensor = loss + pairing * differences.sum() / is_known.sum().clamp(min=1)
+        return total
 
 
 def fit_text(
@@ -128,6 +150,8 @@ def fit_text(
     """
     learn = _learning_rows(len(texts), targets, policies, held_out)
     own = [texts[row] for row in learn.tolist()]
+    more = balanced_texts(own, targets[learn], policies, size.balanced_contexts, run.seed)
+    own, own_targets = own + more.texts, np.concatenate([targets[learn], more.targets])
     torch.manual_seed(run.seed)
     if size.encoder is None:
         tokenizer = learnt(own, size.vocabulary, size.length)
@@ -141,23 +165,48 @@ def fit_text(
     config: Any = encoder.config
     net = TextNet(encoder, int(config.hidden_size), len(policies)).to(device)
     _start_head(net.head, targets[learn])
-    own_tokens = tokenise(tokenizer, own) if tokens is None else tokens.take(learn)
+    own_tokens = tokenise(tokenizer, own[: len(learn)]) if tokens is None else tokens.take(learn)
+    partners = partner_places(len(learn), more.partners)
+    own_tokens = own_tokens.followed_by(
+        tokenise(tokenizer, [*more.texts, *(text for text in more.partners if text)])
+    )
     task = TextTask(
-        net, own_tokens, _tensor(targets[learn], device), padding_of(tokenizer),
+        net, own_tokens, _tensor(own_targets, device), partners, padding_of(tokenizer),
         size, device,
     )  # fmt: skip
     run.fit(task, size.learning)
     ngrams = None
     if size.word_ngrams:
-        ngrams = fit_ngrams(own, targets[learn], size.word_ngrams, size.character_ngrams)
+        ngrams = fit_ngrams(own, own_targets, size.word_ngrams, size.character_ngrams)
     even = np.tile(_EVENLY, (len(policies), 1))
     model = TextModel(tuple(policies), size, tokenizer, net, ngrams, even, run.runtime)
-    if ngrams is None or not len(held_out):
-        return model
     other = [texts[row] for row in held_out.tolist()]
-    _, encoded = model.encoded(model.tokens(other))
-    members = np.stack([encoded, ngrams.log_odds(other)])
-    return replace(model, blend=fit_blend(members, targets[held_out]))
+    return _with_blend(model, other, targets[held_out], run.seed)
+
+
+def partner_places(posts: int, partners: Sequence[str]) -> Ints:
+    """(n,) of posts, then contexts: where the partner lies behind all of them, or -1.
+
+    Args:
+        posts: how many come first; they have no partners.
+        partners: of the contexts, "" where there is none.
+    """
+    has_partner = np.array([bool(text) for text in partners], dtype=np.bool_)
+    places = np.where(has_partner, posts + len(partners) - 1 + np.cumsum(has_partner), -1)
+    return np.concatenate([np.full(posts, -1, dtype=np.int64), places.astype(np.int64)])
+
+
+def _with_blend(model: TextModel, texts: Sequence[str], targets: Floats, seed: int) -> TextModel:
+    """The model with a blend that texts and contexts choose which it did not learn from."""
+    if model.ngrams is None or not len(texts):
+        return model
+    more = balanced_texts(
+        texts, targets, model.policies, model.size.balanced_contexts, seed, held_out=True
+    )
+    both = [*texts, *more.texts]
+    _, encoded = model.encoded(model.tokens(both))
+    members = np.stack([encoded, model.ngrams.log_odds(both)])
+    return replace(model, blend=fit_blend(members, np.concatenate([targets, more.targets])))
 
 
 @dataclass
