@@ -19,12 +19,13 @@ from jobs.moderation.retrain import RetrainConfig
 from jobs.moderation.review_labels import read_review_labels
 from jobs.moderation.scoring import shape_of
 from jobs.moderation.sources import read_policies
-from jobs.moderation.training import TrainingResult, build_report, trained_by
+from jobs.moderation.training import TrainingResult, build_report, measures_of, trained_by
 from jobs.moderation.training_config import TrainConfig
 from jobs.publishing import store_report
 from lib.calibration import sigmoid
 from lib.contract import ContractError
 from lib.moderation.contracts import LABELS
+from lib.moderation.identity.bias import PolicyBias
 from lib.moderation.model import SYSTEM
 from lib.moderation.model.comparison import overall_precision
 from lib.moderation.model.inputs import PostInputs
@@ -38,7 +39,7 @@ from lib.moderation.model.outputs import Floats, Ints, Presence
 from lib.moderation.outcomes import PostOutcomes
 from lib.moderation.post import MODALITIES
 from lib.retraining import recent_slice
-from lib.retraining.comparison import Comparison, require_span
+from lib.retraining.comparison import Comparison, GuardedFigure, require_span
 from lib.retraining.recent_slice import RecentSlice, ScoredModel
 from lib.storage import open_storage
 
@@ -112,9 +113,38 @@ class PostRetraining(label_tables.LabelledRetraining):
         other = _scored(champion_model.version, answers, result, kept, shared)
         recent = _slice(result, kept, (start, end))
         outcomes = PostOutcomes(result.dataset.policies)
-        return recent_slice.compare_on(
+        comparison = recent_slice.compare_on(
             recent, outcomes, own, other, self.measure, config.seed, config.bootstrap
         )
+        guarded = guarded_gaps(
+            result.findings.identity.bias,
+            measures_of(config).bias(champion_model),
+            config.identity_margin,
+        )
+        return replace(comparison, guarded=guarded)
+
+
+def guarded_gaps(
+    challenger: Sequence[PolicyBias], champion: Sequence[PolicyBias], margin: float
+) -> tuple[GuardedFigure, ...]:
+    """Gaps between identity terms that may not grow, of the policies that both models know.
+
+    Args:
+        challenger: what the new model makes of identity terms.
+        champion: what the present one makes of the same sentences.
+        margin: by which a gap may grow.
+    """
+    former = {own.policy: own.false_positive_gap.value for own in champion}
+    return tuple(
+        GuardedFigure(
+            f"largest difference of false positive rates of {own.policy} between identity terms",
+            former[own.policy],
+            own.false_positive_gap.value,
+            margin,
+        )
+        for own in challenger
+        if own.policy in former
+    )
 
 
 def answers_of(model: ModerationModel, dataset: PreparedDataset, rows: Ints) -> Floats:

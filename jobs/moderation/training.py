@@ -1,6 +1,6 @@
 """Training of the moderation model, from rows to a published version."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,14 +13,16 @@ from jobs.moderation.dataset import PreparedDataset, find_rows, quarantine_of, s
 from jobs.moderation.fitting import fit_final, modalities_to_fit
 from jobs.moderation.preprocess import PreprocessConfig
 from jobs.moderation.preprocessing import write_rows
-from jobs.moderation.sources import table_lines
+from jobs.moderation.sources import TABLES, table_lines
 from jobs.moderation.training_config import TrainConfig
 from lib.calibration import sigmoid
 from lib.feature.attributes import AttributeFaultError
+from lib.moderation.identity.findings import context_costs
 from lib.moderation.model import SYSTEM
-from lib.moderation.model.comparison import Evaluation, FittedModel, evaluate, ordered
+from lib.moderation.model.comparison import OURS, Evaluation, FittedModel, evaluate, ordered
+from lib.moderation.model.identity_evaluation import IdentityMeasures
 from lib.moderation.model.model import open_artifact, read_attributes_of
-from lib.moderation.model.model_config import ModelConfig, read_size_option
+from lib.moderation.model.model_config import ModelConfig
 from lib.moderation.model.report import Subject, training_report
 from lib.moderation.model.splits import PARTS, PostSplit
 from lib.monitoring import ANSWER, REQUEST, SCORE, ModelReference, RowBlock, remember
@@ -106,7 +108,7 @@ def trained_by(config: TrainConfig) -> TrainingResult:
         ResourceError: the workers can never be had.
     """
     config.check()
-    size = read_size_option(config.size)
+    size = config.read_size()
     training = Training.start(SYSTEM, config)
     step = training.step
     dataset, split = split_dataset(_as_read(rows_of(config, size), config), config)
@@ -121,7 +123,44 @@ def trained_by(config: TrainConfig) -> TrainingResult:
     fit = fit_final(dataset, split, size, config, stages.storage)
     step("measuring on the test posts")
     findings = evaluate(fit, config.seed, config.bootstrap)
+    identity = measures_of(config).findings(fit)
+    if config.identity_cost and identity.contexts:
+        step("training a second model without balanced contexts")
+        without = trained_by(_without_contexts(config)).findings
+        costs = context_costs(
+            findings.methods[OURS], identity.bias, without.methods[OURS], without.identity.bias
+        )
+        identity = replace(identity, costs=costs)
+    findings = replace(findings, identity=identity)
     return TrainingResult(config, training, dataset, split, fit, findings, stages)
+
+
+def _without_contexts(config: TrainConfig) -> TrainConfig:
+    """Options of the same training on the same rows, without balanced contexts."""
+    storage = open_storage(config.output)
+    tables = dict.fromkeys((*TABLES, *(f"mapping_{name}" for name in TABLES)))
+    return replace(
+        config,
+        **tables,
+        rows=config.rows or storage.address("rows"),
+        output=storage.address("without_contexts"),
+        identity_contexts=False,
+        identity_cost=False,
+        functional_tests=None,
+        other_labels=None,
+    )
+
+
+def measures_of(config: TrainConfig) -> IdentityMeasures:
+    """What the options say that the model is measured by, with their tables."""
+    return IdentityMeasures(
+        config.read_terms(),
+        config.read_templates(),
+        config.read_cases(),
+        config.identity_gap_limit,
+        config.seed,
+        config.bootstrap,
+    )
 
 
 def rows_of(config: TrainConfig, size: ModelConfig) -> PreparedDataset:
@@ -192,4 +231,5 @@ def _closing_lines(config: TrainConfig, trained: TrainingResult, seconds: float)
         f"{findings.actions['REVIEW']:.0%} to people, {findings.automatic:.1%} of the rest "
         f"right (always allow: {findings.always_allow:.1%}); {seconds:.0f} s",
         f"calibration error: {errors}",
+        *findings.identity.warnings(),
     ]

@@ -1,16 +1,17 @@
 """The options of `jobs.moderation.train`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from jobs.framework.paths import InputPath
 from jobs.framework.training_options import TrainingOptions
+from jobs.moderation.identity_options import IdentityOptions
 from jobs.moderation.sources import Sources
 from lib.contract import ContractError
-from lib.moderation.model.model_config import Split, read_size_option
+from lib.moderation.model.model_config import ModelConfig, Split, read_size_option
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainConfig(TrainingOptions, Sources):
+class TrainConfig(TrainingOptions, Sources, IdentityOptions):
     """Train the moderation model, compare it with baselines and publish it.
 
     Give --rows (the output of jobs.moderation.preprocess), or --posts with --labels and, as far as
@@ -60,10 +61,23 @@ class TrainConfig(TrainingOptions, Sources):
     def check_training(self) -> None:
         """Refuse options of the training that cannot work."""
         _ = self.request
-        read_size_option(self.size)
+        self.read_size()
+        self.check_identity()
         for name in ("test_share", "test_authors"):
             value = getattr(self, name)
             if not 0.0 < value < 1.0:
                 raise ContractError(
                     f"--{name.replace('_', '-')}: expected between 0 and 1, got {value}"
                 )
+
+    def read_size(self) -> ModelConfig:
+        """The size, without balanced contexts where they are not wanted.
+
+        Raises:
+            ContractError: there is no such size or file.
+            ModelError: the file cannot be meant.
+        """
+        size = read_size_option(self.size)
+        if self.identity_contexts:
+            return size
+        return replace(size, text=replace(size.text, balanced_contexts=0.0))

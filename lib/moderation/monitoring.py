@@ -1,7 +1,7 @@
 """Precision and recall of each policy by what people found, and how far they agree."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lib.business.outcomes import Flags, Floats
+from lib.moderation.identity.flag_rates import flag_rates_by_term
+from lib.moderation.identity.terms import IdentityTerm, packaged_terms
 from lib.moderation.outcomes import verdicts_of
 from lib.moderation.policies import ACTIONS
 from lib.monitoring.review_performance import (
@@ -58,17 +60,26 @@ class ReviewFigures:
         policies: their ids.
         evidence: of the queue, from and until microseconds since 1970 UTC.
         seed: of intervals.
+        terms: identity terms whose flag rates are compared.
     """
 
     policies: tuple[str, ...]
     evidence: Callable[[int, int], ReviewEvidence]
     seed: int = 7
+    terms: Sequence[IdentityTerm] = field(default_factory=packaged_terms)
 
     def __call__(self, window: DecidedWindow) -> list[FigureTable]:
-        """Quality by policy, then agreement."""
+        """Quality by policy, agreement, then flag rates by identity term."""
         evidence = self.evidence(window.since, window.as_of)
         reviewed = _Reviewed.of(window, self.policies, evidence.reasons)
-        return [self._quality(reviewed), self._agreement(evidence.pairs)]
+        flagged = _flagged(window.decisions, self.policies)
+        return [
+            self._quality(reviewed),
+            self._agreement(evidence.pairs),
+            flag_rates_by_term(
+                _texts(window.decisions), flagged, reviewed.entity, self.policies, self.terms
+            ),
+        ]
 
     def _quality(self, reviewed: "_Reviewed") -> FigureTable:
         rows: list[tuple[Cell, ...]] = []
@@ -234,3 +245,8 @@ def _flagged(posts: pa.Table, policies: tuple[str, ...]) -> Flags:
             if name in columns and part.get("action") in ACTIONS[1:]:
                 flagged[row, columns[name]] = True
     return flagged
+
+
+def _texts(posts: pa.Table) -> list[str]:
+    """Texts of posts as the records keep them, "" where there is none."""
+    return [read_json(text or "{}").get("text") or "" for text in posts["request"].to_pylist()]

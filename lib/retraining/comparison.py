@@ -93,6 +93,27 @@ class ModelFigures:
 
 
 @dataclass(frozen=True)
+class GuardedFigure:
+    """A figure of both models that may not grow by more than a margin; lower is better.
+
+    Attributes:
+        name: in words.
+        champion, challenger: their figures.
+        margin: by which the challenger's may be larger, 0 or more.
+    """
+
+    name: str
+    champion: float
+    challenger: float
+    margin: float
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether it does not grow by more than the margin."""
+        return self.challenger - self.champion <= self.margin
+
+
+@dataclass(frozen=True)
 class Comparison:
     """Challenger less champion on the same rows; intervals at 95%, by entity.
 
@@ -104,6 +125,7 @@ class Comparison:
         measure_gain: of the measure.
         money_gain: currency units a week.
         cumulative_gain: money gained from the begin of the slice to the end of each of its days.
+        guarded: figures that may not grow beyond their margins.
     """
 
     rows: int
@@ -117,6 +139,7 @@ class Comparison:
     measure_gain: Interval
     money_gain: Interval
     cumulative_gain: tuple[float, ...]
+    guarded: tuple[GuardedFigure, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -221,6 +244,8 @@ def judge(
 ) -> Verdict:
     """Publish only where the lower limit of the money gain beats the margin.
 
+    Nor may the measure or a guarded figure worsen by more than its margin.
+
     Args:
         comparison: see `compare`.
         margin: in money.
@@ -245,6 +270,12 @@ def judge(
         reasons.append(
             f"{comparison.measure} falls by {fall:.4f}, more than the {measure_margin:g} allowed"
         )
+    reasons += [
+        f"{figure.name} grows from {figure.champion:.3f} to {figure.challenger:.3f}, by more than "
+        f"the {figure.margin:g} allowed"
+        for figure in comparison.guarded
+        if not figure.is_kept
+    ]
     if reasons:
         return Verdict(False, f"not published: {'; '.join(reasons)}; {figures}")
     return Verdict(True, f"better by more than the margin of {least:,.0f} a week: {figures}")

@@ -36,7 +36,10 @@ def build_report(
         f"{end} that neither model saw; {new_labels:,} new labels; {retraining_id}",
         sections=[
             Section("Decision", [Note(f"{verdict.reason}."), _figures(comparison)]),
-            Section("Both models on the same rows", [_table(comparison), _plot(comparison)]),
+            Section(
+                "Both models on the same rows",
+                [_table(comparison), *_guarded(comparison), _plot(comparison)],
+            ),
         ],
         facts={
             "system": system,
@@ -93,6 +96,16 @@ def _table(comparison: Comparison) -> Table:
         caption="Money is what decisions bring less what they cost, in currency units.",
         column_digits={"money a week": 0},
     )
+
+
+def _guarded(comparison: Comparison) -> list[Table]:
+    """Figures that may not grow beyond their margins; none where there are none."""
+    rows = tuple(
+        (own.name, own.champion, own.challenger, own.margin, "yes" if own.is_kept else "no")
+        for own in comparison.guarded
+    )
+    header = ("figure, lower is better", "champion", "challenger", "may grow by", "kept")
+    return [Table(header, rows)] if rows else []
 
 
 def _plot(comparison: Comparison) -> Any:

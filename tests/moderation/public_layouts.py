@@ -89,6 +89,16 @@ columns:
   by: {value: hatecheck}
   event_time: {value: "2021-01-02T00:00:00Z"}
 """
+HATECHECK_CASES = """
+contract: text_cases
+columns:
+  case_id: {from: case_id}
+  text: {from: test_case}
+  policy: {value: hate}
+  violates: {from: label_gold, values: {hateful: "true", non-hateful: "false"}}
+  function: {from: functionality}
+  identity: {from: target_ident}
+"""
 
 
 def write_spam(folder: Path) -> None:
@@ -178,6 +188,7 @@ def write_hatecheck(folder: Path) -> None:
         {
             "hatecheck_posts": HATECHECK_POSTS,
             "hatecheck_labels": HATECHECK_LABELS,
+            "hatecheck_cases": HATECHECK_CASES,
             "hatecheck_policies": policies(["hate"]),
         },
     )

@@ -15,11 +15,13 @@ from lib.registry import Registry
 from lib.storage import open_dataset, open_storage
 from tests.layout_files import LAYOUT_MARKS, adds_up, outcome
 from tests.moderation.public_layouts import (
+    HATECHECK_CASES,
     HATECHECK_ROWS,
     JIGSAW_LABELS,
     JIGSAW_ROWS,
     JIGSAW_UNJUDGED,
     SPAM_ROWS,
+    TARGETS,
     write_hatecheck,
     write_jigsaw,
     write_spam,
@@ -151,6 +153,31 @@ def test_cases_behind_a_nameless_index_of_one_author_and_one_time(tmp_path, caps
     note, scores = scored(config)
     assert adds_up(note["tables"]["posts"], len(scores))
     assert len(scores) == rows["posts"]
+    cases = {
+        "functional_tests": str(tmp_path / "hatecheck.csv"),
+        "mapping_functional_tests": str(tmp_path / "hatecheck_cases.yaml"),
+    }
+    train.main(replace(again, **cases, identity_cost=True))
+    facts = json.loads((tmp_path / "again" / "report.json").read_text())["identity"]
+    (overall,) = facts["functional_tests"][0]["overall"]
+    assert overall["cases"] == rows["posts"]
+    (function,) = facts["functional_tests"][0]["functions"]
+    assert (function["name"], function["cases"]) == ("derog_neg_emote_h", rows["posts"])
+    assert {own["name"] for own in facts["functional_tests"][0]["identities"]} == set(TARGETS)
+    (own,) = facts["policies"]
+    assert own["policy"] == "hate"
+    assert 0.0 <= own["false_positive_gap"]["value"] <= 1.0
+    assert facts["context_costs"][0].keys() >= {"precision", "precision_without", "gap_without"}
+    assert facts["contexts_per_text"] > 0.0
+    with pytest.raises(ContractError, match=r"no column 'test_cases'"):
+        train.main(replace(again, **cases | {"mapping_functional_tests": wrong_cases(tmp_path)}))
+
+
+def wrong_cases(folder: Path) -> str:
+    """A mapping file of cases that names a column that is not there."""
+    path = folder / "wrong_cases.yaml"
+    path.write_text(HATECHECK_CASES.replace("test_case}", "test_cases}"))
+    return str(path)
 
 
 def test_what_is_missing_is_named_with_what_to_do(tmp_path):

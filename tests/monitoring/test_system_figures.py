@@ -197,11 +197,12 @@ def test_without_their_queue_posts_sent_to_people_are_measured(
     reasons: list[QueueReason] | None,
 ) -> None:
     window, _, truth = posts(6_000)
-    (quality, agreement) = review_tables(window, reasons)
+    quality, agreement, terms = review_tables(window, reasons)
     own = by_name([quality])["precision spam"]
     assert own.low <= truth["precision"] <= own.high
     assert "--records" in quality.notes[0]
     assert agreement.notes[0].startswith("no post was decided by two reviewers")
+    assert terms.notes[0].startswith("fewer than two identity terms are named")
 
 
 def test_agreement_is_that_of_posts_drawn_for_a_second_opinion() -> None:
@@ -209,7 +210,30 @@ def test_agreement_is_that_of_posts_drawn_for_a_second_opinion() -> None:
     same = [OpinionPair(f"p{n}", "sample", {"spam": n % 2 > 0}, {"spam": n % 2 > 0 or n < 10})
             for n in range(100)]  # fmt: skip
     severe = [OpinionPair("q", "severity", {"spam": True}, {"spam": False})]
-    (_, agreement) = review_tables(window, reasons, [*same, *severe])
+    _, agreement, _ = review_tables(window, reasons, [*same, *severe])
     (row,) = agreement.rows
     assert row[:3] == ("spam", 100, "95.0%")
     assert by_name([agreement])["agreement spam"].value == pytest.approx(0.9, abs=0.02)
+
+
+def test_posts_are_compared_by_the_identity_terms_of_their_texts() -> None:
+    rows = []
+    for number in range(120):
+        is_first = number < 60
+        answer = {"policies": {"hate": {"action": "REMOVE" if number < 30 else "ALLOW"}}}
+        request = {"text": "my gay friend" if is_first else "these women sing", "media": {}}
+        rows.append(
+            {
+                "subject_id": f"p{number}",
+                "entity_id": f"a{number}",
+                "event_time": START,
+                "decision": "REMOVE" if number < 30 else "ALLOW",
+                "request": json.dumps(request),
+                "answer": json.dumps(answer),
+            }
+        )
+    window = DecidedWindow(decisions(rows), labels([]), START, START + DAY, START + DAY)
+    _, _, terms = review_tables(window, None)
+    named = [row[1:3] for row in terms.rows if row[0] == "hate"]
+    assert named == [("gay", 60), ("woman", 60), ("largest difference", 120)]
+    assert by_name([terms])["identity gap hate"].value == 0.5

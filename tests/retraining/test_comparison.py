@@ -12,6 +12,7 @@ from lib.retraining.comparison import (
     DAY_US,
     Comparison,
     ComparisonError,
+    GuardedFigure,
     ModelOnRows,
     RecentRows,
     compare,
@@ -152,3 +153,15 @@ def test_a_margin_that_means_nothing_is_refused(text: str) -> None:
 def test_a_margin_is_an_amount_or_a_share_of_the_champions_money() -> None:
     assert parse_margin("500").per_week(-30_000.0) == 500.0
     assert parse_margin(" 2% ").per_week(-30_000.0) == pytest.approx(600.0)
+
+
+def test_a_guarded_figure_that_grows_beyond_its_margin_is_not_published(
+    better: Comparison,
+) -> None:
+    kept = GuardedFigure("gap between terms", 0.10, 0.14, 0.05)
+    won = judge(replace(better, guarded=(kept,)), Margin(), 0.01, 2)
+    assert won.won
+    grown = replace(kept, challenger=0.16)
+    verdict = judge(replace(better, guarded=(kept, grown)), Margin(), 0.01, 2)
+    assert not verdict.won
+    assert "gap between terms grows from 0.100 to 0.160, by more than the 0.05" in verdict.reason

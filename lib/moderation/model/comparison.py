@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from lib.calibration import logit, sigmoid
 from lib.contract import ContractError
 from lib.evaluation import Interval, average_precision, bootstrap_interval
+from lib.moderation.identity.findings import IdentityFindings
 from lib.moderation.model.evaluation import accuracy_at, calibration_errors
 from lib.moderation.model.fusion import stacked_odds
 from lib.moderation.model.inputs import Marks
@@ -70,6 +71,7 @@ class Evaluation:
         always_allow: accuracy of allowing everything.
         actions: share of posts by action of the routing.
         automatic: accuracy of the posts that routing does not send to people.
+        identity: what the model makes of identity terms, and of texts from elsewhere.
     """
 
     posts: int
@@ -81,12 +83,14 @@ class Evaluation:
     always_allow: float
     actions: Mapping[str, float]
     automatic: float
+    identity: IdentityFindings = field(default_factory=IdentityFindings)
 
     @property
     def metrics(self) -> dict[str, float]:
         """For the artifact's manifest."""
         metrics = {"mean_average_precision": self.mean.value, "accuracy_at_80": self.accuracy_at_80}
         metrics |= {f"ece_{name}": error for name, error in self.errors.items()}
+        metrics |= self.identity.metrics
         return {name: value for name, value in metrics.items() if np.isfinite(value)}
 
 

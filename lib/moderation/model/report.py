@@ -71,7 +71,7 @@ def training_report(subject: Subject, findings: Evaluation) -> report.Report:
         subtitle=f"{simulated}{subject.source}; tested on {len(fit.targets):,} posts of authors "
         "outside the training",
         sections=[
-            _overview(subject, metrics),
+            _overview(subject, findings, metrics),
             _methods(findings),
             _routing(findings),
             _policies(metrics),
@@ -79,6 +79,7 @@ def training_report(subject: Subject, findings: Evaluation) -> report.Report:
             _fusion(compared),
             *attribute_sections(metrics.get("attributes", {})),
             _calibration(fit, metrics),
+            *findings.identity.sections(),
             _excluded(subject, metrics),
             _data(subject),
         ],
@@ -119,6 +120,7 @@ def facts(
         "actions": dict(findings.actions),
         "automatic_accuracy": findings.automatic,
         "modalities": list(fit.answers),
+        "identity": findings.identity.to_json(),
         "parts": subject.split.counts,
         "test_from_us": subject.split.test_from_us,
         "rows": {name: subject.note[name] for name in names},
@@ -126,7 +128,7 @@ def facts(
     }
 
 
-def _overview(subject: Subject, metrics: Mapping[str, Any]) -> report.Section:
+def _overview(subject: Subject, findings: Evaluation, metrics: Mapping[str, Any]) -> report.Section:
     clean, accuracy = metrics["always_allow_accuracy"], metrics["accuracy_at_coverage"]
     figures = (
         report.KeyFigure(
@@ -145,12 +147,14 @@ def _overview(subject: Subject, metrics: Mapping[str, Any]) -> report.Section:
         report.KeyFigure(
             "calibration error", f"{max(metrics['ece'].values(), default=0.0):.3f}", "worst policy"
         ),
+        *findings.identity.key_figures(),
     )
     text = (
         f"Trained on {subject.training_posts:,} posts. A decision is correct if it is correct for "
         "every policy. Compare the accuracy with that of allowing every post."
     )
-    return report.Section("Summary", [report.KeyFigures(figures), report.Note(text)])
+    warnings = [report.Note(line) for line in findings.identity.warnings()]
+    return report.Section("Summary", [report.KeyFigures(figures), *warnings, report.Note(text)])
 
 
 def _methods(findings: Evaluation) -> report.Section:
