@@ -68,7 +68,7 @@ class Config:
     retail: str | None = None
     """Parquet file of UCI Online Retail for the benchmark of churn."""
     posts: str | None = None
-    """Folder of real pieces of posts (davidson, cifar10, fight_clips) for those of moderation."""
+    """Folder of real pieces of posts (davidson, hatecheck, cifar10, fight_clips) for moderation."""
     output: Path = Path("var/benchmarks.html")
     """The page."""
     only: tuple[str, ...] = ()
@@ -94,9 +94,13 @@ def main(config: Config) -> int:
         print("left out, it needs --retail FILE: churn_online_retail")
     if config.posts:
         chosen["moderation"] = ("--data", config.posts)
+        chosen["moderation_hatecheck"] = ("--data", config.posts)
         chosen["moderation_active_learning"] = ("--data", f"{config.posts}/davidson")
     else:
-        print("left out, they need --posts FOLDER: moderation, moderation_active_learning")
+        print(
+            "left out, they need --posts FOLDER: moderation, moderation_hatecheck, "
+            "moderation_active_learning"
+        )
     results: dict[str, dict[str, Any]] = {}
     failed: list[str] = []
     for name, options in chosen.items():

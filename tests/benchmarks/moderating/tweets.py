@@ -107,13 +107,13 @@ def _at_factor(
     """Figures on the test with the factor of hate that is best by a measure on held-out tweets."""
     labels = tweets.classes[tweets.held_out]
     factor = float(
-        max(_FACTORS, key=lambda weight: _f1(decided(held_out, weight), labels)[measure])
+        max(_FACTORS, key=lambda weight: three_class_f1(decided(held_out, weight), labels)[measure])
     )
     return {
-        **_f1(decided(test, factor), tweets.classes[tweets.test]),
+        **three_class_f1(decided(test, factor), tweets.classes[tweets.test]),
         **_interval(decided(test, factor), tweets.classes[tweets.test]),
         "hate_factor": factor,
-        "validation_weighted_f1": _f1(decided(held_out, factor), labels)["weighted_f1"],
+        "validation_weighted_f1": three_class_f1(decided(held_out, factor), labels)["weighted_f1"],
     }
 
 
@@ -127,7 +127,8 @@ def _interval(decisions: Rows, classes: Rows) -> dict[str, float]:
     return {"weighted_f1_low": interval.low, "weighted_f1_high": interval.high}
 
 
-def _f1(decisions: Rows, classes: Rows) -> dict[str, float]:
+def three_class_f1(decisions: Rows, classes: Rows) -> dict[str, float]:
+    """F1 by class, weighted by classes and plain."""
     each = f1_score(classes, decisions, average=None, labels=[HATE, OFFENSIVE, NEITHER])
     return {
         "weighted_f1": float(f1_score(classes, decisions, average="weighted")),
@@ -150,6 +151,7 @@ def _baseline(tweets: Tweets) -> dict[str, float]:
         model = LogisticRegression(max_iter=1000, class_weight=weight)
         decisions = model.fit(inputs, tweets.classes[rows]).predict(test)
         measures |= {
-            name + key: value for key, value in _f1(decisions, tweets.classes[tweets.test]).items()
+            name + key: value
+            for key, value in three_class_f1(decisions, tweets.classes[tweets.test]).items()
         }
     return measures
