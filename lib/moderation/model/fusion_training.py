@@ -131,20 +131,26 @@ def fit_fusion(
         learnt = posts.network(np.flatnonzero(folds != name), size, run.member(number))
         fused[inside] = learnt.unguarded(_some(answers, inside), presence[inside])
     fusion = posts.network(np.arange(len(presence)), size, run.member(len(names)))
-    own = np.flatnonzero(folds != CONTEXT_FOLD)
-    odds = stacked_odds(answers, targets.shape)[:, own]
-    guard = fit_guard(fused[own], odds, presence[own], targets[own])
-    raw = guard.apply(fused[own], odds, presence[own])
+    rows = np.flatnonzero(folds != CONTEXT_FOLD)
+    odds = stacked_odds(answers, targets.shape)[:, rows]
+    guard = fit_guard(fused[rows], odds, presence[rows], targets[rows])
+    raw = guard.apply(fused[rows], odds, presence[rows])
     calibrators = tuple(
-        _calibrator(raw[:, p], targets[own, p], folds[own]) for p in range(len(policies))
+        _calibrator(raw[:, p], targets[rows, p], folds[rows]) for p in range(len(policies))
     )
     columns = [calibrator.log_odds(raw[:, p]) for p, calibrator in enumerate(calibrators)]
     kept = replace(fusion, guard=guard, calibrators=calibrators)
     fitted = Fused(kept, np.stack(columns, axis=1))
     if samples is None:
         return fitted
-    own = fit_attribute_layer(samples, fitted.log_odds, targets, folds, run.seed, _calibrator)
-    return Fused(replace(kept, layer=own.layer), own.log_odds)
+    return _with_attributes(samples, fitted, targets[rows], folds[rows], run.seed)
+
+
+def _with_attributes(
+    samples: AttributeSamples, fitted: Fused, targets: Floats, folds: Ints, seed: int
+) -> Fused:
+    own = fit_attribute_layer(samples, fitted.log_odds, targets, folds, seed, _calibrator)
+    return Fused(replace(fitted.fusion, layer=own.layer), own.log_odds)
 
 
 @dataclass(frozen=True)
