@@ -5,6 +5,7 @@ from lib.storage.objects import ObjectStorage
 from lib.storage.opening import (
     open_dataset,
     open_storage,
+    read_noted,
     read_parquet,
     split_address,
     write_parquet,
@@ -20,6 +21,7 @@ __all__ = [
     "has_credentials",
     "open_dataset",
     "open_storage",
+    "read_noted",
     "read_parquet",
     "redact_uri",
     "redacted",

@@ -1,7 +1,9 @@
 """Opening a storage by its URI, and single Parquet files by their address."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.dataset as ds
@@ -47,6 +49,17 @@ def split_address(address: str) -> tuple[str, str]:
 def open_dataset(storage: Storage, path: str = "") -> ds.Dataset:
     """All Parquet files below a folder of a storage as one data set."""
     return ds.dataset(storage.at(path), filesystem=storage.filesystem, format="parquet")
+
+
+def read_noted(storage: Storage, note: str) -> tuple[ds.Dataset, dict[str, Any]] | None:
+    """The rows that a job wrote to `data/`, and its note about them; None where it did not finish.
+
+    Args:
+        storage: OUTPUT of the job.
+        note: name of the JSON file.
+    """
+    content = storage.read(note)
+    return None if content is None else (open_dataset(storage, "data"), json.loads(content))
 
 
 def read_parquet(address: str, columns: Sequence[str] | None = None) -> pa.Table:

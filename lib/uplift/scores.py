@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +11,7 @@ import pyarrow as pa
 from lib.contract import ContractError
 from lib.declaration import did_you_mean
 from lib.static_table.contracts import ROW_ID
-from lib.storage import open_dataset, open_storage
+from lib.storage import open_storage, read_noted
 from lib.uplift.comparison import Floats
 from lib.uplift.model import ExperimentModel
 
@@ -94,12 +92,10 @@ def read_uplift(folder: str) -> UpliftScores:
     Raises:
         ContractError: there are none.
     """
-    storage = open_storage(folder)
-    content = storage.read(NOTE)
-    if content is None:
+    noted = read_noted(open_storage(folder), NOTE)
+    if noted is None:
         raise ContractError(
             f"{folder}: no {NOTE} is there: expected output of jobs.churn.score_uplift"
         )
-    note: dict[str, Any] = json.loads(content)
-    table = open_dataset(storage, "data").to_table()
-    return UpliftScores(table, note["suffices"], bool(note["is_unwanted"]))
+    effects, note = noted
+    return UpliftScores(effects.to_table(), note["suffices"], bool(note["is_unwanted"]))

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.churn import features as features_job
-from jobs.churn.features import FeaturesConfig
 from jobs.churn.sources import read_stream
 from lib.churn.customer_attributes import (
     attribute_columns,
@@ -34,7 +29,7 @@ from lib.churn.reasons import reasons_of, words_for
 from lib.churn.snapshots import features_at
 from lib.churn.vocabulary import ChurnError, CustomerVocabulary, parse_vocabulary
 from lib.contract import ContractError
-from lib.feature import OnlineFeatures, ProfileStore, RedisStore, SqliteStore, events, replay
+from lib.feature import ProfileStore, events
 from lib.feature.attributes import Attribute, AttributeFaultError
 from tests.churn.attribute_tables import (
     ATTRIBUTES,
@@ -46,7 +41,13 @@ from tests.churn.attribute_tables import (
     write_attributes,
 )
 from tests.churn.changed_customers import write_accounts
-from tests.churn.tables import BASE, SIGNED, at, day, us, world
+from tests.churn.replayed_customers import (
+    config_of,
+    require_no_future,
+    require_parity,
+    require_same_in_partitions,
+)
+from tests.churn.tables import BASE, SIGNED, at, us, world
 from tests.conftest import on_two_cores
 
 pytestmark = on_two_cores(minutes=5)
@@ -109,16 +110,6 @@ def test_numbers_of_any_size_are_kept_to_the_bit(numbers: list[float]) -> None:
     assert max(abs(each).max() for each in kept) < 2**53
 
 
-@pytest.fixture(params=["sqlite", "redis"])
-def profile_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ProfileStore]:
-    if request.param == "sqlite":
-        store: ProfileStore = SqliteStore(tmp_path / "profiles.sqlite")
-    else:
-        store = RedisStore(request.getfixturevalue("redis_url"), f"{tmp_path.name}:")
-    with closing(store):
-        yield store
-
-
 def own_world(numbers: bool) -> tuple[dict[str, pa.Table], CustomerVocabulary]:
     _, plain = world(60, 260)
     customers = with_attributes(plain["customers"], plain["churn"]["customer_id"].combine_chunks())
@@ -135,37 +126,14 @@ def test_profiles_give_the_values_of_files_to_the_bit(
     numbers: bool, profile_store: ProfileStore
 ) -> None:
     tables, base = own_world(numbers)
-    names = tables["customers"]["customer_id"].unique().to_pylist()[:8]
-    happened = stream(tables, base)
-    happened = happened.filter(pc.is_in(happened["customer_id"], value_set=pa.array(names)))
-    customers = [name for name in names for _ in range(3)]
-    at_us = np.array([day(n) for _ in names for n in (130, 200, 259)])
-    offline = features_at(base, happened, customers, at_us)
-    declared = churn_features(base)
-    online, served = OnlineFeatures(declared), {}
-    for exchange, event in replay(
-        online, events(pa.concat_tables([happened, probes(customers, at_us, base)]))
-    ):
-        reply = profile_store.exchange(exchange)
-        if event is not None and event["event_id"].startswith(" "):
-            values = online.read(event, reply).values
-            served[event["customer_id"], event["event_time"]] = [values[n] for n in declared.names]
-    matrix = np.array([served[name, moment] for name, moment in zip(customers, at_us, strict=True)])
-    np.testing.assert_array_equal(matrix, offline)
+    offline, declared = require_parity(tables, base, profile_store), churn_features(base)
     own = [declared.names.index(each.feature_name) for each in base.attributes]
     assert np.isfinite(offline[:, own]).mean() > 0.7
 
 
 def test_nothing_later_than_the_moment_changes_an_attribute() -> None:
     tables, base = own_world(False)
-    names = tables["customers"]["customer_id"].to_pylist()[:40]
-    happened, moment = stream(tables, base), day(200)
-    times = np.full(len(names), moment)
-    past = happened.filter(np.asarray(happened["received_at"].cast("int64")) < moment)
-    assert past.num_rows < happened.num_rows
-    np.testing.assert_array_equal(
-        features_at(base, happened, names, times), features_at(base, past, names, times)
-    )
+    require_no_future(tables, base)
 
 
 REFUSED_NAMES = [
@@ -250,19 +218,8 @@ def options(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return write_attributes(write_accounts(folder / "plain", days=300), folder / "own")
 
 
-def config_of(options: dict[str, str], output: Path, **changes: Any) -> FeaturesConfig:
-    filled: dict[str, Any] = {**options, "output": str(output), "progress": "none", **changes}
-    return FeaturesConfig(**filled, every_days=40)
-
-
 def test_jobs_compute_attributes_of_a_mapping_file(options: dict[str, str], tmp_path: Path) -> None:
-    rows = {}
-    for partitions in (1, 3):
-        output = tmp_path / str(partitions)
-        features_job.main(config_of(options, output, partitions=partitions))
-        order = [("as_of", "ascending"), ("customer_id", "ascending")]
-        rows[partitions] = pq.read_table(output / "data").sort_by(order)
-    note = json.loads((tmp_path / "3" / "features.json").read_text())
+    note = require_same_in_partitions(options, tmp_path)
     base = parse_vocabulary(note["base"])
     assert [(each.name, each.vocabulary) for each in base.attributes] == [
         ("contract_type", ("monthly", "multi-year", "yearly")),
@@ -270,13 +227,11 @@ def test_jobs_compute_attributes_of_a_mapping_file(options: dict[str, str], tmp_
         *((name, ()) for name in ("addons", "has_sso", "discount")),
     ]
     assert note["features"][-5:] == [each.feature_name for each in base.attributes]
-    for name in note["features"]:
-        together, spread = (rows[partitions][name].to_numpy() for partitions in (1, 3))
-        np.testing.assert_array_equal(together, spread, name)
-    assert set(np.unique(rows[1]["has_sso"].drop_null())) >= {0.0, 1.0}
+    rows = pq.read_table(tmp_path / "1" / "data")
+    assert set(np.unique(rows["has_sso"].drop_null())) >= {0.0, 1.0}
     source = pq.read_table(options["customers"])
     pairs = set(zip(source["customer_id"].to_pylist(), source["discount"].to_pylist(), strict=True))
-    names, values = (rows[1][name].to_pylist() for name in ("customer_id", "discount"))
+    names, values = (rows[name].to_pylist() for name in ("customer_id", "discount"))
     assert set(zip(names, values, strict=True)) <= pairs
 
 

@@ -2,35 +2,33 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
 from jobs.churn import features as features_job
-from jobs.churn.features import FeaturesConfig
 from jobs.churn.training_config import TrainConfig
-from lib.churn.events import probes, stream
 from lib.churn.features import added_features, churn_features, group_of, untold
 from lib.churn.profiles import online_features
 from lib.churn.reasons import reasons_of, words_for
-from lib.churn.snapshots import features_at
 from lib.churn.vocabulary import CustomerVocabulary, parse_vocabulary
 from lib.contract import ContractError
-from lib.feature import OnlineFeatures, ProfileStore, RedisStore, SqliteStore, events, replay
+from lib.feature import ProfileStore
 from lib.feature.attributes import Attribute
 from lib.feature.feature_file import FeatureFileError
 from tests.churn.attribute_tables import ATTRIBUTES, base_of, with_attributes, write_attributes
 from tests.churn.changed_customers import write_accounts
-from tests.churn.tables import BASE, at, day, features, table, world
+from tests.churn.replayed_customers import (
+    config_of,
+    require_no_future,
+    require_parity,
+    require_same_in_partitions,
+)
+from tests.churn.tables import BASE, at, features, table, world
 from tests.conftest import on_two_cores
 
 pytestmark = on_two_cores(minutes=5)
@@ -66,16 +64,6 @@ PLAIN = """features:
 OWN = replace(BASE, feature_file=PLAIN)
 
 
-@pytest.fixture(params=["sqlite", "redis"])
-def profile_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ProfileStore]:
-    if request.param == "sqlite":
-        store: ProfileStore = SqliteStore(tmp_path / "profiles.sqlite")
-    else:
-        store = RedisStore(request.getfixturevalue("redis_url"), f"{tmp_path.name}:")
-    with closing(store):
-        yield store
-
-
 def own_world() -> tuple[dict[str, pa.Table], CustomerVocabulary]:
     _, plain = world(60, 260)
     leavers = plain["churn"]["customer_id"].combine_chunks()
@@ -85,23 +73,7 @@ def own_world() -> tuple[dict[str, pa.Table], CustomerVocabulary]:
 
 def test_profiles_give_the_values_of_files_to_the_bit(profile_store: ProfileStore) -> None:
     tables, base = own_world()
-    names = tables["customers"]["customer_id"].unique().to_pylist()[:8]
-    happened = stream(tables, base)
-    happened = happened.filter(pc.is_in(happened["customer_id"], value_set=pa.array(names)))
-    customers = [name for name in names for _ in range(3)]
-    at_us = np.array([day(n) for _ in names for n in (130, 200, 259)])
-    offline = features_at(base, happened, customers, at_us)
-    declared = churn_features(base)
-    online, served = OnlineFeatures(online_features(base)), {}
-    for exchange, event in replay(
-        online, events(pa.concat_tables([happened, probes(customers, at_us, base)]))
-    ):
-        reply = profile_store.exchange(exchange)
-        if event is not None and event["event_id"].startswith(" "):
-            values = online.read(event, reply).values
-            served[event["customer_id"], event["event_time"]] = [values[n] for n in declared.names]
-    matrix = np.array([served[name, moment] for name, moment in zip(customers, at_us, strict=True)])
-    np.testing.assert_array_equal(matrix, offline)
+    offline, declared = require_parity(tables, base, profile_store), churn_features(base)
     file = added_features(base)
     assert file is not None
     assert declared.names[-len(file.names) :] == file.names
@@ -112,14 +84,7 @@ def test_profiles_give_the_values_of_files_to_the_bit(profile_store: ProfileStor
 
 def test_nothing_later_than_the_moment_changes_a_feature() -> None:
     tables, base = own_world()
-    names = tables["customers"]["customer_id"].to_pylist()[:40]
-    happened, moment = stream(tables, base), day(200)
-    times = np.full(len(names), moment)
-    past = happened.filter(np.asarray(happened["received_at"].cast("int64")) < moment)
-    assert past.num_rows < happened.num_rows
-    np.testing.assert_array_equal(
-        features_at(base, happened, names, times), features_at(base, past, names, times)
-    )
+    require_no_future(tables, base)
 
 
 def test_a_mean_is_of_the_rows_that_have_a_value() -> None:
@@ -221,27 +186,13 @@ def options(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return named | {"feature_file": str(folder / "own.yaml")}
 
 
-def config_of(options: dict[str, str], output: Path, **changes: Any) -> FeaturesConfig:
-    filled: dict[str, Any] = {**options, "output": str(output), "progress": "none", **changes}
-    return FeaturesConfig(**filled, every_days=40)
-
-
 def test_jobs_compute_a_feature_file_over_partitions(
     options: dict[str, str], tmp_path: Path
 ) -> None:
-    rows = {}
-    for partitions in (1, 3):
-        output = tmp_path / str(partitions)
-        features_job.main(config_of(options, output, partitions=partitions))
-        order = [("as_of", "ascending"), ("customer_id", "ascending")]
-        rows[partitions] = pq.read_table(output / "data").sort_by(order)
-    note = json.loads((tmp_path / "3" / "features.json").read_text())
+    note = require_same_in_partitions(options, tmp_path)
     base = parse_vocabulary(note["base"])
     assert base.feature_file == FILE
     assert note["features"][-2:] == ["minutes_since_closing", "score_before"]
-    for name in note["features"]:
-        together, spread = (rows[partitions][name].to_numpy() for partitions in (1, 3))
-        np.testing.assert_array_equal(together, spread, name)
     inputs = config_of(options, tmp_path / "3", feature_file=None)
     data = features_job.write_features(inputs)
     assert "score_before" not in pq.read_table(data).column_names

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
 import yaml
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from lib.churn.events import NUMBERS
 from lib.churn.feature_library import GROUPS, customer_library
@@ -13,11 +10,9 @@ from lib.churn.features import FEATURES_YAML, churn_features, group_of
 from lib.churn.profiles import STANDING, online_features
 from lib.churn.reasons import words_for
 from lib.churn.vocabulary import CustomerVocabulary
-from tests.feature.formula_parity import assert_parity, rows_of
 
 BASE = CustomerVocabulary()
 LIBRARY = customer_library(BASE)
-FORMULAS = LIBRARY.published().formulas
 
 
 def test_a_model_of_before_reads_the_same_features():
@@ -47,11 +42,3 @@ def test_the_file_has_the_words_of_reasons():
 def test_what_says_that_a_customer_leaves_has_no_name_in_files():
     read = {column for each in LIBRARY.quantities.values() for column in each.quantity.columns}
     assert set(NUMBERS) - read == {"leaving", "ends_day", "flagged", "noticed"}
-
-
-@pytest.mark.parametrize("name", FORMULAS)
-@settings(max_examples=150, deadline=None)
-@given(st.data())
-def test_formulas_for_files_of_data_sets_give_a_customer_what_they_give_many(name, data):
-    formula = FORMULAS[name]
-    assert_parity(formula, data.draw(rows_of(formula)))

@@ -8,17 +8,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import yaml
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from lib.feature import DAY, compute
 from lib.feature.feature_extension import FeatureExtension
 from lib.feature.feature_file import FeatureFileError
 from lib.fraud.amounts import AmountScale
-from lib.fraud.feature_library import payment_library
 from lib.fraud.features import FEATURES_YAML, FRAUD, PAYMENT_METHODS, fraud_features
 from lib.fraud.payment_features import PaymentFeatures
-from tests.feature.formula_parity import assert_parity, rows_of
 from tests.feature.shop_events import online_rows
 
 DIGESTS = {
@@ -27,7 +23,6 @@ DIGESTS = {
     AmountScale(3): "061ad45543d671dd",
     AmountScale(2, 10**11): "83ed98fcf69d92f9",
 }
-FORMULAS = payment_library(AmountScale()).published().formulas
 
 
 @pytest.mark.parametrize("scale", DIGESTS, ids=str)
@@ -40,14 +35,6 @@ def test_the_file_declares_every_feature_in_its_order():
     assert [entry["name"] for entry in entries] == [each.name for each in FRAUD.features]
     assert fraud_features() is FRAUD
     assert PAYMENT_METHODS[:2] == ("card_present", "card_not_present")
-
-
-@pytest.mark.parametrize("name", FORMULAS)
-@settings(max_examples=150, deadline=None)
-@given(st.data())
-def test_formulas_for_files_of_data_sets_give_a_payment_what_they_give_many(name, data):
-    formula = FORMULAS[name]
-    assert_parity(formula, data.draw(rows_of(formula)))
 
 
 OWN = """features:

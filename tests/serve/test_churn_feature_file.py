@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from tests.churn.small_model import trained as plain_model
 from tests.churn.tables import day
 from tests.conftest import on_two_cores
 from tests.serve.churn_app import CREATED_AT, churn, publish_champion
+from tests.serve.trained_attributes import Trained, refusal_of
 
 pytestmark = [pytest.mark.anyio, *on_two_cores(minutes=8)]
 DAYS = 300
@@ -45,21 +45,6 @@ rules:
 - {id: used_or_not, when: usage_14d >= 0 and invoice_before >= 0, action: CONTACT,
    reason: has invoices, confidence: 0.5, priority: 1, owner: team}
 """
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A published model and what it was trained on.
-
-    Attributes:
-        options: of jobs that read the tables.
-        output: of the training.
-        registry: its directory.
-    """
-
-    options: dict[str, str]
-    output: Path
-    registry: Path
 
 
 @pytest.fixture(scope="module")
@@ -133,9 +118,5 @@ async def test_a_model_of_another_file_is_refused_with_what_to_do(
     registry = publish_champion(tmp_path, "churn", artifact, CREATED_AT)
     version = Registry(registry).publish(trained.output / "model", "churn")
     async with churn(tmp_path, day(DAYS), registry=str(registry)) as app:
-        before = app.service.model_slot.version
-        await app.service.reconfigure({"model": version})
-        slot = app.service.model_slot
-        assert slot.version == before is not None
-        assert f"feature file: {', '.join(NAMES)} against none" in slot.error
-        assert "start the service again" in slot.error
+        refusal = await refusal_of(app.service, version)
+        assert f"feature file: {', '.join(NAMES)} against none" in refusal

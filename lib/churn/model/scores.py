@@ -15,7 +15,7 @@ from lib.churn.reasons import reasons_of
 from lib.churn.snapshots import Snapshots
 from lib.churn.target import NEVER, Floats
 from lib.contract import TIME, ContractError
-from lib.storage import open_dataset, open_storage
+from lib.storage import open_storage, read_noted
 
 if TYPE_CHECKING:
     from lib.churn.model.model import ChurnModel
@@ -125,8 +125,7 @@ def read_scores(folder: str) -> tuple[pa.Table, dict[str, Any]]:
     Raises:
         ContractError: there are none.
     """
-    storage = open_storage(folder)
-    content = storage.read(NOTE)
-    if content is None:
+    noted = read_noted(open_storage(folder), NOTE)
+    if noted is None:
         raise ContractError(f"{folder}: no {NOTE} is there: expected output of jobs.churn.score")
-    return open_dataset(storage, "data").to_table().sort_by("customer_id"), json.loads(content)
+    return noted[0].to_table().sort_by("customer_id"), noted[1]
