@@ -18,7 +18,6 @@ from jobs.moderation.distributed import Backend, SharedRun
 from lib.feature.attributes import read_attributes
 from lib.moderation.model.fitting import Runtime
 from lib.moderation.model.fusion import unseen_as_failed
-from lib.moderation.model.fusion_contexts import FusionRows, with_contexts
 from lib.moderation.model.fusion_training import fit_fusion
 from lib.moderation.model.image import ImageModel
 from lib.moderation.model.model import thresholds_of
@@ -95,14 +94,8 @@ class _Training:
         presence = unseen_as_failed(self.dataset.presence[rows], blind)
         policies, targets = self.dataset.policies.ids, self.dataset.targets[rows]
         run = self._run("fusion", every=max(1, size.learning.epochs))
-        samples = self.dataset.samples(self.split)
-        posts = FusionRows(answers, presence, targets, self.split.fold[rows])
-        if "text" in modalities and samples is None:  # contexts have no attributes
-            text = TextModel.read(reader(self.storage, "text"), self.backend.runtime)
-            posts = with_contexts(posts, text, self.dataset.texts(rows), self.seed)
-        fused = fit_fusion(
-            posts.answers, posts.presence, posts.targets, policies, posts.folds, size, run, samples
-        )
+        folds, samples = self.split.fold[rows], self.dataset.samples(self.split)
+        fused = fit_fusion(answers, presence, targets, policies, folds, size, run, samples)
         if self.backend.rank == 0:
             self._keep(fused.fusion.files(), "fusion")
             thresholds = thresholds_of(fused.log_odds, targets, policies)

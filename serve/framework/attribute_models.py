@@ -7,7 +7,6 @@ from pydantic import BaseModel, Field, FiniteFloat, Strict, StrictBool, create_m
 
 from lib.contract.declaration import LONGEST_ID_BYTES
 from lib.contract.fields import identifier_of
-from lib.feature.attribute_values import AttributeValue
 from lib.feature.attributes import Attribute
 from serve.framework import response_fields as fields
 
@@ -48,12 +47,6 @@ def with_attributes(
     kind = attributes_model(f"{subject.capitalize()}Attributes", subject, attributes) | None
     field: dict[str, Any] = {"attributes": (kind, Field(default=None, description=description))}
     return create_model(base.__name__, __base__=base, __doc__=base.__doc__, **field)
-
-
-def sent_attributes_of(body: BaseModel) -> dict[str, AttributeValue] | None:
-    """Attributes of a body by name, unknown ones left out; None if none were sent."""
-    sent: BaseModel | None = getattr(body, "attributes", None)
-    return None if sent is None else sent.model_dump(exclude_none=True)
 
 
 def _attribute_field(attribute: Attribute) -> tuple[Any, Any]:

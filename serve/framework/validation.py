@@ -12,6 +12,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from lib.concurrency.bounded_executor import SizedExecutor
 from lib.concurrency.piecewise_json import read_json_in_pieces, release_in_pieces
+from lib.feature.attribute_values import AttributeValue
 from serve.framework.problem import MOST_ERRORS, FieldError, Problem
 
 SECOND = 1_000_000
@@ -98,6 +99,12 @@ class BodyParser:
     def close(self) -> None:
         """Drops what waits; see `BoundedExecutor.close`."""
         self._threads.close()
+
+
+def sent_attributes_of(body: BaseModel) -> dict[str, AttributeValue] | None:
+    """Attributes of a parsed body by name, unknown ones left out; None if none were sent."""
+    sent: BaseModel | None = getattr(body, "attributes", None)
+    return None if sent is None else sent.model_dump(exclude_none=True)
 
 
 def to_problem(

@@ -24,7 +24,8 @@ from lib.feature.attributes import Attribute
 from lib.maintenance.contracts import MAINTENANCE_TYPES
 from lib.maintenance.waveform import FEWEST_SAMPLES
 from serve.framework import response_fields as fields
-from serve.framework.attribute_models import sent_attributes_of, with_attributes
+from serve.framework.attribute_models import with_attributes
+from serve.framework.validation import sent_attributes_of
 
 MOST_UNITS, _SAMPLES_AT_ONCE = 1_000, 20_000
 MOST_MACHINES, MOST_READINGS, MOST_SAMPLES = 200, 5_000, 500_000

@@ -28,10 +28,7 @@ from lib.moderation.text_matching.folding import shows
 from lib.records.json_codec import write_json
 from serve.framework import response_fields as fields
 from serve.framework.asgi import RequestContext
-from serve.framework.attribute_models import (
-    sent_attributes_of,
-    with_attributes,
-)
+from serve.framework.attribute_models import with_attributes
 from serve.framework.review_schemas import (
     LANGUAGE,
     CaseEntry,
@@ -42,6 +39,7 @@ from serve.framework.review_schemas import (
     QueueFiguresResponse,
     StoredVerdict,
 )
+from serve.framework.validation import sent_attributes_of
 
 Decision = Literal["ALLOW", "REVIEW", "REMOVE", "PENDING"]
 _PIECE = 1 << 20

@@ -18,8 +18,7 @@ from lib.calibration import sigmoid
 from lib.moderation.model.blending import blended, fit_blend
 from lib.moderation.model.fallback_gate import fit_guard, pattern_name, patterns
 from lib.moderation.model.fitting import Checkpoint, Runtime, batches_of, masked_loss
-from lib.moderation.model.fusion_contexts import CONTEXT_FOLD, FusionRows, with_contexts
-from lib.moderation.model.fusion_training import fit_fusion, hidden
+from lib.moderation.model.fusion_training import hidden
 from lib.moderation.model.model_config import (
     MINILM,
     SIZES,
@@ -289,31 +288,3 @@ def test_a_pretrained_encoder_learns_and_is_stored():
     name = "encoder.layer.{}.output.dense.weight"
     np.testing.assert_array_equal(after["encoder." + name.format(4)], before[name.format(4)])
     assert (after["encoder." + name.format(5)] != before[name.format(5)]).any()
-
-
-def test_contexts_teach_the_network_of_fusion_and_neither_gate_nor_calibration():
-    pieces = simulated_pieces(60, 0, 0, seed=2)
-    targets = np.array([[float(kind == "hate")] for kind in pieces.text_kinds])
-    size = replace(TINY.text, learning=FEW, balanced_contexts=1.0)
-    run = Run(1, Runtime(threads=1))
-    text = fit_text(pieces.texts, targets, ("hate",), np.arange(0, 60, 5), size, run)
-    presence = np.tile([Presence.PRESENT, Presence.ABSENT, Presence.ABSENT], (60, 1))
-    own = FusionRows(
-        {"text": text.answer(pieces.texts)}, presence.astype(np.int8), targets, np.arange(60) % 3
-    )
-    both = with_contexts(own, text, pieces.texts, seed=1)
-    count = int((both.folds == CONTEXT_FOLD).sum())
-    assert count >= 55
-    assert len(both.answers["text"]) == len(both.presence) == len(both.targets) == 60 + count
-    np.testing.assert_array_equal(both.targets[:60], targets)
-    few = replace(TINY.fusion, learning=FEW)
-    fused = fit_fusion(both.answers, both.presence, both.targets, ("hate",), both.folds, few, run)
-    assert fused.log_odds.shape == (60, 1)
-    alone = fit_fusion(own.answers, own.presence, own.targets, ("hate",), own.folds, few, run)
-    answer = text.answer(["my neighbour is deaf"])
-    mark = presence[:1].astype(np.int8)
-    assert fused.fusion.unguarded({"text": answer}, mark) != pytest.approx(
-        alone.fusion.unguarded({"text": answer}, mark)
-    )
-    without = replace(text, size=replace(size, balanced_contexts=0.0))
-    assert with_contexts(own, without, pieces.texts, seed=1) is own

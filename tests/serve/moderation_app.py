@@ -7,6 +7,7 @@ import io
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from serve.moderation.routes import build_gateway
 from serve.moderation.service import ModerationService
 from serve.moderation.settings import ModerationSettings
 from tests.moderation import small_model
+from tests.moderation.media_factories import encoded
 from tests.serve.application import (
     Application,
     SetClock,
@@ -69,6 +71,14 @@ class Running(Application):
         await self.service.rescorer.run_once()
         await self.service.outcomes.run_once()
         await self.service.background.wait_idle()
+
+
+@cache
+def harmless_picture() -> bytes:
+    """A picture of a kind that the tiny model knows, and that violates nothing with any text."""
+    pieces = small_model.parts()[2]
+    stripes = pieces.images[pieces.image_kinds.index("stripes")]
+    return encoded(Image.fromarray(stripes))
 
 
 def published(folder: Path) -> Path:

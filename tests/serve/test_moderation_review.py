@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from tests.moderation.media_factories import encoded, scene
 from tests.serve.moderation_app import (
     SECOND,
     Running,
     arguments,
+    harmless_picture,
     moderation,
     published,
     salt,
@@ -51,7 +51,7 @@ async def removed(app: Running) -> dict[str, Any]:
 
 
 async def test_a_reviewer_gets_what_is_needed_to_decide(registry, tmp_path):
-    image = encoded(scene(5))
+    image = harmless_picture()
     async with moderation(tmp_path / "a", registry) as app:
         await doubtful(app, "p", images=[sent(image)], language="en", reach=10)
         (claim,) = await claimed(app)

@@ -13,7 +13,6 @@ from lib.moderation.model.attribute_training import AttributeSamples, fit_attrib
 from lib.moderation.model.fallback_gate import SingleModalityGate, fit_guard
 from lib.moderation.model.fitting import AlikeRows, decayed, masked_loss
 from lib.moderation.model.fusion import Fusion, FusionNet, fusion_inputs, stacked_odds
-from lib.moderation.model.fusion_contexts import CONTEXT_FOLD
 from lib.moderation.model.inputs import Marks
 from lib.moderation.model.model_config import FusionSize, TrainingConfig
 from lib.moderation.model.outputs import (
@@ -77,8 +76,7 @@ class Fused:
 
     Attributes:
         fusion: its network learnt from all posts.
-        log_odds: (n, policies) calibrated, of each post by a network that did not learn from it;
-            without contexts.
+        log_odds: (n, policies) calibrated, of each post by a network that did not learn from it.
     """
 
     fusion: Fusion
@@ -107,7 +105,7 @@ def fit_fusion(
         presence: (n, modalities).
         targets: (n, policies) within 0 and 1; NaN unknown.
         policies: names.
-        folds: (n,) of at least two; posts that belong together are in one; see `CONTEXT_FOLD`.
+        folds: (n,) of at least two; posts that belong together are in one.
         size: of the network.
         run: seed and place; each fold's network is a member of it.
         samples: attributes of the posts; None where there are none. They are fitted on top of what
@@ -116,7 +114,7 @@ def fit_fusion(
     Raises:
         ModelError: shapes differ, or there are fewer than two folds.
     """
-    names = np.unique(folds[folds != CONTEXT_FOLD])
+    names = np.unique(folds)
     if targets.shape != (len(presence), len(policies)) or len(folds) != len(presence):
         raise ModelError(
             f"fusion: expected targets of shape ({len(presence)}, {len(policies)}) and as many "
@@ -131,26 +129,17 @@ def fit_fusion(
         learnt = posts.network(np.flatnonzero(folds != name), size, run.member(number))
         fused[inside] = learnt.unguarded(_some(answers, inside), presence[inside])
     fusion = posts.network(np.arange(len(presence)), size, run.member(len(names)))
-    rows = np.flatnonzero(folds != CONTEXT_FOLD)
-    odds = stacked_odds(answers, targets.shape)[:, rows]
-    guard = fit_guard(fused[rows], odds, presence[rows], targets[rows])
-    raw = guard.apply(fused[rows], odds, presence[rows])
-    calibrators = tuple(
-        _calibrator(raw[:, p], targets[rows, p], folds[rows]) for p in range(len(policies))
-    )
+    odds = stacked_odds(answers, targets.shape)
+    guard = fit_guard(fused, odds, presence, targets)
+    raw = guard.apply(fused, odds, presence)
+    calibrators = tuple(_calibrator(raw[:, p], targets[:, p], folds) for p in range(len(policies)))
     columns = [calibrator.log_odds(raw[:, p]) for p, calibrator in enumerate(calibrators)]
     kept = replace(fusion, guard=guard, calibrators=calibrators)
     fitted = Fused(kept, np.stack(columns, axis=1))
     if samples is None:
         return fitted
-    return _with_attributes(samples, fitted, targets[rows], folds[rows], run.seed)
-
-
-def _with_attributes(
-    samples: AttributeSamples, fitted: Fused, targets: Floats, folds: Ints, seed: int
-) -> Fused:
-    own = fit_attribute_layer(samples, fitted.log_odds, targets, folds, seed, _calibrator)
-    return Fused(replace(fitted.fusion, layer=own.layer), own.log_odds)
+    own = fit_attribute_layer(samples, fitted.log_odds, targets, folds, run.seed, _calibrator)
+    return Fused(replace(kept, layer=own.layer), own.log_odds)
 
 
 @dataclass(frozen=True)
