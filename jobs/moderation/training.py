@@ -17,7 +17,7 @@ from jobs.moderation.sources import TABLES, table_lines
 from jobs.moderation.training_config import TrainConfig
 from lib.calibration import sigmoid
 from lib.feature.attributes import AttributeFaultError
-from lib.moderation.identity.findings import context_costs
+from lib.moderation.identity.report import context_costs
 from lib.moderation.model import SYSTEM
 from lib.moderation.model.comparison import OURS, Evaluation, FittedModel, evaluate, ordered
 from lib.moderation.model.identity_evaluation import IdentityMeasures

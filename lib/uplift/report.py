@@ -216,7 +216,7 @@ def _bars(evaluation: UpliftEvaluation) -> report.Figure:
 
 def _method_section() -> report.Section:
     text = (
-        f"{OURS.capitalize()} is the mean of five learners, each in its standard deviations; every "
+        f"{OURS.capitalize()} is the weighed mean of five learners, in standard deviations; every "
         "customer is scored by models that did not see it. Qini is the area between the curve of "
         "outcomes gained (prevented, if unwanted) and the straight line to its end, which is what "
         "treating customers at random comes to; AUUC is the area below the curve. Intervals are "

@@ -12,9 +12,9 @@ import pytest
 from lib.evaluation import roc_auc
 from lib.moderation.contracts import TEXT_CASES
 from lib.moderation.identity.bias import measure_bias, measure_posts, share_interval
-from lib.moderation.identity.findings import IdentityFindings
 from lib.moderation.identity.flag_rates import flag_rates_by_term
 from lib.moderation.identity.functional_tests import auc_interval, judge_cases
+from lib.moderation.identity.report import IdentityFindings
 from lib.moderation.identity.templates import JudgedTemplates
 from lib.moderation.identity.terms import packaged_terms
 from lib.report import Report, render_page

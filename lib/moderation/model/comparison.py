@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lib.calibration import logit, sigmoid
 from lib.contract import ContractError
 from lib.evaluation import Interval, average_precision, bootstrap_interval
-from lib.moderation.identity.findings import IdentityFindings
+from lib.moderation.identity.report import IdentityFindings
 from lib.moderation.model.evaluation import accuracy_at, calibration_errors
 from lib.moderation.model.fusion import stacked_odds
 from lib.moderation.model.inputs import Marks

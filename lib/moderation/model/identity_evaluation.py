@@ -16,8 +16,8 @@ from lib.moderation.identity.bias import (
     measure_bias,
     measure_posts,
 )
-from lib.moderation.identity.findings import IdentityFindings
 from lib.moderation.identity.functional_tests import judge_cases
+from lib.moderation.identity.report import IdentityFindings
 from lib.moderation.identity.templates import JudgedTemplates
 from lib.moderation.identity.terms import IdentityTerm, packaged_terms
 from lib.moderation.model.comparison import FittedModel
