@@ -9,7 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from lib.churn.interventions import plan as plans
-from lib.churn.interventions.effects import MeasuredShare
+from lib.churn.interventions.effects import MOST_SHARE, MeasuredShare
 from lib.churn.interventions.expected_falls import assumed_falls, revised_falls
 from lib.churn.interventions.playbooks import Playbooks
 from lib.churn.model.scores import contributions_in, features_in
@@ -150,7 +150,9 @@ def _expected_falls(
     assumed = assumed_falls(playbooks, names, probabilities, contributions_in(scores))
     if falls is None:
         return assumed
-    return np.where(np.isnan(falls), assumed, np.minimum(falls, probabilities[:, None]))
+    return np.where(
+        np.isnan(falls), assumed, np.minimum(falls, MOST_SHARE * probabilities[:, None])
+    )
 
 
 def is_held_out(customer_id: str, share: float, salt: str) -> bool:
